@@ -1,0 +1,355 @@
+"""The words of the house as values: what was said, what is believed, what is wanted, what dispatch answered.
+
+LEAF: imports nothing of ours, decides nothing, touches nothing. Everything here is frozen and slotted.
+Units are in every name (`_s`, `_m`, `_mps`, `_deg`); `at` is monotonic seconds of this boot, `wall` is UTC seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# Dispatch documents integers and some clients see strings. A string of digits is turned into an int on the way in.
+CalloutId = int | str
+
+
+class Reason(StrEnum):
+    """Why the gate did not let a report pass as it was. The order is the order of `status`."""
+
+    SIMULATED = "simulated"
+    NULL_ISLAND = "null_island"
+    NON_FINITE = "non_finite"
+    OUT_OF_RANGE = "out_of_range"
+    FUTURE = "future"
+    ROLLED_OVER = "rolled_over"
+    STALE = "stale"
+    IMPOSSIBLE = "impossible"
+    UNCONFIRMED = "unconfirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One epoch as a receiver told it, before the gate. Nothing in it is believed yet; numbers may be NaN or absurd.
+
+    at: monotonic s when the last byte of the epoch's deciding sentence arrived.
+    receiver: the receiver's name in config (see `config.Receiver.name`).
+    mode: 0 unknown or 1 none: no position; 2: two-dimensional; 3: three-dimensional.
+    gnss_time: UTC s since 1970 by the receiver; None when it has not told both date and time of day.
+    time_of_day_s: UTC s since midnight by the receiver; None when untold. Present whenever gnss_time is.
+    accuracy_m: horizontal, 95 %; None when the receiver tells nothing it could be computed from.
+    simulated: the receiver itself says that it plays or estimates (GGA quality 7 or 8, mode S or M, gpsd status 8).
+    """
+
+    at: float
+    receiver: str
+    mode: int
+    gnss_time: float | None = None
+    time_of_day_s: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+    altitude_m: float | None = None
+    speed_mps: float | None = None
+    track_deg: float | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ailment:
+    """What a receiver suffers from, in words for `status`. `code` is stable (`receiver.silent`), `hint` says what to do."""
+
+    code: str
+    text: str
+    hint: str
+
+
+class Quality(StrEnum):
+    """How far a position may be trusted, best first: the order in which a raise takes them."""
+
+    LIVE = "live"
+    UNCONFIRMED = "unconfirmed"
+    STORED = "stored"
+    SITE = "site"
+    FORCED = "forced"  # passed only because the wearer must not be starved (law 10); accuracy raised to cover the doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A position that passed the gate.
+
+    at: monotonic s of arrival. wall: UTC s of the position, the receiver's time where believed, else of arrival.
+    gnss_time: the receiver's own time where believed, else None.
+    wall_trusted: False for a wall time taken from a clock that was not yet plausible.
+    segment: counts up when the receiver's time steps: positions of different segments are not compared.
+    accuracy_m: horizontal, 95 %; None when unknown.
+    """
+
+    at: float
+    wall: float
+    receiver: str
+    latitude: float
+    longitude: float
+    accuracy_m: float | None = None
+    altitude_m: float | None = None
+    speed_mps: float | None = None
+    track_deg: float | None = None
+    gnss_time: float | None = None
+    wall_trusted: bool = True
+    segment: int = 0
+    quality: Quality = Quality.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A qualified act of the wearer that must end in a callout.
+
+    number: counts up per device, never reused. origin: "button:NAME", "cli" or "spool".
+    """
+
+    number: int
+    at: float
+    wall: float
+    origin: str
+    wall_trusted: bool = True
+    response_type_id: int | None = None
+    note: str | None = None
+    drill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a raise says that we are. `wall` None: a site, which has no time."""
+
+    latitude: float
+    longitude: float
+    accuracy_m: float | None
+    quality: Quality
+    wall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Callout:
+    """A callout as dispatch describes it, whatever the generation of the answer. Unknown is None, never a guess.
+
+    status: as sent, free text (`created`, `Responder Dispatched`, `closed`, ...). created_wall: UTC s since 1970.
+    existed: dispatch said or showed that this callout was open before the raise that returned it; None when it did not say.
+    """
+
+    id: CalloutId
+    status: str | None = None
+    customer_id: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_m: float | None = None
+    created_wall: float | None = None
+    url: str | None = field(default=None, repr=False)  # opens live tracking: sensitive
+
+    @property
+    def closed(self) -> bool:
+        """Closed by read: the trimmed, case-folded status `closed` and nothing else (DESIGN section 4)."""
+        return self.status is not None and self.status.strip().casefold() == "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a callout's event stream as read from dispatch. wall: UTC s, None when untold."""
+
+    id: CalloutId | None
+    source: str
+    text: str
+    wall: float | None = None
+
+
+class Asked(StrEnum):
+    """The kind of a request; a reply carries the kind (and callout id) of its request."""
+
+    RAISE = "raise"
+    LOCATION = "location"
+    READ = "read"
+    LOOK_UP = "look_up"
+    CANCEL = "cancel"
+    EVENT = "event"
+    EVENTS = "events"
+    TOKEN = "token"  # noqa: S105 - the kind of a request, not a secret
+
+
+class Meaning(StrEnum):
+    """What a reply means (DESIGN section 6)."""
+
+    ACCEPTED = "accepted"
+    CLOSED = "closed"
+    REJECTED = "rejected"  # 400, 403, 404, 409, 422: the request as it stands; `http_status` tells which
+    RETRY = "retry"
+    UNAUTHORISED = "unauthorised"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one request to dispatch came to.
+
+    asked, callout_id: of the request. http_status: None when no reply came.
+    cause: a stable word for logs and conditions: "ok", "closed", "timeout", "dns", "connect", "reset", "tls", "tls.clock", "html",
+    "odd", "too_large", "redirect", "http_<n>", "scope", "no_token".
+    text: one line for a person, free of secrets and coordinates. retry_after_s: as asked by dispatch, unclipped.
+    callout: of a raise, read or location-and-return. callouts, events: of a look-up or an event list.
+    """
+
+    asked: Asked
+    meaning: Meaning
+    cause: str
+    text: str = ""
+    callout_id: CalloutId | None = None
+    http_status: int | None = None
+    retry_after_s: float | None = None
+    callout: Callout | None = None
+    callouts: tuple[Callout, ...] | None = None
+    events: tuple[Event, ...] | None = None
+    shape: str | None = None  # of a raise: "nested", "flat", "legacy", "predefined"
+
+
+class Severity(StrEnum):
+    """critical: a raise would not work (not armed). degraded: it would, something else is worse. note: to be known."""
+
+    CRITICAL = "critical"
+    DEGRADED = "degraded"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A named, dated unhealthy fact, with a hint. since_wall: UTC s."""
+
+    code: str
+    severity: Severity
+    since_wall: float
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class CalloutRecord:
+    """A callout as the store keeps it: enough to go on with it after a restart. Never holds a code.
+
+    phase: the lifecycle phase (`raising`, `active`, `cancelling`, or `standby` once closed). origin: "button:NAME", "cli",
+    "spool" or "elsewhere" (adopted). press_number: the press it answered, 0 if none. base_url and customer_id: the only
+    place where it may be spoken of.
+    """
+
+    id: CalloutId
+    base_url: str
+    customer_id: int
+    phase: str
+    calm: bool
+    origin: str
+    drill: bool
+    raised_wall: float
+    press_number: int = 0
+    dispatch_status: str | None = None
+    closed_wall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PressMade:
+    """Write: a press exists and is owed a callout."""
+
+    press: Press
+
+
+@dataclass(frozen=True, slots=True)
+class PressesSettled:
+    """Write: every press up to this number has its callout (None: it was taken back in its abort window)."""
+
+    up_to: int
+    callout_id: CalloutId | None
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalloutKept:
+    """Write: insert or update a callout by (base_url, customer_id, id)."""
+
+    record: CalloutRecord
+
+
+@dataclass(frozen=True, slots=True)
+class EventKept:
+    """Write: a message for, or read from, a callout's event stream. told: dispatch has it. key: unique per callout, so that
+    a retry does not keep it twice.
+    """
+
+    callout_id: CalloutId
+    key: str
+    text: str
+    wall: float
+    source: str
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoteKept:
+    """Write: one small fact by name (`armed_proof`, `trusted_wall`, ...), replacing the older one."""
+
+    name: str
+    value: str
+
+
+Write = PressMade | PressesSettled | CalloutKept | EventKept | NoteKept
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the store (or, failing it, the identity file) knew at start.
+
+    owed: presses without a callout, oldest first. callout: the one still open, if any. closed: ids known closed, newest first,
+    at most 32. untold: events not yet told, oldest first. notes: the small facts by name.
+    """
+
+    press_number: int = 0
+    owed: tuple[Press, ...] = ()
+    callout: CalloutRecord | None = None
+    closed: tuple[CalloutId, ...] = ()
+    last_fix: Fix | None = None
+    untold: tuple[EventKept, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSummary:
+    """fixes: rows kept. untold: fixes recorded during the open callout that neither lane told yet. bytes: on disk, WAL included.
+    mode: "disk", "memory" (the file could not be used) or "closed". trouble: what is wrong, None if nothing.
+    """
+
+    fixes: int = 0
+    untold: int = 0
+    bytes: int = 0
+    mode: str = "closed"
+    trouble: Ailment | None = None
+
+
+class SafeCode:
+    """A safe code as typed: 1 to 16 characters, kept as they are. It cannot be printed, logged, compared or pickled.
+
+    Its one way out is `typed()`, which only the Panic API client calls. (DESIGN law 5.)
+    """
+
+    __slots__ = ("_typed",)
+
+    def __init__(self, typed: str) -> None:
+        """Raises ValueError for a blank one or one longer than 16 characters."""
+        if not typed.strip():
+            raise ValueError("a blank code is no code")
+        if len(typed) > 16:
+            raise ValueError("a code has at most 16 characters")
+        self._typed = typed
+
+    def typed(self) -> str:
+        """The code as typed, for the request body of a cancel and nothing else."""
+        return self._typed
+
+    def __repr__(self) -> str:
+        return "SafeCode(***)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a safe code is never stored")

@@ -1,0 +1,95 @@
+"""The edges as Protocols: what the daemon needs of a receiver, a store, a clock and dispatch.
+
+Imports model only. No implementation lives here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from agent.model import Ailment, CalloutId, Fix, Outcome, Place, Remembered, Report, SafeCode, StoreSummary, Write
+
+
+class Clock(Protocol):
+    """Time as the daemon sees it. `at` never steps; `wall` may."""
+
+    def at(self) -> float:
+        """Monotonic s of this boot (CLOCK_MONOTONIC)."""
+
+    def wall(self) -> float:
+        """UTC s since 1970 by the system clock."""
+
+    def trusted(self) -> bool:
+        """Whether `wall` is plausible."""
+
+
+class FixSource(Protocol):
+    """A receiver. `run` lives until cancelled: it opens, reads, loses and reopens its device by itself."""
+
+    name: str
+    kind: str
+
+    async def run(self, heard: Callable[[Report], None], ailing: Callable[[Ailment | None], None]) -> None:
+        """Deliver each epoch once through `heard`, what is wrong (None: nothing any more) through `ailing`.
+
+        Both callbacks are quick and never raise. An ailment is told at the latest 4 s after it began and only when it
+        changes. Never raises for trouble with the device; anything else that escapes is a defect and ends the process.
+        """
+
+
+class Dispatch(Protocol):
+    """The Panic API over one connection. Every call returns an Outcome and never raises for what the network does."""
+
+    async def raise_callout(
+        self, place: Place | None, *, response_type_id: int, shape: str, deadline_s: float, drill: bool = False
+    ) -> Outcome:
+        """Raise in one of the documented shapes: "nested", "flat", "legacy", "predefined"."""
+
+    async def locate(self, callout_id: CalloutId, fix: Fix, *, deadline_s: float) -> Outcome:
+        """Post one position to the location lane (flat body)."""
+
+    async def read(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        """Read a callout."""
+
+    async def look_up(self, *, deadline_s: float) -> Outcome:
+        """List the customer's active callouts."""
+
+    async def cancel(self, callout_id: CalloutId, code: SafeCode | None, *, deadline_s: float) -> Outcome:
+        """Ask dispatch to cancel; None is the unconditional form."""
+
+    async def tell(self, callout_id: CalloutId, text: str, *, deadline_s: float) -> Outcome:
+        """Add one message to the callout's event stream."""
+
+    async def events(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        """Read the callout's event stream."""
+
+    async def aclose(self) -> None:
+        """Drop the connection."""
+
+
+class Store(Protocol):
+    """What the daemon asks of its memory. Nothing here blocks the loop; every write is one transaction in its own thread."""
+
+    async def open(self) -> Remembered:
+        """Open (or replace, or fall back to memory) and tell what was kept. Never raises for the state of the disk."""
+
+    def record(self, fix: Fix) -> None:
+        """Keep a fix with the next group commit (at most 5 s or 30 rows)."""
+
+    def sent(self, fix: Fix) -> None:
+        """Mark a recorded fix as accepted on the location lane."""
+
+    def step(self, *writes: Write) -> Awaitable[None]:
+        """Commit these, and every fix still waiting, in one FULL transaction. The awaitable ends when it is on disk (or failed:
+        that is a condition, never an exception). Not awaiting it does not undo it.
+        """
+
+    def summary(self) -> StoreSummary:
+        """Counts as of the last commit; does no IO."""
+
+    async def fixes(self, since_wall: float, until_wall: float) -> list[Fix]:
+        """Recorded fixes of a span, oldest first."""
+
+    async def aclose(self) -> None:
+        """Commit what waits and close, at most 2 s."""
