@@ -273,8 +273,9 @@ class CalloutKept:
 
 @dataclass(frozen=True, slots=True)
 class EventKept:
-    """Write: a message for, or read from, a callout's event stream. told: dispatch has it. key: unique per callout, so that
-    a retry does not keep it twice.
+    """Write: a message for, or read from, a callout's event stream.
+
+    told: dispatch has it. key: unique per callout, so that a retry does not keep it twice.
     """
 
     callout_id: CalloutId
@@ -315,7 +316,9 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class StoreSummary:
-    """fixes: rows kept. untold: fixes recorded during the open callout that neither lane told yet. bytes: on disk, WAL included.
+    """What `status` says of the store.
+
+    fixes: rows kept. untold: fixes recorded during the open callout that neither lane told yet. bytes: on disk, WAL included.
     mode: "disk", "memory" (the file could not be used) or "closed". trouble: what is wrong, None if nothing.
     """
 

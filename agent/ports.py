@@ -81,8 +81,9 @@ class Store(Protocol):
         """Mark a recorded fix as accepted on the location lane."""
 
     def step(self, *writes: Write) -> Awaitable[None]:
-        """Commit these, and every fix still waiting, in one FULL transaction. The awaitable ends when it is on disk (or failed:
-        that is a condition, never an exception). Not awaiting it does not undo it.
+        """Commit these, and every fix still waiting, in one FULL transaction.
+
+        The awaitable ends when it is on disk, or failed: that is a condition, never an exception. Not awaiting it does not undo it.
         """
 
     def summary(self) -> StoreSummary:
