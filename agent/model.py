@@ -142,6 +142,7 @@ class Callout:
     longitude: float | None = None
     accuracy_m: float | None = None
     created_wall: float | None = None
+    existed: bool | None = None
     url: str | None = field(default=None, repr=False)  # opens live tracking: sensitive
 
     @property

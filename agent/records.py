@@ -1,0 +1,57 @@
+"""What of a step is written down: the difference of two states as writes for the store.
+
+Pure. A code is never among them: `State.cancels` has no counterpart in the store (law 5).
+"""
+
+from __future__ import annotations
+
+from agent.model import CalloutId, CalloutKept, CalloutRecord, NoteKept, Press, PressesSettled, PressMade, Write
+from agent.signals import Phase, State
+
+
+def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
+    """Everything that must be on disk before the step is acted on (law 6), in order. Empty when nothing lasting changed."""
+    return (
+        *(PressMade(press) for press in after.owed if press not in before.owed),
+        *_settled(before.owed, after, wall),
+        *_ended(before, after, base_url, customer_id, wall),
+        *_going_on(before, after, base_url, customer_id),
+        *((NoteKept("calm", str(after.calm).lower()),) if after.calm != before.calm else ()),
+    )
+
+
+def _settled(owed: tuple[Press, ...], after: State, wall: float) -> tuple[Write, ...]:
+    gone = [press.number for press in owed if press not in after.owed]
+    return (PressesSettled(max(gone), after.callout_id, wall),) if gone else ()
+
+
+def _ended(before: State, after: State, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
+    """The callout of before is no longer the callout of now; and ids that were learnt to be closed."""
+    if before.callout_id is None or before.callout_id == after.callout_id:
+        return ()
+    closed_wall = wall if before.callout_id in after.closed else None
+    return (CalloutKept(_record(before, before.callout_id, Phase.STANDBY, base_url, customer_id, closed_wall)),)
+
+
+def _going_on(before: State, after: State, base_url: str, customer_id: int) -> tuple[Write, ...]:
+    if after.callout_id is None:
+        return ()
+    now = _record(after, after.callout_id, after.phase, base_url, customer_id, None)
+    then = None if before.callout_id is None else _record(before, before.callout_id, before.phase, base_url, customer_id, None)
+    return () if now == then else (CalloutKept(now),)
+
+
+def _record(state: State, callout_id: CalloutId, phase: Phase, base_url: str, customer_id: int, closed_wall: float | None) -> CalloutRecord:
+    return CalloutRecord(
+        id=callout_id,
+        base_url=base_url,
+        customer_id=customer_id,
+        phase=phase.value,
+        calm=state.calm,
+        origin=state.origin,
+        drill=state.drill,
+        raised_wall=state.since_wall,
+        press_number=state.press_number,
+        dispatch_status=state.status,
+        closed_wall=closed_wall,
+    )
