@@ -1,0 +1,175 @@
+"""Conditions -> armed or not -> the status document.
+
+Pure: facts in, a document out. Two sources of conditions are kept apart: the *device* (receivers, store, clock, token, the
+adoption poll) and the *callout* (the lanes that serve one). After a cancel only the device's are shown, so that the
+document is byte for byte what standby with the adoption poll shows (law 5). It must not leak the inner state any other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from agent import __version__, wording
+from agent.model import Condition, Fix, Severity, StoreSummary
+from agent.signals import Phase, State
+
+PROOF_AGE_S = 30 * 86_400.0  # law 7: no accepted raise in 30 days is a condition
+
+
+class Origin(StrEnum):
+    """Who noticed: the device itself, or a lane that serves a callout."""
+
+    DEVICE = "device"
+    CALLOUT = "callout"
+
+
+class Conditions:
+    """What is unhealthy now, each with the moment it began. Setting one again keeps that moment."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, Origin], Condition] = {}
+
+    def put(self, code: str, severity: Severity, text: str, hint: str, *, wall: float, origin: Origin = Origin.DEVICE) -> None:
+        """A condition holds. Text, hint and severity may change while it lasts."""
+        known = self._kept.get((code, origin))
+        self._kept[code, origin] = Condition(code, severity, known.since_wall if known else wall, text, hint)
+
+    def drop(self, *codes: str, origin: Origin = Origin.DEVICE) -> None:
+        """These conditions no longer hold."""
+        for code in codes:
+            self._kept.pop((code, origin), None)
+
+    def drop_all(self, prefix: str, *, but: Iterable[str] = (), origin: Origin = Origin.DEVICE) -> None:
+        """Every condition whose code starts so no longer holds, but these."""
+        spare = set(but)
+        for code, whose in list(self._kept):
+            if whose is origin and code.startswith(prefix) and code not in spare:
+                del self._kept[code, whose]
+
+    def drop_origin(self, origin: Origin) -> None:
+        """A callout is over: what its lanes noticed is, too."""
+        for key in [key for key in self._kept if key[1] is origin]:
+            del self._kept[key]
+
+    def shown(self, *, calm: bool) -> tuple[Condition, ...]:
+        """Worst first, then oldest; one per code. Calm: only the device's own."""
+        best: dict[str, Condition] = {}
+        for (code, origin), condition in self._kept.items():
+            if calm and origin is Origin.CALLOUT:
+                continue
+            other = best.get(code)
+            if other is None or _rank(condition) < _rank(other):
+                best[code] = condition
+        return tuple(sorted(best.values(), key=_rank))
+
+
+def _rank(condition: Condition) -> tuple[int, float, str]:
+    return list(Severity).index(condition.severity), condition.since_wall, condition.code
+
+
+def armed(conditions: Iterable[Condition]) -> bool:
+    """A raise would work right now: nothing critical is known against it."""
+    return not any(condition.severity is Severity.CRITICAL for condition in conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The location lane of the callout of now. Zero and None without one."""
+
+    sent: int = 0
+    failed: int = 0
+    last_sent_fix_wall: float | None = None
+    last_accepted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the status document is made of. `at`, `wall`: now."""
+
+    at: float
+    wall: float
+    state: State
+    conditions: tuple[Condition, ...]
+    fix: Fix | None = None
+    store: StoreSummary = field(default_factory=StoreSummary)
+    stream: Stream = field(default_factory=Stream)
+    receiver_kind: str | None = None
+    rejected: dict[str, int] = field(default_factory=dict)
+    armed_proof_wall: float | None = None
+
+
+def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
+    """`status --json`. Outwardly a calm device is in standby; `inner` is for root only and says that it is."""
+    state = facts.state
+    hidden = state.calm and not inner
+    idle = hidden or state.phase is Phase.STANDBY
+    document = {
+        "version": __version__,
+        "armed": armed(facts.conditions),
+        "armed_proof": _utc(facts.armed_proof_wall),
+        "conditions": [_condition(condition) for condition in facts.conditions],
+        "callout": _callout(State() if idle else state),
+        "fix": _fix(facts),
+        "store": _store(facts.store, idle=idle),
+        "stream": _stream(Stream() if idle else facts.stream, facts.at),
+        "receiver": {"kind": facts.receiver_kind, "rejected": facts.rejected},
+    }
+    return {"inner": True, "calm": state.calm, **document} if inner else document
+
+
+def _utc(wall: float | None) -> str | None:
+    return None if wall is None else wording.utc(wall)
+
+
+def _condition(condition: Condition) -> dict[str, str | None]:
+    return {
+        "code": condition.code,
+        "severity": condition.severity.value,
+        "since": _utc(condition.since_wall),
+        "text": condition.text,
+        "hint": condition.hint,
+    }
+
+
+def _callout(state: State) -> dict[str, Any]:
+    on = state.phase is not Phase.STANDBY
+    origin = state.origin or (state.owed[0].origin if state.owed else "")
+    since = state.since_wall or (state.owed[0].wall if state.owed else None)
+    return {
+        "state": state.phase.value,
+        "id": state.callout_id,
+        "origin": origin.partition(":")[0] if on and origin else None,
+        "since": _utc(since) if on else None,
+        "dispatch_status": state.status,
+    }
+
+
+def _fix(facts: Facts) -> dict[str, Any] | None:
+    fix = facts.fix
+    if fix is None:
+        return None
+    return {
+        "time": wording.utc(fix.wall),
+        "latitude": fix.latitude,
+        "longitude": fix.longitude,
+        "accuracy_m": None if fix.accuracy_m is None else round(fix.accuracy_m, 1),
+        "age_s": round(max(0.0, facts.at - fix.at), 1),
+        "receiver": fix.receiver,
+    }
+
+
+def _store(summary: StoreSummary, *, idle: bool) -> dict[str, Any]:
+    return {"fixes": summary.fixes, "untold": 0 if idle else summary.untold, "bytes": summary.bytes, "mode": summary.mode}
+
+
+def _stream(stream: Stream, now_at: float) -> dict[str, Any]:
+    last = stream.last_accepted_at
+    return {
+        "sent": stream.sent,
+        "failed": stream.failed,
+        "last_sent_fix_time": _utc(stream.last_sent_fix_wall),
+        "last_accepted_age_s": None if last is None else round(max(0.0, now_at - last), 1),
+    }

@@ -1,0 +1,148 @@
+"""Which receiver is used, which fix is the newest, and what position a raise carries.
+
+A decision with a memory: reports and times in, fixes out. No IO and no clock of its own. It must not let one receiver's
+silence hide another's fixes, nor hand out a stored position as a live one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.gate import Gate, judge, relieve
+from agent.model import Ailment, Fix, Place, Quality, Reason, Report
+
+STALE_S = 10.0  # DESIGN section 5: older than this at sending is stale
+SILENT_S = 4.0  # the next receiver takes over within 5 s
+STORED_LIMIT_S = 86_400.0  # a stored position younger than this keeps the device armed (law 7)
+POSSIBLE_SPEED_MPS = 40.0  # how far one may have gone since a stored fix (DESIGN section 5)
+WORST_ACCURACY_M = 100_000.0
+UNKNOWN_ACCURACY_M = 50.0
+
+
+@dataclass(slots=True)
+class Source:
+    """One receiver as we know it. epoch_at, fix_at: monotonic s of the last report and of the last fix that passed."""
+
+    name: str
+    kind: str
+    gate: Gate = field(default_factory=Gate)
+    epoch_at: float | None = None
+    fix_at: float | None = None
+    fix_gap_s: float = 1.0  # of its last two fixes: a receiver of one fix per 5 s is not silent after 4
+    ailment: Ailment | None = None
+
+    def has_position(self, now_at: float) -> bool:
+        """Whether its fixes are of now, measured by its own rhythm."""
+        return self.fix_at is not None and now_at - self.fix_at <= max(SILENT_S, 2.5 * min(self.fix_gap_s, STALE_S))
+
+    def lives(self, now_at: float) -> bool:
+        """Whether it says anything at all."""
+        return self.epoch_at is not None and now_at - self.epoch_at <= SILENT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """From `[site]`: where a device without any fix is."""
+
+    latitude: float
+    longitude: float
+    accuracy_m: float
+
+
+class Positions:
+    """All receivers in order of preference: the first with a position is used, else the first that says anything."""
+
+    def __init__(self, receivers: tuple[tuple[str, str], ...], site: Site | None = None) -> None:
+        """receivers: (name, kind) in order of preference."""
+        self.sources = {name: Source(name, kind) for name, kind in receivers}
+        self.site = site
+        self.newest: Fix | None = None
+        self.stored: Fix | None = None
+        self._used: str | None = next(iter(self.sources), None)
+
+    def used(self, now_at: float) -> Source | None:
+        """The receiver whose fixes count now."""
+        sources = self.sources.values()
+        best = next((each for each in sources if each.has_position(now_at)), None) or next(
+            (each for each in sources if each.lives(now_at)), None
+        )
+        if best is not None:
+            self._used = best.name
+        return self.sources.get(self._used) if self._used is not None else None
+
+    def hear(self, report: Report, *, wall: float, wall_trusted: bool) -> tuple[tuple[Fix, ...], Reason | None]:
+        """Judge a report: the fixes to act on, oldest first (none if another receiver is used), and a reason for a rejection."""
+        source = self.sources[report.receiver]
+        source.epoch_at = report.at
+        source.gate, verdict = judge(source.gate, report, wall=wall, wall_trusted=wall_trusted)
+        if verdict.fixes:
+            newest = verdict.fixes[-1]
+            source.fix_gap_s = newest.at - source.fix_at if source.fix_at is not None else 1.0
+            source.fix_at = newest.at
+        if self.used(report.at) is not source:
+            return (), verdict.reason
+        return self._take(verdict.fixes), verdict.reason
+
+    def relieve(self, now_at: float) -> Fix | None:
+        """While a callout is wanted: a doubted position rather than none for 15 s (law 10)."""
+        if self.newest is not None and self.newest.quality is not Quality.FORCED and now_at - self.newest.at < STALE_S:
+            return None
+        for source in self.sources.values():
+            source.gate, fix = relieve(source.gate, now_at)
+            if fix is not None and self._take((fix,)):
+                return fix
+        return None
+
+    def live(self, now_at: float) -> Fix | None:
+        """The newest fix if it is of now."""
+        return self.newest if self.newest is not None and now_at - self.newest.at <= STALE_S else None
+
+    def for_raise(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> Place | None:
+        """The best position there is, in the order of DESIGN section 5. Never waits for a better one."""
+        fix = self.live(now_at)
+        if fix is not None:
+            return Place(fix.latitude, fix.longitude, fix.accuracy_m, fix.quality, fix.wall)
+        used = self.used(now_at)
+        first = used.gate.unconfirmed if used is not None else None
+        if first is not None and now_at - first.at <= STALE_S:
+            return Place(first.latitude, first.longitude, first.accuracy_m, Quality.UNCONFIRMED, first.wall)
+        return self._stored_place(now_at, now_wall if wall_trusted else None) or self._site_place()
+
+    def armed(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> bool:
+        """Whether a raise would carry a position good enough to count as proven (law 7)."""
+        place = self.for_raise(now_at, now_wall, wall_trusted=wall_trusted)
+        if place is None:
+            return False
+        return place.quality is not Quality.STORED or now_wall - (place.wall or 0.0) <= STORED_LIMIT_S
+
+    def rejected(self, now_at: float) -> dict[str, int]:
+        """Rejections of the used receiver by reason, every reason always present."""
+        used = self.used(now_at)
+        return (used.gate if used is not None else Gate()).counts()
+
+    def _take(self, fixes: tuple[Fix, ...]) -> tuple[Fix, ...]:
+        """Only forward: what is older than the newest of another receiver is dropped."""
+        fresh = tuple(fix for fix in fixes if self.newest is None or fix.at > self.newest.at)
+        if fresh:
+            self.newest = fresh[-1]
+        return fresh
+
+    def _stored_place(self, now_at: float, now_wall: float | None) -> Place | None:
+        """Accuracy grows with age: a fix of this boot by the monotonic clock, one from before it by wall time.
+
+        now_wall None: the clock is not to be trusted, so neither is an age from before this boot.
+        """
+        if self.newest is not None:
+            fix, age_s = self.newest, now_at - self.newest.at
+        elif self.stored is not None:
+            fix = self.stored
+            age_s = WORST_ACCURACY_M if now_wall is None else max(0.0, now_wall - fix.wall)
+        else:
+            return None
+        accuracy_m = (fix.accuracy_m or UNKNOWN_ACCURACY_M) + age_s * POSSIBLE_SPEED_MPS
+        return Place(fix.latitude, fix.longitude, min(accuracy_m, WORST_ACCURACY_M), Quality.STORED, fix.wall)
+
+    def _site_place(self) -> Place | None:
+        if self.site is None:
+            return None
+        return Place(self.site.latitude, self.site.longitude, self.site.accuracy_m, Quality.SITE, None)
