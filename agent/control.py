@@ -1,0 +1,137 @@
+"""The control socket, both ends: one JSON object a line over a Unix socket.
+
+The server half hands requests to the daemon and knows who asks (SO_PEERCRED); the client half is what the command line uses
+and needs no asyncio. Neither end interprets what a request means, and neither ever logs one: it may hold a safe code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import json
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_LINE = 65_536  # a request is a few hundred bytes; a status document some thousands
+GROUP = "callout-agent"  # who may raise, say, cancel with a code and read status
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who asks, by the kernel's word."""
+
+    pid: int
+    uid: int
+
+    @property
+    def root(self) -> bool:
+        """May cancel unconditionally (if allowed), forget, and see the inner state."""
+        return self.uid == 0
+
+
+Handle = Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]
+
+
+class InUseError(Exception):
+    """Another daemon answers on this socket."""
+
+
+async def serve(path: Path, handle: Handle) -> None:
+    """Answer until cancelled. Raises InUseError if a living daemon has the socket, OSError if it cannot be made."""
+    await _clear(path)
+    server = await asyncio.start_unix_server(lambda reader, writer: _converse(reader, writer, handle), path, limit=MAX_LINE)
+    path.chmod(0o660)
+    with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give: then only our own user may ask
+        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+
+
+async def _clear(path: Path) -> None:
+    """Remove the socket of a daemon that died; leave that of one that lives."""
+    if not path.exists():
+        return
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 1.0)
+    except (ConnectionRefusedError, FileNotFoundError):
+        path.unlink(missing_ok=True)
+        return
+    except TimeoutError:
+        pass
+    else:
+        writer.close()
+    raise InUseError(f"{path}: another daemon answers on this socket")
+
+
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle) -> None:
+    try:
+        while line := await reader.readline():
+            reply = await _answer(line, _peer(writer), handle)
+            writer.write(json.dumps(reply, allow_nan=False).encode() + b"\n")
+            await writer.drain()
+    except (ConnectionError, ValueError):  # the asker went away, or its line was too long
+        return
+    finally:
+        writer.close()
+
+
+async def _answer(line: bytes, peer: Peer, handle: Handle) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+    except (ValueError, RecursionError):
+        return refusal("the request is not JSON", "one JSON object a line")
+    if not isinstance(request, dict):
+        return refusal("the request is not an object", 'for example {"do": "status"}')
+    return await handle(request, peer)
+
+
+def refusal(error: str, hint: str = "") -> dict[str, Any]:
+    """The reply to what cannot be done."""
+    return {"ok": False, "error": error, "hint": hint}
+
+
+def _peer(writer: asyncio.StreamWriter) -> Peer:
+    sock = writer.get_extra_info("socket")
+    pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return Peer(pid, uid)
+
+
+# --- the asking end --------------------------------------------------------------------------------------------------------
+
+
+class NotRunningError(Exception):
+    """No daemon answers on the socket."""
+
+
+class NotAllowedError(Exception):
+    """The socket is there, but not for this user."""
+
+
+def ask(path: Path, request: dict[str, Any], *, timeout_s: float = 5.0) -> dict[str, Any]:
+    """One question, one answer. Raises NotRunningError, NotAllowedError, or TimeoutError when the daemon does not answer in time."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(timeout_s)
+            sock.connect(str(path))
+            sock.sendall(json.dumps(request).encode() + b"\n")
+            with sock.makefile("rb") as lines:
+                line = lines.readline(MAX_LINE * 16)
+    except PermissionError as error:
+        raise NotAllowedError(f"{path}: not allowed; join the group {GROUP} or use sudo") from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise NotRunningError(f"no daemon answers on {path}") from error
+    if not line:
+        raise NotRunningError(f"the daemon on {path} closed the connection")
+    reply = json.loads(line)
+    return reply if isinstance(reply, dict) else {}

@@ -1,0 +1,130 @@
+"""The alert lane: raises, for ever, while a press is owed (law 1). Waits for nothing: no fix, disk, look-up, renewal or other lane.
+
+The first attempt goes over a connection that is kept; from the second on, a fresh attempt starts on a connection of its own
+while an older one may still finish, and the first accepted reply wins. It never gives up and never decides that help came:
+the lifecycle does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from agent import wording
+from agent.delivery import attempt_deadline_s, raise_pause_s, raise_shape
+from agent.health import Origin
+from agent.lanes.desk import Desk, Lane
+from agent.lifecycle import covers, raise_wanted
+from agent.model import Meaning, Outcome
+from agent.ports import Dispatch
+from agent.signals import RaiseReplied
+
+FRESH_AFTER_S = 10.0  # DESIGN section 6: a second attempt starts while the first may still finish
+MAX_ALIVE = 4
+SETTLE_S = 1.0  # after an accepted raise that settled nothing (a cancel was on the wire): soon again, but no storm
+
+
+class AlertLane(Lane):
+    """Attempts as tasks; each posts what came of it."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._warm = desk.open()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._tries = 0
+        self._timeouts = 0
+        self._failures = 0
+        self._refused = 0  # 400 or 422: the shape is changed on every further try
+        self._next_at = float("-inf")
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            await self.until(self._wanted)
+            self._reset()
+            await self._campaign()
+
+    def _wanted(self) -> bool:
+        return raise_wanted(self.desk.state)
+
+    async def _campaign(self) -> None:
+        """Until nothing is owed any more. What still runs then is dropped: its answer could only repeat what we know."""
+        alive: set[asyncio.Task[None]] = set()
+        try:
+            while self._wanted():
+                alive = {task for task in alive if not task.done()}
+                if self._take_hurry() or (self.desk.clock.at() >= self._next_at and len(alive) < MAX_ALIVE):
+                    alive.add(asyncio.create_task(self._attempt(), name="raise"))
+                    self._next_at = self.desk.clock.at() + FRESH_AFTER_S
+                await self._next(alive)
+                for task in alive:
+                    if task.done():
+                        task.result()  # a defect in an attempt ends the process, not the campaign in silence
+        finally:
+            for task in alive:
+                task.cancel()
+            await asyncio.gather(*alive, return_exceptions=True)
+
+    async def _next(self, alive: set[asyncio.Task[None]]) -> None:
+        """Until an attempt ends, the next is due, or someone rings."""
+        rung = asyncio.ensure_future(self._rung(max(0.0, self._next_at - self.desk.clock.at())))
+        try:
+            await asyncio.wait({rung, *alive}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            rung.cancel()
+            await asyncio.gather(rung, return_exceptions=True)
+
+    async def _attempt(self) -> None:
+        self._tries += 1
+        dispatch = self._warm if self._tries == 1 else self.desk.open()
+        try:
+            await self._raise(dispatch)
+        finally:
+            if dispatch is not self._warm:
+                await dispatch.aclose()
+
+    async def _raise(self, dispatch: Dispatch) -> None:
+        state, place = self.desk.state, self.desk.place()
+        press = state.owed[-1]
+        settles, drill = covers(state), state.drill
+        shape = raise_shape(self._refused, has_position=place is not None, predefined=self.desk.terms.predefined)
+        outcome = await dispatch.raise_callout(
+            place,
+            response_type_id=press.response_type_id or self.desk.terms.response_type_id,
+            shape=shape,
+            deadline_s=attempt_deadline_s(self._timeouts, self.desk.terms.deadline_s),
+            drill=drill,
+        )
+        self._learn(outcome)
+        self.desk.notice(outcome, Origin.CALLOUT)
+        await self.desk.decide(RaiseReplied(outcome, settles, drill, self.desk.clock.at(), self.desk.clock.wall()))
+        self._say_what_it_was(outcome, wording.source_of(place, self.desk.clock.wall()), drill=drill)
+        self.ring()
+
+    def _learn(self, outcome: Outcome) -> None:
+        """When the next attempt is due, and in which shape."""
+        now_at = self.desk.clock.at()
+        if outcome.meaning is Meaning.ACCEPTED:
+            self._next_at = now_at + SETTLE_S
+            self._failures = self._timeouts = 0
+            return
+        self._failures += 1
+        self._timeouts += outcome.cause == "timeout"
+        self._refused += outcome.http_status in (400, 422)
+        if outcome.http_status in (400, 422) and self._refused % 2:
+            self._next_at = now_at  # the other documented shape, once and at once
+            return
+        pause_s = raise_pause_s(outcome, self._failures, roll=self.desk.roll())
+        self._next_at = now_at + pause_s
+
+    def _say_what_it_was(self, outcome: Outcome, source: str | None, *, drill: bool) -> None:
+        """Anything but a live position is followed by an event; a drill says that it is one."""
+        state = self.desk.state
+        mine = outcome.meaning is Meaning.ACCEPTED and outcome.callout is not None and outcome.callout.id == state.callout_id
+        if not mine or outcome.callout is None:
+            return
+        if drill and state.drill:
+            self.desk.tell(outcome.callout.id, wording.DRILL_STARTED)
+        if source is not None:
+            self.desk.tell(outcome.callout.id, source)

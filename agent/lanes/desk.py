@@ -1,0 +1,114 @@
+"""What every lane sees of the daemon, and the waiting they share.
+
+Touches the inbox and the clock through what it is given. Must not know any lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.cadence import Pace
+from agent.health import Origin
+from agent.model import CalloutId, Fix, Outcome, Place
+from agent.ports import Clock, Dispatch
+from agent.signals import Happening, State
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the lanes need of the config. Seconds."""
+
+    pace: Pace
+    response_type_id: int
+    deadline_s: float = 10.0
+    adopt: str = "near"
+    adopt_poll_s: float = 300.0
+    customer_id: int = 0
+    predefined: bool = False  # a site known to dispatch by its external reference
+    returns_callout: bool = False  # location replies carry the callout, so reads may rest
+
+
+class Desk(Protocol):
+    """The daemon as its lanes see it."""
+
+    clock: Clock
+    terms: Terms
+
+    @property
+    def state(self) -> State:
+        """The lifecycle's state of now."""
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        """Put an event in the inbox; the awaitable ends when the step it caused has been carried out."""
+
+    def open(self) -> Dispatch:
+        """A connection of one's own."""
+
+    def roll(self) -> float:
+        """A random number in [0, 1): jitter."""
+
+    def place(self) -> Place | None:
+        """The best position for a raise."""
+
+    def live(self) -> Fix | None:
+        """The newest fix if it is not stale."""
+
+    def tell(self, callout_id: CalloutId, text: str) -> None:
+        """Queue a message for the event stream."""
+
+    def notice(self, outcome: Outcome, origin: Origin) -> None:
+        """A reply, or its absence, says something about health."""
+
+    def sent(self, fix: Fix) -> None:
+        """This fix was accepted on the location lane."""
+
+    def not_sent(self) -> None:
+        """A position was not accepted."""
+
+
+class Lane:
+    """A task with a bell. `ring` wakes it to look again; `hurry` also ends a wait between attempts (the link came back)."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._bell = asyncio.Event()
+        self._hurried = False
+
+    def ring(self) -> None:
+        """Something changed: look again."""
+        self._bell.set()
+
+    def hurry(self) -> None:
+        """Whatever the lane waits for between two attempts is over now."""
+        self._hurried = True
+        self._bell.set()
+
+    async def until(self, wanted: Callable[[], bool]) -> None:
+        """Wait until something is wanted."""
+        while not wanted():
+            await self._rung(None)
+
+    async def pause(self, seconds: float, while_wanted: Callable[[], bool]) -> None:
+        """Wait between two attempts: ends early when hurried or no longer wanted."""
+        over_at = self.desk.clock.at() + seconds
+        while while_wanted() and not self._take_hurry():
+            left_s = over_at - self.desk.clock.at()
+            if left_s <= 0:
+                return
+            await self._rung(left_s)
+
+    async def _rung(self, timeout_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._bell.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._bell.clear()
+
+    def _take_hurry(self) -> bool:
+        hurried, self._hurried = self._hurried, False
+        return hurried

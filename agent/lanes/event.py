@@ -1,0 +1,64 @@
+"""The event lane: messages for the callout's event stream, in order, each until it is told or cannot be.
+
+Low priority: never delays a raise or a position. A message is bound to its callout and is parked when that one has closed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.delivery import backoff_s
+from agent.health import Origin
+from agent.lanes.desk import Desk, Lane
+from agent.model import CalloutId, Meaning
+from agent.signals import EventReplied
+
+SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not speak here is tried again every 5 min
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One text for one callout. key: its name in the store."""
+
+    callout_id: CalloutId
+    text: str
+    key: str
+
+
+class EventLane(Lane):
+    """An outbox. `settled` is told the key of what was told, or parked for good."""
+
+    def __init__(self, desk: Desk, settled: Callable[[Message, bool], None]) -> None:
+        super().__init__(desk)
+        self._dispatch = desk.open()
+        self._settled = settled
+        self._outbox: deque[Message] = deque()
+
+    def add(self, message: Message) -> None:
+        """Queue a message; it leaves after those before it."""
+        self._outbox.append(message)
+        self.ring()
+
+    async def run(self) -> None:
+        """Never returns."""
+        failures = 0
+        while True:
+            await self.until(self._wanted)
+            message = self._outbox[0]
+            outcome = await self._dispatch.tell(message.callout_id, message.text, deadline_s=self.desk.terms.deadline_s)
+            self.desk.notice(outcome, Origin.CALLOUT)
+            await self.desk.decide(EventReplied(outcome))
+            if outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED, Meaning.CLOSED):
+                failures = 0
+                self._outbox.popleft()
+                self._settled(message, outcome.meaning is Meaning.ACCEPTED)
+                continue
+            failures += 1
+            scoped = outcome.meaning is Meaning.UNAUTHORISED
+            wait_s = SCOPE_EVERY_S if scoped else backoff_s(failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
+            await self.pause(wait_s, self._wanted)
+
+    def _wanted(self) -> bool:
+        return bool(self._outbox)

@@ -1,0 +1,103 @@
+"""The location lane: the newest position to the callout of now, and only ever forward (law 3).
+
+One slot, conflated: what was not sent when a newer fix came is never sent here. Bodies carry no time, so an older position
+sent later would be a lie on the responder's map. Never sends a stored position; never waits for the store.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from agent.cadence import send_in_s
+from agent.delivery import backoff_s
+from agent.health import Origin
+from agent.lanes.desk import Desk, Lane
+from agent.lifecycle import stream_to
+from agent.model import CalloutId, Fix, Meaning, Outcome
+from agent.signals import LocationReplied
+
+PROBE_EVERY_S = 60.0  # DESIGN section 4: a callout that is closed for us and open for dispatch
+UNKNOWN_EVERY_S = 60.0  # DESIGN section 4: `callout.unknown` is tried once a minute
+
+
+class LocationLane(Lane):
+    """Posts at cadence while a callout is on; at once when told to."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._dispatch = desk.open()
+        self._to: CalloutId | None = None
+        self._sent_at = float("-inf")  # `at` of the newest fix that was handed to this callout
+        self._posted_at: float | None = None
+        self._failures = 0
+        self._retry_at = 0.0
+        self._probes: deque[CalloutId] = deque(maxlen=1)
+        self._probed_at = float("-inf")
+
+    def locate_now(self) -> None:
+        """The next fix goes at once, whatever the cadence."""
+        self._posted_at = None
+        self.hurry()
+
+    def probe(self, callout_id: CalloutId) -> None:
+        """One position to a callout that we know as closed, at most one a minute."""
+        self._probes.append(callout_id)
+        self.ring()
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            await self.until(self._wanted)
+            if self._probes:
+                await self._probe(self._probes.popleft())
+                continue
+            await self.pause(self._due_in_s(), self._wanted)
+            to, fix = stream_to(self.desk.state), self._fresh()
+            if to is not None and fix is not None and self._due_in_s() <= 0:
+                await self._post(to, fix)
+
+    def _wanted(self) -> bool:
+        if self._probes:
+            return True
+        to = stream_to(self.desk.state)
+        if to != self._to:
+            self._to, self._sent_at, self._posted_at, self._failures = to, float("-inf"), None, 0
+        return to is not None and self._fresh() is not None
+
+    def _fresh(self) -> Fix | None:
+        fix = self.desk.live()
+        return fix if fix is not None and fix.at > self._sent_at else None
+
+    def _due_in_s(self) -> float:
+        if self._failures == 0:
+            return send_in_s(self._posted_at, self.desk.clock.at(), self.desk.terms.pace, struggling=False)
+        return max(0.0, self._retry_at - self.desk.clock.at()) if self._posted_at is not None else 0.0
+
+    async def _post(self, to: CalloutId, fix: Fix) -> None:
+        self._posted_at = self.desk.clock.at()
+        outcome = await self._dispatch.locate(to, fix, deadline_s=self.desk.terms.deadline_s)
+        if outcome.meaning is Meaning.ACCEPTED:
+            self._sent_at, self._failures = fix.at, 0
+            self.desk.sent(fix)
+        elif outcome.meaning is Meaning.REJECTED and outcome.http_status in (400, 422):
+            self._sent_at, self._failures = fix.at, 0  # this body is not wanted; the next fix is another one
+            self.desk.not_sent()
+        elif outcome.meaning is not Meaning.CLOSED:
+            self._failures += 1
+            self._retry_at = self.desk.clock.at() + self._retry_in_s(outcome)
+            self.desk.not_sent()
+        self.desk.notice(outcome, Origin.CALLOUT)
+        await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))
+
+    def _retry_in_s(self, outcome: Outcome) -> float:
+        if self.desk.state.unknown:
+            return UNKNOWN_EVERY_S
+        return backoff_s(self._failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
+
+    async def _probe(self, callout_id: CalloutId) -> None:
+        fix, now_at = self.desk.live(), self.desk.clock.at()
+        if fix is None or now_at - self._probed_at < PROBE_EVERY_S:
+            return
+        self._probed_at = now_at
+        outcome = await self._dispatch.locate(callout_id, fix, deadline_s=self.desk.terms.deadline_s)
+        await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))
