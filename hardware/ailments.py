@@ -1,0 +1,110 @@
+"""What a receiver can suffer from: stable codes, a text, a hint that says what to do.
+
+Words only. Decides nothing: `hardware.pulse` and the adapters decide which one it is.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from agent.model import Ailment
+
+
+def missing(path: str) -> Ailment:
+    """No such device node or file."""
+    return Ailment("receiver.missing", f"{path} does not exist", "Plug the receiver in, or correct its path in the configuration.")
+
+
+def unplugged(path: str) -> Ailment:
+    """It was there and is gone."""
+    return Ailment("receiver.unplugged", f"{path} was unplugged", "Plug the receiver in again; it is picked up by itself.")
+
+
+def permission(path: str) -> Ailment:
+    """The node may not be opened."""
+    return Ailment(
+        "receiver.permission",
+        f"{path} may not be opened",
+        "Let the agent's user into the device's group (dialout), see `ls -l` of the node.",
+    )
+
+
+def busy(path: str) -> Ailment:
+    """Another process holds it exclusively."""
+    return Ailment(
+        "receiver.busy", f"{path} is held by another program", "Stop the other program (gpsd?), or let the agent read from gpsd instead."
+    )
+
+
+def unusable(path: str, why: str) -> Ailment:
+    """It is there but is no serial line, or refuses its settings."""
+    return Ailment(
+        "receiver.unusable",
+        f"{path} cannot be used as a serial line: {why}",
+        "Check path and baud rate of the receiver in the configuration.",
+    )
+
+
+def unreachable(where: str, why: str) -> Ailment:
+    """Nothing answers where gpsd should be."""
+    return Ailment("receiver.unreachable", f"gpsd at {where} cannot be reached: {why}", "Start gpsd, or correct its host and port.")
+
+
+def silent(where: str, seconds: float) -> Ailment:
+    """No epoch for longer than it should take."""
+    return Ailment(
+        "receiver.silent",
+        f"{where} has told no epoch for more than {seconds:.0f} s",
+        "Check cable and power of the receiver, and that it sends RMC, GGA, GNS or GLL.",
+    )
+
+
+def silent_gpsd(where: str, seconds: float) -> Ailment:
+    """Connected, but nothing comes: gpsd does not notice that its receiver was unplugged."""
+    return Ailment(
+        "receiver.silent",
+        f"gpsd at {where} has told no epoch for more than {seconds:.0f} s",
+        "Check the receiver behind gpsd; after it was unplugged gpsd needs a restart or `gpsdctl add` to take it back.",
+    )
+
+
+def ended(path: str) -> Ailment:
+    """A replayed log is over."""
+    return Ailment(
+        "receiver.silent", f"{path} has been replayed to its end", "A replay is for trials: configure a real receiver, or loop = true."
+    )
+
+
+def garbage(where: str, *, unchecked: bool) -> Ailment:
+    """Bytes, but no valid sentence."""
+    if unchecked:
+        return Ailment(
+            "receiver.garbage",
+            f"{where} sends sentences without checksums",
+            "Turn checksums on in the receiver: without them nothing is believed.",
+        )
+    return Ailment(
+        "receiver.garbage", f"{where} sends bytes that are no NMEA sentences", "Check the baud rate, and that the receiver speaks NMEA."
+    )
+
+
+def no_device(where: str, device: str | None) -> Ailment:
+    """There is a gpsd, without (this) receiver."""
+    which = f"no receiver {device}" if device else "no receiver"
+    return Ailment("receiver.no_device", f"gpsd at {where} has {which}", "Name the receiver in gpsd's configuration, or run `gpsdctl add`.")
+
+
+def no_position(where: str) -> Ailment:
+    """Epochs arrive, without a fix."""
+    return Ailment("receiver.no_position", f"{where} has no fix", "Give the antenna a clear view of the sky; a cold start takes minutes.")
+
+
+def of_opening(path: str, number: int | None, why: str) -> Ailment:
+    """Which ailment an error number of opening `path` means."""
+    if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR}:
+        return missing(path)
+    if number in {errno.EACCES, errno.EPERM}:
+        return permission(path)
+    if number in {errno.EBUSY, errno.EAGAIN}:
+        return busy(path)
+    return unusable(path, why)
