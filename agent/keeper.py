@@ -1,0 +1,407 @@
+"""The store's blocking half: one database file and the tiny file beside it, kept going whatever the disk does.
+
+Decides what follows from a failure: wait, make room, move aside, go on with a new file, or do without one. Blocks freely and is
+called by one thread only. Must not know asyncio or a lock, and must not raise for the state of the disk: `ailment` tells it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from agent import dbfile, identity
+from agent.identity import Identity, IdentityError
+from agent.model import Ailment, CalloutKept, EventKept, Fix, NoteKept, PressesSettled, PressMade
+from agent.retention import HIGH, Limits, Retention, used_part
+from agent.rows import Deed, StateKept, Tables, Taken
+
+_WRITES = (PressMade, PressesSettled, CalloutKept, EventKept, NoteKept, StateKept)
+# Writes, and fixes of an emergency, are on the disk before a commit returns. Routine fixes are synced with the next checkpoint or
+# lasting commit: a press must not find the card busy with them.
+LASTING_SYNC = "FULL"
+ROUTINE_SYNC = "NORMAL"
+
+# A commit that takes longer than this many seconds is worth a condition.
+_SLOW_S = 0.5
+# Commits between two checkpoints; made when nobody waits, so that no press pays for one.
+_CHECKPOINT_EVERY = 100
+# A card that damages every new file must not be filled with damaged files.
+_MOST_ASIDES = 8
+
+_T = TypeVar("_T")
+
+_WORDS = {
+    "corrupt": "the database was damaged",
+    "newer": "the database is of a newer version of this software",
+    "not_ours": "the file was not a database of ours",
+    "no_access": "the database could not be opened",
+    "other_machine": "the store is of another machine (a cloned card?)",
+    "lost": "the database was removed or overwritten while in use",
+}
+# Pages given back by one prune: 8 MB, so that a press never waits for more.
+_VACUUM_PAGES = 2000
+# From these the owed presses and the open callout are read, if they can be read, before the file is moved aside.
+_RESCUED = ("corrupt", "newer")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Whose store this is. machine_id: None when unknown; then no store is foreign."""
+
+    boot_id: str
+    machine_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the files knew at start."""
+
+    deeds: list[Deed]
+    identity: Identity | None
+    last_fix: Fix | None
+
+
+class Keeper:
+    """Owns the files. `essentials` gives what a new file must hold; it is called on the same thread."""
+
+    def __init__(self, path: Path, machine: Machine, limits: Limits, essentials: Callable[[], list[Deed]]) -> None:
+        self.path = path
+        self.identity_path = path.with_name(f"{path.name}.identity")
+        self._machine = machine
+        self._limits = limits
+        self._essentials = essentials
+        self._file: dbfile.OpenFile | None = None
+        self._tables: Tables | None = None
+        self._retention: Retention | None = None
+        self._saved: Identity | None = None
+        self._foreign_identity = False
+        self._fresh = False
+        self._unnamed = False
+        self._asides = 0
+        self._commits = 0
+        self._ills: dict[str, Ailment] = {}
+
+    @property
+    def mode(self) -> str:
+        """Whether there is a file: "disk" or "memory"."""
+        return "memory" if self._file is None else "disk"
+
+    @property
+    def ailment(self) -> Ailment | None:
+        """What is wrong, the worst first."""
+        return next((self._ills[name] for name in ("disk", "identity", "row", "moved", "slow") if name in self._ills), None)
+
+    # Opening
+
+    def open(self) -> Recalled:
+        """Open, replace or do without; tell what was kept."""
+        told = self._load_identity()
+        deeds: list[Deed] = []
+        last_fix = None
+        try:
+            deeds, last_fix = self._open_file()
+        except dbfile.UnusableError as trouble:
+            deeds, last_fix = self._rescue() if trouble.word in _RESCUED else ([], None)
+            self._begin_anew(trouble.word)
+        except (sqlite3.Error, OSError) as trouble:
+            # A full or read-only disk can still be read.
+            self._fail(trouble)
+            deeds, last_fix = self._rescue()
+        return Recalled(deeds, told, last_fix)
+
+    def _begin_anew(self, word: str) -> None:
+        if self._replace(word):
+            try:
+                self._open_file()
+            except (sqlite3.Error, OSError, dbfile.UnusableError) as trouble:
+                self._fail(trouble)
+
+    def _open_file(self) -> tuple[list[Deed], Fix | None]:
+        file = dbfile.open_file(self.path, self._limits.max_mb)
+        try:
+            tables = Tables(file.connection, self._machine.boot_id)
+            recalled, last_fix = _recall(tables)
+            self._refuse_foreign(tables, fresh=file.fresh)
+        except BaseException:
+            file.close()
+            raise
+        self._file, self._tables, self._retention = file, tables, Retention(file.connection)
+        self._fresh = file.fresh
+        self._commits = 0
+        return recalled, last_fix
+
+    def _refuse_foreign(self, tables: Tables, *, fresh: bool) -> None:
+        owner = tables.read_state("machine_id")
+        self._unnamed = owner is None
+        if self._is_foreign(owner) or (owner is None and self._foreign_identity and not fresh):
+            raise dbfile.UnusableError("other_machine")
+
+    def _is_foreign(self, machine_id: str | None) -> bool:
+        return None not in (machine_id, self._machine.machine_id) and machine_id != self._machine.machine_id
+
+    def _rescue(self) -> tuple[list[Deed], Fix | None]:
+        """What can be read of a file that cannot be used; nothing of another machine's."""
+        with contextlib.suppress(sqlite3.Error, OSError, dbfile.UnusableError), dbfile.read_only(self.path) as connection:
+            tables = Tables(connection, self._machine.boot_id)
+            self._refuse_foreign(tables, fresh=False)
+            return _recall(tables)
+        return [], None
+
+    def _replace(self, word: str) -> bool:
+        """Move the file aside so that the next attempt makes a new one; False when that cannot be."""
+        self._close_file()
+        self._asides += 1
+        if self._asides > _MOST_ASIDES:
+            return False
+        try:
+            aside = dbfile.set_aside(self.path, word)
+        except OSError as trouble:
+            self._fail(trouble)
+            return False
+        self._ills["moved"] = Ailment(f"store.{word}_moved", f"{_WORDS[word]}; a new one was begun", f"the old one is kept as {aside.name}")
+        return True
+
+    def _load_identity(self) -> Identity | None:
+        try:
+            told = identity.load(self.identity_path)
+        except IdentityError:
+            self._set_identity_aside("corrupt")
+            return None
+        except OSError as trouble:
+            self._ills["identity"] = dbfile.diagnose(trouble, self.path.parent)
+            return None
+        if told is not None and self._is_foreign(told.machine_id):
+            self._foreign_identity = True
+            self._set_identity_aside("other_machine")
+            return None
+        return told
+
+    def _set_identity_aside(self, word: str) -> None:
+        with contextlib.suppress(OSError):
+            aside = dbfile.set_aside(self.identity_path, word)
+            self._ills["moved"] = Ailment(f"store.identity_{word}", f"the record beside it: {_WORDS[word]}", f"kept as {aside.name}")
+
+    # Writing
+
+    def commit(self, deeds: list[Deed]) -> list[Deed]:
+        """Write these in one transaction; returns those that are not on the disk, to be given again."""
+        began = time.monotonic()
+        left = self._commit(deeds)
+        took_s = time.monotonic() - began
+        self._ills.pop("slow", None)
+        if took_s > _SLOW_S and not left:
+            self._ills["slow"] = Ailment("store.slow", f"the last commit took {took_s:.1f} s", "the card may be worn or the system busy")
+        return left
+
+    def _commit(self, deeds: list[Deed]) -> list[Deed]:
+        lasting: list[Deed] = [deed for deed in deeds if isinstance(deed, _WRITES)]
+        routine: list[Deed] = [deed for deed in deeds if not isinstance(deed, _WRITES)]
+        # On a full disk presses, callouts and events go before the fixes that wait with them, and may use the reserve.
+        plans: tuple[tuple[Callable[[], bool], list[Deed], list[Deed]], ...] = (
+            (lambda: True, deeds, []),
+            (self._thin_for_room, deeds, []),
+            (lambda: bool(lasting and routine), lasting, routine),
+            (lambda: bool(lasting) and dbfile.drop_reserve(self.path), lasting, routine),
+        )
+        for is_worth_it, batch, left in plans:
+            if not is_worth_it():
+                continue
+            trouble = self._attempt(batch)
+            if trouble is None:
+                if not left:
+                    self._ills.pop("disk", None)
+                return left
+            if not dbfile.is_full(trouble, self.path.parent):
+                break
+        return deeds
+
+    def _attempt(self, batch: list[Deed]) -> Exception | None:
+        """One transaction, on a new file if the old one proves unusable; returns what went wrong."""
+        trouble: Exception | None = None
+        for _ in range(2):
+            try:
+                self._make_ready()
+                self._write(batch)
+            except dbfile.UnusableError as found:
+                trouble, word = found, found.word
+            except (sqlite3.Error, OSError) as found:
+                if not (isinstance(found, sqlite3.Error) and dbfile.is_damage(found)):
+                    self._fail(found)
+                    return found
+                trouble, word = found, "corrupt"
+            else:
+                return None
+            if not self._replace(word):
+                return trouble
+        return trouble
+
+    def _make_ready(self) -> None:
+        if self._file is not None and self._file.is_lost():
+            raise dbfile.UnusableError("lost")
+        if self._file is not None and self._commits and self._file.is_wal_gone():
+            # Closing brings what the removed -wal held into the database.
+            self._close_file()
+        if self._file is None:
+            self._open_file()
+
+    def _write(self, batch: list[Deed]) -> None:
+        file, tables = self._file, self._tables
+        assert file is not None and tables is not None, "a file was made ready before"  # noqa: S101, PT018 - for mypy and for defects
+        if self._fresh:
+            batch = [*self._essentials(), *batch]
+        if self._unnamed and self._machine.machine_id is not None:
+            batch = [StateKept("machine_id", self._machine.machine_id), *batch]
+        lasting = any(isinstance(deed, _WRITES) or (isinstance(deed, Taken) and deed.episode) for deed in batch)
+        # The pragma has no effect inside a transaction, hence before it.
+        file.connection.execute(f"PRAGMA synchronous = {LASTING_SYNC if lasting else ROUTINE_SYNC}")
+        with self._transaction(file.connection, tables):
+            for deed in batch:
+                self._apply(tables, deed)
+        self._fresh = self._unnamed = False
+        self._commits += 1
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: sqlite3.Connection, tables: Tables) -> Iterator[None]:
+        kept = tables.kept
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            tables.roll_back(kept)
+            with contextlib.suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+
+    def _apply(self, tables: Tables, deed: Deed) -> None:
+        try:
+            tables.apply(deed)
+        except (ValueError, TypeError, OverflowError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError) as trouble:
+            # One row that SQLite will never take must not keep all others from the disk for ever.
+            text = f"a {type(deed).__name__} could not be kept ({type(trouble).__name__})"
+            self._ills["row"] = Ailment("store.odd_row", text, "this is a defect: please report it")
+
+    def _fail(self, trouble: BaseException) -> None:
+        self._ills["disk"] = dbfile.diagnose(trouble, self.path.parent)
+        if self._ills["disk"].code not in ("store.full", "store.busy"):
+            # After an I/O error nothing that this connection believes is certain: the next attempt opens anew.
+            self._close_file()
+
+    def own_up(self) -> None:
+        """Note that something happened which this module does not know."""
+        self._ills["disk"] = Ailment(
+            "store.defect", "the store met what it does not know: rows wait in memory", "see the log; please report it"
+        )
+
+    def save_identity(self, record: Identity) -> bool:
+        """Replace the tiny file if it would change; False when that failed."""
+        record = replace(record, machine_id=self._machine.machine_id)
+        if record == self._saved:
+            return True
+        try:
+            self._save_identity(record)
+        except OSError as trouble:
+            self._ills["identity"] = dbfile.diagnose(trouble, self.path.parent)
+            return False
+        self._saved = record
+        self._ills.pop("identity", None)
+        return True
+
+    def _save_identity(self, record: Identity) -> None:
+        try:
+            identity.save(self.identity_path, record)
+        except OSError as trouble:
+            if not (dbfile.is_full(trouble, self.path.parent) and dbfile.drop_reserve(self.path)):
+                raise
+            identity.save(self.identity_path, record)
+
+    # Reading
+
+    def ask(self, question: Callable[[Tables], _T], otherwise: _T) -> _T:
+        """Read from the tables; `otherwise` when there is no file or it cannot be read."""
+        if self._tables is None:
+            return otherwise
+        try:
+            return question(self._tables)
+        except (ValueError, TypeError):
+            return otherwise  # a row that somebody else wrote
+        except sqlite3.Error as trouble:
+            if dbfile.is_damage(trouble):
+                self._replace("corrupt")
+            else:
+                self._fail(trouble)
+            return otherwise
+
+    def measure(self, episode: str | None) -> tuple[int, int, int]:
+        """Fixes kept, untold fixes of this emergency, bytes on disk."""
+        if self._file is None or self._tables is None:
+            return 0, 0, 0
+        return self._tables.kept, self.ask(lambda tables: tables.count_untold(episode), 0), dbfile.measure(self.path)
+
+    # Housekeeping
+
+    def tend(self, episode: str | None) -> None:
+        """What can wait until nobody waits: a checkpoint, room before it is needed, the reserve."""
+        if self._file is None or "disk" in self._ills or self._commits < _CHECKPOINT_EVERY:
+            return
+        self._commits = 1
+        dbfile.make_reserve(self.path)
+        with contextlib.suppress(sqlite3.Error):
+            self._file.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self.thin(HIGH, self._limits, episode)
+
+    def _thin_for_room(self) -> bool:
+        return self.thin(HIGH, self._limits, None) > 0
+
+    def thin(self, above: float, limits: Limits, episode: str | None) -> int:
+        """Delete a chunk of fixes if more than this part of the size allowed is used; returns how many went."""
+
+        def delete(retention: Retention, connection: sqlite3.Connection) -> int:
+            return retention.thin(limits, episode) if used_part(connection, limits) > above else 0
+
+        return self._delete(delete)
+
+    def expire(self, cutoff_wall: float, limits: Limits, episode: str | None) -> int:
+        """Delete a chunk of fixes from before `cutoff_wall` (UTC s); returns how many went."""
+        return self._delete(lambda retention, _: retention.expire(cutoff_wall, limits, episode))
+
+    def _delete(self, delete: Callable[[Retention, sqlite3.Connection], int]) -> int:
+        if self._file is None or self._tables is None or self._retention is None:
+            return 0
+        try:
+            with self._transaction(self._file.connection, self._tables):
+                gone = delete(self._retention, self._file.connection)
+        except sqlite3.Error:
+            # A commit will meet the same trouble and tell it. What was rolled back took the temporary table along.
+            self._retention = Retention(self._file.connection)
+            return 0
+        self._tables.kept -= gone
+        return gone
+
+    def shrink(self) -> None:
+        """Give freed pages back to the file system."""
+        if self._file is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._file.connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+
+    def close(self) -> None:
+        """Close the file; SQLite brings the -wal into the database first."""
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self._tables = self._retention = None
+
+
+def _recall(tables: Tables) -> tuple[list[Deed], Fix | None]:
+    try:
+        return tables.recall(), tables.last_fix()
+    except (ValueError, TypeError) as trouble:
+        raise dbfile.UnusableError("corrupt") from trouble

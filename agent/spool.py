@@ -1,0 +1,137 @@
+"""Presses on their way to the store, in the runtime directory: one small file each, in memory (tmpfs), kept across restarts.
+
+Neither a hung disk nor the watchdog can lose a press that lies here (DESIGN law 6), and `callout-agent raise` leaves one here
+when no daemon listens. Touches that one directory. Must not wait for a disk (no fsync), must not trust what it reads (whoever is
+in the group may write here), and must not stumble over one bad file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import stat
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agent.identity import read_boot_id
+
+# A longer file is no press.
+_LONGEST_BYTES = 16384
+_FILE_MODE = 0o660
+_DIRECTORY_MODE = 0o770
+_TYPES: dict[str, tuple[type, ...]] = {
+    "boot_id": (str,),
+    "at": (int, float),
+    "wall": (int, float),
+    "origin": (str,),
+    "wall_trusted": (bool,),
+    "response_type_id": (int, type(None)),
+    "note": (str, type(None)),
+    "drill": (bool,),
+    "uid": (int, type(None)),
+    "number": (int, type(None)),
+}
+
+
+class SpoolError(OSError):
+    """The press could not be left here; the text says why and is fit for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledPress:
+    """A press before it is in the store.
+
+    boot_id: the boot whose monotonic clock `at` (s) belongs to. wall: UTC s. uid: who wrote the file, as the kernel knows it
+    once read back. number: given by the daemon that put it here; None for a press left by someone else.
+    """
+
+    boot_id: str
+    at: float
+    wall: float
+    origin: str
+    wall_trusted: bool = True
+    response_type_id: int | None = None
+    note: str | None = None
+    drill: bool = False
+    uid: int | None = None
+    number: int | None = None
+
+
+def put(directory: Path, press: SpooledPress) -> Path:
+    """Leave a press; it is there whole or not at all. Raises SpoolError."""
+    name = f"{press.at:017.6f}-{secrets.token_hex(8)}"
+    path, fresh = directory / f"{name}.json", directory / f".{name}"
+    try:
+        _make(directory)
+        _write(fresh, json.dumps(asdict(press)).encode())
+        fresh.rename(path)
+    except OSError as trouble:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise SpoolError(trouble.errno, f"the press could not be kept in {directory}: {trouble.strerror}") from trouble
+    return path
+
+
+def _make(directory: Path) -> None:
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(_DIRECTORY_MODE)
+
+
+def _write(path: Path, document: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, _FILE_MODE)  # past the umask: the daemon runs under another uid
+        file.write(document)
+
+
+def take(directory: Path) -> list[tuple[Path, SpooledPress]]:
+    """The presses that lie here, oldest first; each stays until `done`. What is no press is renamed `*.malformed`. Never raises."""
+    try:
+        names = [name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith(".")]  # noqa: PTH208 - only names are wanted
+    except OSError:
+        return []
+    taken = []
+    for path in sorted(directory / name for name in names):
+        try:
+            taken.append((path, _read(path)))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, TypeError, RecursionError):
+            with contextlib.suppress(OSError):
+                path.rename(path.with_name(f"{path.name}.malformed"))
+    boot_id = read_boot_id()
+    # What another boot left (a runtime directory that is no tmpfs) is older than anything of this one.
+    return sorted(taken, key=lambda found: (found[1].boot_id == boot_id, found[1].at, found[0].name))
+
+
+def _read(path: Path) -> SpooledPress:
+    # Neither a link nor a pipe in a press's place may lead the daemon elsewhere or make it wait.
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > _LONGEST_BYTES:
+            raise ValueError("not a press")
+        press = _parse(json.loads(file.read(_LONGEST_BYTES)))
+    return replace(press, uid=about.st_uid)
+
+
+def _parse(record: Any) -> SpooledPress:
+    press = SpooledPress(**record)
+    for name, types in _TYPES.items():
+        value = getattr(press, name)
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            raise TypeError(f"{name} is of the wrong kind")
+    if not (math.isfinite(press.at) and math.isfinite(press.wall)):
+        raise ValueError("a time is no number")
+    return press
+
+
+def done(path: Path) -> None:
+    """Remove a press that the store has on disk. Never raises: one left over is recognised by `Store.has_press`."""
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -1,0 +1,379 @@
+"""What the daemon remembers: fixes, presses, callouts, events and notes, in SQLite, without the loop ever waiting for a disk.
+
+Decides when waiting rows are committed and which of them are given up when memory, too, runs out. All IO happens in one thread
+of its own, a daemon thread, so that a hung disk blocks neither the loop nor the end of the process. Must not raise for the
+state of the disk, must not drop a press, a callout or an event, and never holds a code. (DESIGN laws 1, 4, 6, 9; section 10.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from agent import dbfile, identity
+from agent.essence import Essence
+from agent.identity import Identity, IdentityError, read_boot_id
+from agent.keeper import Keeper, Machine
+from agent.model import Ailment, Fix, Press, Remembered, StoreSummary, Write
+from agent.retention import HIGH, LOW, Limits
+from agent.rows import Deed, Restamped, Sent, Tables, Taken, Told, write_utc
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+# Rows read at a time: a press waits for no more than this.
+_PAGE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When the store acts. group_s, group_rows: a routine fix waits for this at most. retry_s: between attempts on an ill disk.
+
+    hung_s: a disk that does not answer for longer is hung. most_waiting: rows kept in memory; beyond it the oldest routine
+    fixes are given up. close_s: how long an orderly end may take.
+    """
+
+    group_s: float = 5.0
+    group_rows: int = 30
+    retry_s: float = 5.0
+    hung_s: float = 2.0
+    most_waiting: int = 20_000
+    close_s: float = 2.0
+
+
+class Store:
+    """`agent.ports.Store` on SQLite. Use it from one event loop; nothing before `open` needs it to have ended."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        boot_id: str | None = None,
+        machine_id: str | None = None,
+        limits: Limits | None = None,
+        pace: Pace | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """path: of the database; the tiny file lies beside it as `NAME.identity`. machine_id: see `identity.read_machine_id`."""
+        self._limits = limits or Limits()
+        self._pace = pace or Pace()
+        self._wall = wall
+        self._keeper = Keeper(path, Machine(boot_id or read_boot_id(), machine_id), self._limits, self._list_essentials)
+        self._wake = threading.Condition()
+        self._essence = Essence()
+        self._deeds: deque[Deed] = deque()
+        self._waiters: list[_Answer[None]] = []
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._first_at = 0.0
+        self._retry_at: float | None = None
+        self._busy_since: float | None = None
+        self._dropped = 0
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._summary = StoreSummary()
+
+    # What the daemon calls, on the loop
+
+    async def open(self) -> Remembered:
+        """Open (or replace, or fall back to memory) and tell what was kept. Never raises for the state of the disk.
+
+        Does not end while the disk hangs: do not let a button or a raise wait for it. Presses and fixes of another boot come
+        with an `at` of at most 0.
+        """
+        answer = _Answer[Remembered](asyncio.get_running_loop())
+        self._thread = threading.Thread(target=self._work, args=(answer,), name="store", daemon=True)
+        self._busy_since = time.monotonic()
+        self._thread.start()
+        return await answer.future
+
+    def record(self, fix: Fix) -> None:
+        """Keep a fix with the next group commit."""
+        with self._wake:
+            self._add(Taken(fix, self._essence.episode))
+
+    def sent(self, fix: Fix) -> None:
+        """Mark a recorded fix as accepted on the location lane."""
+        with self._wake:
+            self._add(Sent(fix.at, fix.receiver, self._wall()))
+
+    def told(self, since_wall: float, until_wall: float) -> None:
+        """Mark the fixes of this span of wall time (UTC s, both ends included) as told to dispatch by a trail or by events."""
+        with self._wake:
+            self._add(Told(since_wall, until_wall, self._wall()))
+
+    def restamp(self, at: float, wall: float) -> None:
+        """The clock is trusted now: at monotonic `at` it was `wall`. Rows of this boot that were not trusted get their true time."""
+        deed = Restamped(at, wall)
+        with self._wake:
+            self._essence.fold(deed)
+            self._add(deed)
+
+    def step(self, *writes: Write) -> Awaitable[None]:
+        """Commit these, and every fix still waiting, in one FULL transaction; the tiny file follows in the same breath.
+
+        The awaitable ends when both are on disk, or failed: that is a condition, never an exception. While the disk hangs it
+        does not end. Not awaiting it does not undo it.
+        """
+        answer = _Answer[None](asyncio.get_running_loop())
+        with self._wake:
+            for write in writes:
+                self._essence.fold(write)
+            self._essence.follow_episode(self._wall())
+            for deed in (*writes, *self._essence.changed_state()):
+                self._add(deed)
+            if self._closing:
+                answer.give(None)
+            self._waiters.append(answer)
+            self._wake.notify()
+        return answer.future
+
+    def summary(self) -> StoreSummary:
+        """Counts as of the last commit; does no IO."""
+        since, summary = self._busy_since, self._summary
+        if since is not None and time.monotonic() - since > self._pace.hung_s:
+            hint = "see dmesg; presses are safe in the runtime directory until a reboot"
+            return replace(summary, trouble=Ailment("store.hung", "the disk does not answer: rows wait in memory", hint))
+        return summary
+
+    async def fixes(self, since_wall: float, until_wall: float) -> list[Fix]:
+        """Recorded fixes of a span (UTC s, both ends included), in capture order; committed or not."""
+        since, until = write_utc(since_wall), write_utc(until_wall)
+
+        def ask(tables: Tables, after: int) -> list[tuple[int, Fix]]:
+            return tables.fixes(since_wall, until_wall, after, _PAGE)
+
+        return await self._read_pages(ask, lambda deed: since <= write_utc(deed.fix.wall) <= until)
+
+    async def untold(self) -> list[Fix]:
+        """Fixes of the emergency that is on which neither lane told yet, in capture order; empty in quiet times."""
+        episode = self._essence.episode
+        if episode is None:
+            return []
+
+        def ask(tables: Tables, after: int) -> list[tuple[int, Fix]]:
+            return tables.untold(episode, after, _PAGE)
+
+        found = await self._read_pages(ask, lambda deed: deed.episode == episode)
+        with self._wake:
+            marks = [deed for deed in self._deeds if isinstance(deed, Sent | Told)]
+        return [fix for fix in found if not any(_covers(mark, fix) for mark in marks)]
+
+    async def has_press(self, at: float) -> bool:
+        """Whether a press of this boot at monotonic `at` is on disk, owed or settled: a spooled one is then not new."""
+        return await self._call(lambda: self._keeper.ask(lambda tables: tables.has_press(at), otherwise=False))
+
+    async def prune(self, *, wall: float, keep_days: float, limits: Limits | None = None) -> int:
+        """Delete what is older than keep_days, then thin while more than the size allowed; returns how many fixes went.
+
+        wall: UTC s now, by a trusted clock: a clock a year ahead would delete a year.
+        """
+        limits = limits or self._limits
+        cutoff = wall - keep_days * 86400
+        gone = await self._repeat(lambda: self._keeper.expire(cutoff, limits, self._essence.episode))
+        if first := await self._call(lambda: self._keeper.thin(HIGH, limits, self._essence.episode)):
+            gone += first + await self._repeat(lambda: self._keeper.thin(LOW, limits, self._essence.episode))
+        await self._call(self._keeper.shrink)
+        return gone
+
+    async def aclose(self) -> None:
+        """Commit what waits and close, at most 2 s (`Pace.close_s`)."""
+        if self._thread is None or self._closing:
+            return
+        closed = self._call(self._keeper.close)
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closed, self._pace.close_s)
+        self._summary = replace(self._summary, mode="closed")
+
+    async def _read_pages(self, ask: Callable[[Tables, int], list[tuple[int, Fix]]], wanted: Callable[[Taken], bool]) -> list[Fix]:
+        fixes: list[Fix] = []
+        after = 0
+
+        def read() -> tuple[list[tuple[int, Fix]], list[Fix]]:
+            rows = self._keeper.ask(lambda tables: ask(tables, after), otherwise=list[tuple[int, Fix]]())
+            # Only this thread commits: with the last page in hand, whatever is not on the disk still waits.
+            with self._wake:
+                waiting = [deed.fix for deed in self._deeds if isinstance(deed, Taken) and wanted(deed)] if len(rows) < _PAGE else []
+            return rows, waiting
+
+        while True:
+            rows, waiting = await self._call(read)
+            fixes += [fix for _, fix in rows] + waiting
+            if len(rows) < _PAGE:
+                return fixes
+            after = rows[-1][0]
+
+    async def _repeat(self, delete: Callable[[], int]) -> int:
+        total = 0
+        while gone := await self._call(delete):
+            total += gone
+        return total
+
+    def _call(self, job: Callable[[], _T]) -> Awaitable[_T]:
+        """Have the thread do something once everything that waits now is committed."""
+        answer = _Answer[_T](asyncio.get_running_loop())
+        with self._wake:
+            self._jobs.append(lambda: answer.give(job()))
+            self._wake.notify()
+        return answer.future
+
+    def _add(self, deed: Deed) -> None:
+        if not self._deeds:
+            self._first_at = time.monotonic()
+        self._deeds.append(deed)
+        if len(self._deeds) > self._pace.most_waiting:
+            self._give_up_oldest()
+        if len(self._deeds) in (1, self._pace.group_rows):
+            self._wake.notify()
+
+    def _give_up_oldest(self) -> None:
+        """Drop a twentieth of what may be dropped: routine fixes first, then those of the emergency; never a write."""
+        goal = max(1, self._pace.most_waiting // 20)
+        routine = [deed for deed in self._deeds if isinstance(deed, Sent) or (isinstance(deed, Taken) and deed.episode is None)]
+        others = [deed for deed in self._deeds if isinstance(deed, Taken) and deed.episode is not None]
+        dropped = {id(deed) for deed in (*routine, *others)[:goal]}
+        self._dropped += len(dropped)
+        self._deeds = deque(deed for deed in self._deeds if id(deed) not in dropped)
+
+    # What the thread does
+
+    def _work(self, opened: _Answer[Remembered]) -> None:
+        opened.give(self._open())
+        while not self._closing or self._jobs or self._waiters:
+            self._take_turn()
+
+    def _open(self) -> Remembered:
+        recalled = self._keeper.open()
+        with self._wake:
+            early, essence = list(self._deeds), Essence()
+            for deed in recalled.deeds:
+                essence.fold(deed)
+            news = [] if recalled.identity is None else essence.reconcile(recalled.identity, self._localise)
+            remembered = essence.remembered(recalled.last_fix)
+            for deed in early:
+                essence.fold(deed)
+            essence.follow_episode(self._wall())
+            self._deeds = deque([*news, *early, *essence.changed_state()])
+            self._essence = essence
+        self._sum_up()
+        return remembered
+
+    def _localise(self, press: Press) -> Press:
+        return replace(press, at=min(0.0, press.wall - (self._wall() - time.monotonic())))
+
+    def _take_turn(self) -> None:
+        with self._wake:
+            self._busy_since = None
+            while (due_s := self._due_in_s()) is None or due_s > 0:
+                self._wake.wait(due_s)
+            self._busy_since = time.monotonic()
+            batch, self._deeds = list(self._deeds), deque()
+            waiters, self._waiters = self._waiters, []
+            job = self._jobs.popleft() if self._jobs else None
+            record = self._essence.identity(None)
+        self._commit(batch, record)
+        self._sum_up()
+        for waiter in waiters:
+            waiter.give(None)
+        if job is not None:
+            job()
+            if not self._closing:
+                self._sum_up()
+        elif not self._waiters:
+            self._keeper.tend(self._essence.episode)
+
+    def _due_in_s(self) -> float | None:
+        """Seconds until there is something to do; None when only a call can bring it."""
+        if self._waiters or self._jobs:
+            return 0.0
+        now = time.monotonic()
+        if self._retry_at is not None:
+            return self._retry_at - now
+        if not self._deeds:
+            return None
+        return 0.0 if len(self._deeds) >= self._pace.group_rows else self._first_at + self._pace.group_s - now
+
+    def _commit(self, batch: list[Deed], record: Identity) -> None:
+        left = batch
+        try:
+            left = self._keeper.commit(batch) if batch else []
+            done = self._keeper.save_identity(record) and not left
+        except Exception:  # noqa: BLE001 - the thread must live
+            # A defect here must not take the presses along that still wait: said loudly, tried again.
+            _log.exception("the store met what it does not know")
+            self._keeper.own_up()
+            done = False
+        with self._wake:
+            self._deeds.extendleft(reversed(left))
+            self._retry_at = None if done else time.monotonic() + self._pace.retry_s
+
+    def _list_essentials(self) -> list[Deed]:
+        with self._wake:
+            return self._essence.deeds()
+
+    def _sum_up(self) -> None:
+        fixes, untold, size = self._keeper.measure(self._essence.episode)
+        with self._wake:
+            waiting = [deed for deed in self._deeds if isinstance(deed, Taken)] if self._retry_at is not None else []
+        fixes += len(waiting)
+        untold += sum(deed.episode is not None and deed.episode == self._essence.episode for deed in waiting)
+        trouble = self._keeper.ailment
+        if trouble is not None and self._dropped:
+            trouble = replace(trouble, text=f"{trouble.text}; {self._dropped} fixes were given up")
+        self._summary = StoreSummary(fixes, untold, size, self._keeper.mode, trouble)
+
+
+class _Answer(Generic[_T]):
+    """A future of the loop that another thread fulfils; whoever waited may have gone."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.future: asyncio.Future[_T] = loop.create_future()
+
+    def give(self, value: _T) -> None:
+        def settle() -> None:
+            if not self.future.done():
+                self.future.set_result(value)
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(settle)
+
+
+def _covers(mark: Sent | Told, fix: Fix) -> bool:
+    if isinstance(mark, Sent):
+        return (mark.at, mark.receiver) == (fix.at, fix.receiver)
+    return write_utc(mark.since_wall) <= write_utc(fix.wall) <= write_utc(mark.until_wall)
+
+
+def peek(path: Path) -> tuple[StoreSummary, Remembered]:
+    """What a store holds, for a reader beside or without the daemon. Writes and creates nothing, moves nothing, never raises.
+
+    mode is "closed" when the database cannot be read; what the tiny file knows is told all the same. The caller hides what a
+    calm device hides (law 5).
+    """
+    essence, last_fix, summary = Essence(), None, StoreSummary()
+    try:
+        with dbfile.read_only(path) as connection:
+            tables = Tables(connection, read_boot_id())
+            for deed in tables.recall():
+                essence.fold(deed)
+            last_fix = tables.last_fix()
+            summary = StoreSummary(tables.kept, tables.count_untold(essence.episode), dbfile.measure(path), "disk")
+    except FileNotFoundError:
+        summary = StoreSummary(trouble=Ailment("store.absent", f"there is no store at {path}", "see store.path; has the daemon ever run?"))
+    except (OSError, sqlite3.Error, ValueError, TypeError) as trouble:
+        ailment = Ailment("store.unreadable", f"the store cannot be read ({type(trouble).__name__})", "read it as root")
+        essence, last_fix, summary = Essence(), None, StoreSummary(trouble=ailment)
+    with contextlib.suppress(OSError, IdentityError):
+        if (told := identity.load(path.with_name(f"{path.name}.identity"))) is not None:
+            essence.reconcile(told, lambda press: replace(press, at=0.0))
+    return summary, essence.remembered(last_fix)
