@@ -41,7 +41,7 @@ class FakeReceiver:
 
     def place(self, latitude: float, longitude: float, *, gnss_time: float | None = None, accuracy_m: float | None = 5.0) -> None:
         """Tell a three-dimensional epoch at a place, degrees."""
-        clock = gnss_time % 86_400.0 if gnss_time is not None else None
+        clock = round(gnss_time % 86_400.0, 3) if gnss_time is not None else None
         self.say(
             Report(
                 at=0.0,

@@ -12,10 +12,12 @@ import os
 import tty
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 from hardware.restamp import LogLine, read_lines, stamp
 
-_HURRIED_S = 0.02  # how late a line may be before the player gives up catching up and moves its own clock
+_NAP_S = 0.02
+_LATE_S = 0.5  # so late (nobody reads and the line is full) the player moves its clock instead of catching up
 
 
 class FakePort:
@@ -117,7 +119,7 @@ class Feeder:
         self._task: asyncio.Task[None] | None = None
         self.port = FakePort(path)
 
-    async def __aenter__(self) -> Feeder:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self.run())
         return self
 
@@ -158,15 +160,14 @@ class Feeder:
             await asyncio.sleep(1.0 / self._speed)
 
     async def _play(self) -> None:
-        offset: float | None = None  # wall minus log time; anew whenever the log stood still
-        began, log_began = 0.0, 0.0
+        now = asyncio.get_running_loop().time
+        began = offset = 0.0
+        fresh = True  # the log stood still: it goes on from now, with the time of now
         for each in self._log:
-            if await self._interrupted():
-                offset = None
-            if offset is None:
-                began, log_began = asyncio.get_running_loop().time(), each.log_s
-                offset = self._offset(each)
-            await asyncio.sleep(max(0.0, began + (each.log_s - log_began) / self._speed - asyncio.get_running_loop().time()))
+            stood = await self._interrupted()
+            if fresh or stood or now() - (began + each.log_s / self._speed) > _LATE_S:
+                began, offset, fresh = now() - each.log_s / self._speed, self._offset(each), False
+            await asyncio.sleep(max(0.0, began + each.log_s / self._speed - now()))
             line = each.line if each.own_s is None or self._wall is None else stamp(each.line, offset + each.own_s)
             await self._say(line + b"\r\n")
 
@@ -180,10 +181,9 @@ class Feeder:
         while self._garbage is not None or not self._flowing.is_set() or not self.port.plugged:
             stood = True
             if self._garbage is not None and self.port.plugged and self._flowing.is_set():
-                self.port.write(self._garbage)
-                await asyncio.sleep(0)
+                await asyncio.sleep(0 if self.port.write(self._garbage) else _NAP_S)
             else:
-                await asyncio.sleep(_HURRIED_S)
+                await asyncio.sleep(_NAP_S)
         return stood
 
     async def _say(self, data: bytes) -> None:
@@ -192,4 +192,4 @@ class Feeder:
             data = data[self.port.write(data) :]
             if not data or not self.port.plugged:
                 return
-            await asyncio.sleep(_HURRIED_S)
+            await asyncio.sleep(_NAP_S)
