@@ -130,6 +130,8 @@ class GpsdReceiver:
             self._devices = frozenset(fact.devices)
         elif fact.kind == "DEVICE" and self._devices is not None:
             self._devices |= frozenset(fact.devices)
+        elif fact.kind == "ERROR" and self._device is not None and self._device in fact.text:
+            self._devices = frozenset()  # "No such device as ...": no list is sent then
 
     def _silence(self, where: str, seconds: float) -> Ailment:
         absent = self._devices is not None and (not self._devices or (self._device is not None and self._device not in self._devices))
