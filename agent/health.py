@@ -173,3 +173,14 @@ def _stream(stream: Stream, now_at: float) -> dict[str, Any]:
         "last_sent_fix_time": _utc(stream.last_sent_fix_wall),
         "last_accepted_age_s": None if last is None else round(max(0.0, now_at - last), 1),
     }
+
+
+def line(document: dict[str, Any]) -> str:
+    """The status document in one line, for `systemctl status`."""
+    callout, fix = document["callout"], document["fix"]
+    words = ["armed" if document["armed"] else "NOT ARMED", callout["state"]]
+    if callout["id"] is not None:
+        words.append(f"callout {callout['id']}")
+    words.append("no fix" if fix is None else f"fix {fix['age_s']:.0f} s old")
+    words += [condition["code"] for condition in document["conditions"]]
+    return ", ".join(words)

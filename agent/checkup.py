@@ -1,0 +1,87 @@
+"""Once a second: do the facts still hold? Turns receivers, positions, store, clock and proofs into conditions.
+
+Decides what is unhealthy from what the daemon hands it; every text has a hint that says what to do. Only device conditions:
+nothing here may depend on whether a callout is on (law 5).
+"""
+
+from __future__ import annotations
+
+from agent import wording
+from agent.health import PROOF_AGE_S, Conditions
+from agent.model import Severity, StoreSummary
+from agent.ports import Clock
+from agent.positions import Positions
+
+STORED_TOO_OLD = "the last stored position is older than a day"
+
+
+def look(
+    conditions: Conditions, *, positions: Positions, clock: Clock, store: StoreSummary, proof_wall: float | None, started_at: float
+) -> None:
+    """Bring every device condition up to date."""
+    wall = clock.wall()
+    _receivers(conditions, positions, wall)
+    _position(conditions, positions, clock, started_at)
+    _dates(conditions, positions, wall, clock.at())
+    _store(conditions, store, wall)
+    _proof(conditions, proof_wall, wall)
+    if clock.trusted():
+        conditions.drop("clock.untrusted")
+    else:
+        hint = "give it a network (NTP) or a receiver with a view of the sky; times are marked as doubtful until then"
+        conditions.put(
+            "clock.untrusted", Severity.DEGRADED, "the system clock shows a time before this software was built", hint, wall=wall
+        )
+
+
+def _receivers(conditions: Conditions, positions: Positions, wall: float) -> None:
+    """One condition per kind of trouble; two receivers with the same trouble share it."""
+    ailing = [(source, source.ailment) for source in positions.sources.values() if source.ailment is not None]
+    codes = {ailment.code for _, ailment in ailing}
+    conditions.drop_all("receiver.", but=(*codes, "receiver.date"))
+    for code in codes:
+        same = [(source.name, ailment) for source, ailment in ailing if ailment.code == code]
+        text = "; ".join(f"{name}: {ailment.text}" for name, ailment in same)
+        conditions.put(code, Severity.DEGRADED, text, same[0][1].hint, wall=wall)
+
+
+def _position(conditions: Conditions, positions: Positions, clock: Clock, started_at: float) -> None:
+    now_at, wall = clock.at(), clock.wall()
+    hint = "check antenna and view of the sky; see the receiver's own condition"
+    if not positions.armed(now_at, wall, wall_trusted=clock.trusted()):
+        text = "a raise would carry no position" if positions.newest is None and positions.stored is None else STORED_TOO_OLD
+        conditions.put("position.none", Severity.CRITICAL, text, hint, wall=wall)
+    else:
+        conditions.drop("position.none")
+    if positions.live(now_at) is not None or not positions.sources:
+        conditions.drop("position.stale")
+    elif positions.newest is not None or now_at - started_at > 5.0:
+        age = "there was none since start" if positions.newest is None else f"the last is {wording.span(now_at - positions.newest.at)} old"
+        conditions.put("position.stale", Severity.DEGRADED, f"no fix is coming in; {age}", hint, wall=wall)
+
+
+def _dates(conditions: Conditions, positions: Positions, wall: float, now_at: float) -> None:
+    live = positions.live(now_at)
+    if live is None or live.gnss_time is not None:
+        conditions.drop("receiver.date")
+        return
+    text = f"{live.receiver}: its date or time cannot be true, so the time of arrival is used"
+    hint = "a receiver past its week rollover needs new firmware; positions are good"
+    conditions.put("receiver.date", Severity.NOTE, text, hint, wall=wall)
+
+
+def _store(conditions: Conditions, store: StoreSummary, wall: float) -> None:
+    trouble = store.trouble
+    conditions.drop_all("store.", but=() if trouble is None else (trouble.code,))
+    if trouble is not None:
+        conditions.put(trouble.code, Severity.DEGRADED, trouble.text, trouble.hint, wall=wall)
+
+
+def _proof(conditions: Conditions, proof_wall: float | None, wall: float) -> None:
+    if proof_wall is not None and wall - proof_wall <= PROOF_AGE_S:
+        conditions.drop("armed_proof.old")
+        return
+    text = (
+        "no raise was ever accepted from this device" if proof_wall is None else f"the last accepted raise was on {wording.utc(proof_wall)}"
+    )
+    conditions.put("armed_proof.old", Severity.DEGRADED, text, "make a drill: `callout-agent raise --drill`", wall=wall)

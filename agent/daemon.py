@@ -1,0 +1,450 @@
+"""The composition root: builds every room from the config, wires them, and carries commands out.
+
+The only module that opens hardware. Decides nothing about callouts, positions or health: it hands things from one room to
+the next. Vital tasks (decider, lanes, receivers) share one TaskGroup: what they do not expect ends the process, and a restart
+is recovery. The control socket is a comfort: it is restarted and never ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import hardware
+from agent import cadence, checkup, control, health, identity, resume, spool, wording
+from agent.clock import SystemClock
+from agent.config import Config, Problem
+from agent.connections import Connections
+from agent.decider import Decider
+from agent.health import Conditions, Facts, Origin, Stream
+from agent.lanes.alert import AlertLane
+from agent.lanes.cancel import CancelLane
+from agent.lanes.desk import Lane, Terms
+from agent.lanes.event import EventLane, Message
+from agent.lanes.location import LocationLane
+from agent.lanes.watch import WatchLane
+from agent.lifecycle import raise_wanted, stream_to
+from agent.model import Ailment, CalloutId, EventKept, Fix, Meaning, NoteKept, Outcome, Place, Press, Quality, Remembered, Report, Severity
+from agent.notices import Notices
+from agent.notify import Supervisor
+from agent.ports import Dispatch, FixSource
+from agent.positions import Positions, Site
+from agent.requests import Requests
+from agent.signals import (
+    Command,
+    DrillFailed,
+    Happening,
+    LocateNow,
+    LookUpNow,
+    OfferPosition,
+    Phase,
+    Pressed,
+    Probe,
+    RaiseReplied,
+    ReadNow,
+    State,
+    Tell,
+)
+from agent.store import Store
+
+log = logging.getLogger("callout-agent")
+
+TICK_S = 1.0
+OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
+RESTART_COMFORT_S = 1.0
+
+
+class Daemon:
+    """One device. `run` returns after a clean stop; `stop` asks for it."""
+
+    def __init__(self, config: Config, *, problems: Iterable[Problem] = ()) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.conditions = Conditions()
+        self.notices = Notices(self.conditions)
+        self.positions = Positions(tuple((each.name, each.kind) for each in config.receivers), _site(config))
+        self.connections = Connections(config, self.clock)
+        self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id())
+        self.decider = Decider(
+            self.store,
+            self.clock,
+            base_url=config.panic_api.base_url,
+            customer_id=config.panic_api.customer_id,
+            changed=self._changed,
+        )
+        self.terms = _terms(config)
+        self.supervisor = Supervisor()
+        self.spool = Path(config.control.socket).parent / "presses"
+        self._started_at = self.clock.at()
+        self._stream = Stream()
+        self._recorded: Fix | None = None
+        self._proof_wall: float | None = None
+        self._pressed = 0  # highest number given out; the lifecycle learns of it through the inbox
+        self._messages = 0
+        self._step_done = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._standing_conditions(tuple(problems))
+
+    # --- life --------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until `stop`. Whatever a vital task did not expect comes out as an exception."""
+        self.alert, self.cancel, self.location = AlertLane(self), CancelLane(self), LocationLane(self)
+        self.event, self.watch = EventLane(self, self._message_settled), WatchLane(self)
+        self.lanes: tuple[Lane, ...] = (self.alert, self.cancel, self.location, self.event, self.watch)
+        try:
+            async with asyncio.TaskGroup() as vital:
+                tasks = [vital.create_task(self.decider.run(), name="decider")]
+                await self._recover()
+                for work, name in self._works():
+                    tasks.append(vital.create_task(work, name=name))
+                self.supervisor.ready()
+                await self._stop.wait()
+                self.supervisor.stopping()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self.store.aclose()
+            await self.connections.aclose()
+
+    def stop(self) -> None:
+        """Ask for a clean end."""
+        self._stop.set()
+
+    def _works(self) -> Iterable[tuple[Any, str]]:
+        yield from ((lane.run(), type(lane).__name__) for lane in self.lanes)
+        yield from ((self._receive(source), source.name) for source in self._open_receivers())
+        yield self.connections.credentials.keep_fresh(), "credentials"
+        yield self._tick_forever(), "tick"
+        yield self._comfort(self._serve), "control"
+
+    async def _recover(self) -> None:
+        """Restart is an event like any other: what was kept goes into the inbox before anything new."""
+        kept = await resume.recall(self.store, self.spool, OPEN_STORE_S)
+        floor = kept.note_number("trusted_wall")
+        if floor is not None:
+            self.clock.raise_floor(floor)
+        await self._resume(kept)
+        for path, spooled in kept.spooled:
+            self._take_spooled(path, spooled)
+        if kept.late is not None:
+            asyncio.ensure_future(self._await_late_store(kept.late)).add_done_callback(_reraise)
+
+    async def _resume(self, kept: resume.Kept) -> None:
+        self._proof_wall = kept.note_number("armed_proof")
+        self.positions.stored = kept.remembered.last_fix
+        # Without the store's number count from the clock: higher than any that was ever given out, so that none is taken for old.
+        self._pressed = kept.remembered.press_number if kept.late is None else int(self.clock.wall())
+        api, calm = self.config.panic_api, kept.note("calm") == "true"
+        event, foreign = resume.restarted(kept.remembered, calm=calm, base_url=api.base_url, customer_id=api.customer_id, clock=self.clock)
+        if foreign is not None:
+            hint = "mend base_url and customer_id, or give it up: `callout-agent callout forget ID`"
+            self.conditions.put("callout.foreign", Severity.CRITICAL, foreign, hint, wall=self.clock.wall())
+        await self.decide(event)
+        for message in kept.remembered.untold:
+            if message.callout_id == self.state.callout_id:
+                self.event.add(Message(message.callout_id, message.text, message.key))
+
+    async def _await_late_store(self, late: asyncio.Task[Remembered]) -> None:
+        """A store that hung at start has answered: take up what it knew, unless something is on already."""
+        remembered = await late
+        if self.state.phase is Phase.STANDBY:
+            await self._resume(resume.Kept(remembered))
+
+    async def _comfort(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Restart what may fail; it never ends the process."""
+        while True:
+            try:
+                await work()
+            except (OSError, control.InUseError) as error:
+                text, hint = f"no control socket: {error}", "check [control] socket, its directory, and whether another daemon runs"
+                self.conditions.put("control.socket", Severity.DEGRADED, text, hint, wall=self.clock.wall())
+            await asyncio.sleep(RESTART_COMFORT_S)
+
+    async def _serve(self) -> None:
+        path = Path(self.config.control.socket)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.conditions.drop("control.socket")
+        await control.serve(path, Requests(self).handle)
+
+    # --- receivers ----------------------------------------------------------------------------------------------------------
+
+    def _open_receivers(self) -> list[FixSource]:
+        return [
+            hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()) for each in self.config.receivers
+        ]
+
+    async def _receive(self, source: FixSource) -> None:
+        def ailing(ailment: Ailment | None) -> None:
+            self.positions.sources[source.name].ailment = ailment
+            self._check()
+
+        await source.run(self._heard, ailing)
+
+    def _heard(self, report: Report) -> None:
+        fixes, _ = self.positions.hear(report, wall=self.clock.wall(), wall_trusted=self.clock.trusted())
+        for fix in fixes:
+            self._take(fix)
+
+    def _take(self, fix: Fix) -> None:
+        """A new fix: into the track if due, and past the location lane, which takes the newest."""
+        streaming = stream_to(self.state) is not None and not self.state.calm
+        if cadence.record_due(self._recorded, fix, self.terms.pace, streaming=streaming):
+            self._record(fix)
+        self.location.ring()
+
+    def _record(self, fix: Fix) -> None:
+        self.store.record(fix)
+        self._recorded = fix
+
+    # --- the desk of the lanes ----------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The lifecycle's state of now."""
+        return self.decider.state
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        """Queue an event."""
+        return self.decider.decide(event)
+
+    def open(self) -> Dispatch:
+        """A connection of one's own."""
+        return self.connections.open()
+
+    def roll(self) -> float:
+        """Jitter."""
+        return random.random()  # noqa: S311 - spreads retries, keeps no secret
+
+    def place(self) -> Place | None:
+        """The best position for a raise."""
+        return self.positions.for_raise(self.clock.at(), self.clock.wall(), wall_trusted=self.clock.trusted())
+
+    def live(self) -> Fix | None:
+        """The newest fix if it is not stale."""
+        return self.positions.live(self.clock.at())
+
+    def tell(self, callout_id: CalloutId, text: str) -> None:
+        """Queue a message for the event stream; it is kept first, so that a restart tells it."""
+        self._messages += 1
+        message = Message(callout_id, text[: wording.MAX_EVENT_CHARS], f"{self.clock.wall():.3f}-{self._messages}")
+        self.store.step(EventKept(callout_id, message.key, message.text, self.clock.wall(), "device", told=False))
+        self.event.add(message)
+
+    def _message_settled(self, message: Message, told: bool) -> None:  # noqa: FBT001 - a callback's one fact
+        self.store.step(EventKept(message.callout_id, message.key, message.text, self.clock.wall(), "device", told=told))
+
+    def sent(self, fix: Fix) -> None:
+        """A position was accepted; it belongs into the track as sent (but not after a cancel: law 5)."""
+        self._stream = Stream(self._stream.sent + 1, self._stream.failed, fix.wall, self.clock.at())
+        if self.state.calm:
+            return
+        if self._recorded is None or self._recorded.at < fix.at:
+            self._record(fix)
+        self.store.sent(fix)
+
+    def not_sent(self) -> None:
+        """A position was not accepted."""
+        stream = self._stream
+        self._stream = Stream(stream.sent, stream.failed + 1, stream.last_sent_fix_wall, stream.last_accepted_at)
+
+    def notice(self, outcome: Outcome, origin: Origin) -> None:
+        """Turn a reply into conditions of the lane's origin."""
+        self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.state.calm)
+
+    # --- presses and requests -----------------------------------------------------------------------------------------------
+
+    def press(self, origin: str, *, note: str | None = None, drill: bool = False) -> Press:
+        """Make a press: on tmpfs first, so that neither a hung disk nor a watchdog loses it; then into the inbox."""
+        press = Press(self._next_number(), self.clock.at(), self.clock.wall(), origin, self.clock.trusted(), note=note, drill=drill)
+        path = resume.keep_in_runtime(self.spool, press)
+        self._accept(press, path)
+        return press
+
+    def _take_spooled(self, path: Path, spooled: spool.SpooledPress) -> None:
+        press = resume.press_of(spooled, self._next_number(), self.clock)
+        if press is None:  # a drill that no one waits for any more
+            spool.done(path)
+        else:
+            self._accept(press, path)
+
+    def _next_number(self) -> int:
+        self._pressed = max(self._pressed, self.state.press_number) + 1
+        return self._pressed
+
+    def _accept(self, press: Press, spooled: Path | None) -> None:
+        self.decide(Pressed(press))
+        if spooled is not None:
+            asyncio.ensure_future(self._forget_spooled(spooled, press)).add_done_callback(_reraise)
+
+    async def _forget_spooled(self, spooled: Path, press: Press) -> None:
+        """The file goes when the store has the press on disk."""
+        await self.changed_to(lambda: self.state.press_number >= press.number)
+        await self.store.step()
+        if await self.store.has_press(press.at):
+            spool.done(spooled)
+
+    @property
+    def allow_unconditional(self) -> bool:
+        """`[control] allow_unconditional`."""
+        return self.config.control.allow_unconditional
+
+    async def refuse_drill(self) -> str | None:
+        """Why no drill may start; looks for an active callout first."""
+        refused = self.connections.refuse_drill()
+        if refused is not None:
+            return refused
+        dispatch = self.open()
+        try:
+            outcome = await dispatch.look_up(deadline_s=self.terms.deadline_s)
+        finally:
+            await dispatch.aclose()
+        if outcome.meaning is not Meaning.ACCEPTED or outcome.callouts is None:
+            return f"whether a callout is active cannot be found out ({outcome.cause})"
+        return "a callout is active" if any(not each.closed for each in outcome.callouts) else None
+
+    async def changed(self) -> None:
+        """Ends after the next step."""
+        self._step_done.clear()
+        await self._step_done.wait()
+
+    async def changed_to(self, wanted: Callable[[], bool]) -> None:
+        """Ends when a step has made this true."""
+        while not wanted():
+            await self.changed()
+
+    def document(self, *, inner: bool = False) -> dict[str, Any]:
+        """The status document of now."""
+        self._check()
+        now_at = self.clock.at()
+        used = self.positions.used(now_at)
+        facts = Facts(
+            at=now_at,
+            wall=self.clock.wall(),
+            state=self.state,
+            conditions=self.conditions.shown(calm=self.state.calm and not inner),
+            fix=self.positions.newest,
+            store=self.store.summary(),
+            stream=self._stream,
+            receiver_kind=None if used is None else used.kind,
+            rejected=self.positions.rejected(now_at),
+            armed_proof_wall=self._proof_wall,
+        )
+        return health.document(facts, inner=inner)
+
+    # --- after a step -------------------------------------------------------------------------------------------------------
+
+    def _changed(self, before: State, after: State, event: Happening, commands: tuple[Command, ...]) -> None:
+        if after.callout_id != before.callout_id:
+            self._stream = Stream()
+        if after.phase is Phase.STANDBY and before.phase is not Phase.STANDBY:
+            self.conditions.drop_origin(Origin.CALLOUT)
+        self._log_step(before, after)
+        if isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED:
+            self._proof_wall = event.wall
+            self.store.step(NoteKept("armed_proof", f"{event.wall:.0f}"))
+        if isinstance(event, Pressed):
+            self.alert.hurry()
+        for command in commands:
+            self._obey(command)
+        for lane in self.lanes:
+            lane.ring()
+        self._step_done.set()
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case LocateNow():
+                self.location.locate_now()
+            case ReadNow():
+                self.watch.read_now()
+            case LookUpNow():
+                self.watch.look_up_now()
+            case Tell(callout_id, text):
+                self.tell(callout_id, text)
+            case Probe(callout_id):
+                self.location.probe(callout_id)
+            case OfferPosition(callout_id):
+                self._offer_position(callout_id)
+            case DrillFailed(text):
+                self.conditions.put("drill.failed", Severity.NOTE, text, "try again when no callout is open", wall=self.clock.wall())
+
+    def _offer_position(self, callout_id: CalloutId) -> None:
+        fix = self.positions.newest
+        if fix is not None:
+            self.tell(callout_id, wording.offered(fix.latitude, fix.longitude, fix.accuracy_m, self.clock.at() - fix.at))
+
+    def _log_step(self, before: State, after: State) -> None:
+        """For the journal, outwardly: a calm device has nothing to say (law 5)."""
+        if not after.calm and after.phase is not before.phase:
+            log.info("callout %s: %s -> %s", after.callout_id or before.callout_id or "-", before.phase, after.phase)
+
+    # --- every second -------------------------------------------------------------------------------------------------------
+
+    async def _tick_forever(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            wanted = raise_wanted(self.state) or stream_to(self.state) is not None
+            forced = self.positions.relieve(self.clock.at()) if wanted else None
+            if forced is not None:
+                self._take(forced)
+                self._tell_doubt(forced)
+            self._check()
+            self.supervisor.status(health.line(self.document()))
+            self.supervisor.alive()
+
+    def _tell_doubt(self, fix: Fix) -> None:
+        to = stream_to(self.state)
+        if to is not None and fix.quality is Quality.FORCED:
+            self.tell(to, wording.doubtful(fix.accuracy_m))
+
+    def _check(self) -> None:
+        checkup.look(
+            self.conditions,
+            positions=self.positions,
+            clock=self.clock,
+            store=self.store.summary(),
+            proof_wall=self._proof_wall,
+            started_at=self._started_at,
+        )
+
+    def _standing_conditions(self, problems: tuple[Problem, ...]) -> None:
+        wall, put = self.clock.wall(), self.conditions.put
+        if problems:
+            text = f"the config is broken and the last good copy is used: {problems[0]}"
+            put("config.last_good", Severity.CRITICAL, text, "mend it; `callout-agent check` names every problem", wall=wall)
+        wrong = self.connections.not_production()
+        if wrong is not None:
+            hint = 'set environment = "staging" for a test installation, or mend base_url'
+            put("dispatch.not_production", Severity.CRITICAL, wrong, hint, wall=wall)
+        hint = "it is proven as soon as dispatch answers the first look-up"
+        put("dispatch.unproven", Severity.CRITICAL, "dispatch has not answered since start", hint, wall=wall)
+
+
+def _reraise(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.result()
+
+
+def _site(config: Config) -> Site | None:
+    site = config.site
+    if site is None or site.latitude is None or site.longitude is None:
+        return None
+    return Site(site.latitude, site.longitude, site.accuracy_m)
+
+
+def _terms(config: Config) -> Terms:
+    api, pace = config.panic_api, config.cadence
+    return Terms(
+        pace=cadence.Pace(pace.record_idle_s, pace.record_moved_m, pace.send_active_s, pace.send_min_s, pace.send_max_s),
+        response_type_id=api.response_type_id,
+        deadline_s=api.deadline_s,
+        adopt=pace.adopt,
+        adopt_poll_s=pace.adopt_poll_s,
+        customer_id=api.customer_id,
+        predefined=config.site is not None and config.site.predefined_location is not None,
+        returns_callout=bool(api.return_callout_path),
+    )

@@ -1,0 +1,65 @@
+"""The one inbox: every event goes through `lifecycle.step`, is written down, and is then acted on.
+
+Decides the order of writing and acting, nothing else. State is stored before it is acted on (law 6), except a press, which is
+acted on at once while the store writes; a store that hangs is waited for at most STORE_WAIT_S, and not again while it hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from agent import records
+from agent.lifecycle import step
+from agent.ports import Clock, Store
+from agent.signals import Command, Happening, Pressed, State
+
+STORE_WAIT_S = 0.5  # law 6
+
+Changed = Callable[[State, State, Happening, tuple[Command, ...]], None]
+
+
+class Decider:
+    """Owns the lifecycle's state. `changed` is called after every step, in order, on the loop's thread."""
+
+    def __init__(self, store: Store, clock: Clock, *, base_url: str, customer_id: int, changed: Changed) -> None:
+        self.state = State()
+        self.steps = 0  # progress, for the watchdog
+        self._store, self._clock = store, clock
+        self._base_url, self._customer_id = base_url, customer_id
+        self._changed = changed
+        self._inbox: asyncio.Queue[tuple[Happening, asyncio.Future[None]]] = asyncio.Queue()
+        self._hung: asyncio.Future[None] | None = None
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        """Queue an event. The awaitable ends when its step has been carried out; not awaiting it does not undo it."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait((event, done))
+        return done
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            event, done = await self._inbox.get()
+            await self._carry_out(event)
+            self.steps += 1
+            if not done.done():
+                done.set_result(None)
+
+    async def _carry_out(self, event: Happening) -> None:
+        before = self.state
+        after, commands = step(before, event)
+        writes = records.writes(before, after, base_url=self._base_url, customer_id=self._customer_id, wall=self._clock.wall())
+        written = asyncio.ensure_future(self._store.step(*writes)) if writes else None
+        if written is not None and not isinstance(event, Pressed):
+            await self._wait_for(written)
+        self.state = after
+        self._changed(before, after, event, commands)
+
+    async def _wait_for(self, written: asyncio.Future[None]) -> None:
+        if self._hung is not None and not self._hung.done():
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(written), STORE_WAIT_S)
+        self._hung = written

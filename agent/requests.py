@@ -1,0 +1,177 @@
+"""What the control socket may ask of the daemon, checked and carried out.
+
+Decides who may do what, and answers in words that do not depend on the inner state: a cancel is answered alike, in the same
+time, whether the code is right, wrong, undelivered or nothing is on (law 5). Never keeps or logs a code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from agent.control import Peer, refusal
+from agent.lifecycle import may_drill
+from agent.model import CalloutId, Press, SafeCode
+from agent.signals import CancelAsked, Forgotten, Happening, Phase, State
+
+CANCEL_ANSWER_S = 0.25  # long enough for the step of any case, so that all take the same time
+HANDED_OVER = "The cancel was handed over."
+MAX_NOTE = 500
+MAX_WAIT_S = 86_400.0
+
+BLANK_HINT = "type the code; it is 1 to 16 characters"
+NO_CALLOUT = ("no callout is active", "raise one first: `callout-agent raise`")
+
+
+class Rooms(Protocol):
+    """What requests need of the daemon."""
+
+    @property
+    def state(self) -> State:
+        """The lifecycle's state."""
+
+    @property
+    def allow_unconditional(self) -> bool:
+        """`[control] allow_unconditional`."""
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        """Queue an event."""
+
+    def press(self, origin: str, *, note: str | None, drill: bool) -> Press:
+        """Make a press: numbered, on tmpfs, in the inbox."""
+
+    def tell(self, callout_id: CalloutId, text: str) -> None:
+        """Queue a message for the event stream."""
+
+    def document(self, *, inner: bool) -> dict[str, Any]:
+        """The status document."""
+
+    async def refuse_drill(self) -> str | None:
+        """Why no drill may start now; None if it may. Looks for an active callout first."""
+
+    async def changed(self) -> None:
+        """Ends after the next step."""
+
+
+class Requests:
+    """One handler per `do`."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._handlers: dict[str, Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]] = {
+            "status": self._status,
+            "raise": self._raise,
+            "cancel": self._cancel,
+            "say": self._say,
+            "forget": self._forget,
+        }
+
+    async def handle(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        """Answer one request; never raises for what is in it."""
+        handler = self._handlers.get(str(request.get("do")))
+        if handler is None:
+            return refusal("unknown request", "one of: " + ", ".join(self._handlers))
+        try:
+            return await handler(request, peer)
+        except ValueError as error:
+            return refusal(str(error))
+
+    async def _status(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        inner = request.get("inner") is True
+        if inner and not peer.root:
+            return refusal("the inner state is for root only", "leave out --inner")
+        return {"ok": True, "status": self._rooms.document(inner=inner)}
+
+    async def _raise(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
+        note, drill, wait_s = _text(request, "note", MAX_NOTE), request.get("drill") is True, _seconds(request, "wait_s")
+        if drill:
+            refused = await self._refuse_drill()
+            if refused is not None:
+                return refusal(f"no drill now: {refused}", "a drill starts only from a quiet standby")
+        press = self._rooms.press("cli", note=note, drill=drill)
+        accepted = await self._accepted(press, wait_s) if wait_s else False
+        return {"ok": True, "press": press.number, "accepted": accepted, "id": self._rooms.state.callout_id if accepted else None}
+
+    async def _refuse_drill(self) -> str | None:
+        """Why not. While calm always in the same words, or a drill would find out whether the cancelled callout lives (law 5)."""
+        if self._rooms.state.calm:
+            return "a cancel was handed over and nothing was raised since"
+        if not may_drill(self._rooms.state):
+            return "a callout or a press is on"
+        return await self._rooms.refuse_drill()
+
+    async def _accepted(self, press: Press, wait_s: float) -> bool:
+        """Until the press is settled, at most so long. Shows only that of this press, which ended any calm."""
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._rooms.changed()
+                while press in self._rooms.state.owed:
+                    await self._rooms.changed()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _cancel(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        code = self._code(request, peer)
+        if isinstance(code, dict):
+            return code
+        await asyncio.gather(self._rooms.decide(CancelAsked(code)), asyncio.sleep(CANCEL_ANSWER_S))
+        return {"ok": True, "text": HANDED_OVER}
+
+    def _code(self, request: dict[str, Any], peer: Peer) -> SafeCode | dict[str, Any] | None:
+        """The code, None for the unconditional form, or a refusal. A blank or absent code is never the unconditional form."""
+        if "code" in request:
+            typed = request["code"]
+            if not isinstance(typed, str):
+                return refusal("the code must be text", BLANK_HINT)
+            try:
+                return SafeCode(typed)
+            except ValueError as error:
+                return refusal(str(error), BLANK_HINT)
+        if request.get("unconditional") is not True:
+            return refusal("no code was given", BLANK_HINT)
+        if not (peer.root and self._rooms.allow_unconditional):
+            return refusal("an unconditional cancel is not allowed", "root may, if [control] allow_unconditional = true")
+        return None
+
+    async def _say(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
+        text = _text(request, "text", 1_000)
+        if text is None:
+            return refusal("nothing to say", 'callout-agent say "TEXT"')
+        state = self._rooms.state
+        if state.calm or state.phase is Phase.STANDBY:
+            return refusal(*NO_CALLOUT)
+        if state.callout_id is None:
+            return refusal("dispatch has not accepted the callout yet", "try again once it has")
+        self._rooms.tell(state.callout_id, text)
+        return {"ok": True, "text": "The message is on its way."}
+
+    async def _forget(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        if not peer.root:
+            return refusal("only root may forget a callout")
+        given = request.get("id")
+        if not isinstance(given, int | str) or isinstance(given, bool):
+            return refusal("which callout?", "callout-agent callout forget ID")
+        if given != self._rooms.state.callout_id:
+            return refusal(f"callout {given} is not the one this device is on")
+        await self._rooms.decide(Forgotten(given))
+        return {"ok": True, "text": f"Callout {given} is forgotten."}
+
+
+def _text(request: dict[str, Any], key: str, limit: int) -> str | None:
+    value = request.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{key} must be text")  # noqa: TRY004 - one kind of refusal for whatever is wrong with a request
+    if len(value) > limit:
+        raise ValueError(f"{key} is longer than {limit} characters")
+    return value.strip() or None
+
+
+def _seconds(request: dict[str, Any], key: str) -> float:
+    value = request.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_WAIT_S:
+        raise ValueError(f"{key} must be 0 to {MAX_WAIT_S:.0f} seconds")
+    return float(value)

@@ -1,0 +1,117 @@
+"""From what the last process left behind to the first event of this one.
+
+Reads the store (at most a while), the runtime directory and nothing else; decides which of it may be spoken of: a callout only
+at its own base_url and customer. Must not lose a press: one that the store does not know is taken up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import identity, spool
+from agent.model import CalloutRecord, Press, Remembered
+from agent.ports import Clock
+from agent.signals import Phase, Restarted
+from agent.store import Store
+
+DRILL_WAITS_S = 60.0  # a drill that waited longer is no longer watched by anyone
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was found at start.
+
+    remembered: what the store knew. spooled: presses of the runtime directory that the store does not know. late: the store
+    has not answered yet.
+    """
+
+    remembered: Remembered
+    spooled: tuple[tuple[Path, spool.SpooledPress], ...] = ()
+    late: asyncio.Task[Remembered] | None = None
+
+    def note(self, name: str) -> str | None:
+        """A small fact by name."""
+        return dict(self.remembered.notes).get(name)
+
+    def note_number(self, name: str) -> float | None:
+        """A small fact that is a number; None if it is not there or is none."""
+        with contextlib.suppress(TypeError, ValueError):
+            return float(self.note(name) or "")
+        return None
+
+
+async def recall(store: Store, directory: Path, timeout_s: float) -> Kept:
+    """Open the store and read the runtime directory. A store that hangs is gone on without: `late` ends when it answers."""
+    opening = asyncio.create_task(store.open())
+    spooled = spool.take(directory)
+    done, _ = await asyncio.wait({opening}, timeout=timeout_s)
+    if not done:
+        return Kept(Remembered(), tuple(spooled), opening)
+    fresh = []
+    for path, press in spooled:
+        if press.number is not None and press.boot_id == identity.read_boot_id() and await store.has_press(press.at):
+            spool.done(path)
+        else:
+            fresh.append((path, press))
+    return Kept(opening.result(), tuple(fresh))
+
+
+def restarted(remembered: Remembered, *, calm: bool, base_url: str, customer_id: int, clock: Clock) -> tuple[Restarted, str | None]:
+    """The first event; and in words why a stored callout is left alone, if it is."""
+    record, foreign = remembered.callout, None
+    if record is not None and not _ours(record, base_url, customer_id):
+        foreign = f"callout {record.id} of customer {record.customer_id} is open at {record.base_url}, which this config does not name"
+        record = None
+    event = Restarted(
+        at=clock.at(),
+        wall=clock.wall(),
+        press_number=remembered.press_number,
+        owed=remembered.owed,
+        record=record,
+        closed=remembered.closed,
+        calm=calm or (record is not None and record.calm),
+    )
+    return event, foreign
+
+
+def _ours(record: CalloutRecord, base_url: str, customer_id: int) -> bool:
+    return record.phase == Phase.STANDBY.value or (record.base_url == base_url and record.customer_id == customer_id)
+
+
+def keep_in_runtime(directory: Path, press: Press) -> Path | None:
+    """The press on tmpfs, before anything else happens to it. None if even that is full: it goes on all the same."""
+    kept = spool.SpooledPress(
+        boot_id=identity.read_boot_id(),
+        at=press.at,
+        wall=press.wall,
+        origin=press.origin,
+        wall_trusted=press.wall_trusted,
+        response_type_id=press.response_type_id,
+        note=press.note,
+        drill=press.drill,
+        number=press.number,
+    )
+    with contextlib.suppress(OSError):
+        return spool.put(directory, kept)
+    return None
+
+
+def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press | None:
+    """The press that someone left while no daemon ran. None for a drill that waited too long."""
+    same_boot = spooled.boot_id == identity.read_boot_id()
+    waited_s = clock.at() - spooled.at if same_boot else clock.wall() - spooled.wall
+    if spooled.drill and waited_s > DRILL_WAITS_S:
+        return None
+    return Press(
+        number=number,
+        at=spooled.at if same_boot else min(0.0, clock.at() - max(0.0, waited_s)),
+        wall=spooled.wall,
+        origin=spooled.origin,
+        wall_trusted=spooled.wall_trusted,
+        response_type_id=spooled.response_type_id,
+        note=spooled.note,
+        drill=spooled.drill,
+    )
