@@ -1,0 +1,93 @@
+"""`callout-agent raise`: a press from software.
+
+Never says that help is on its way unless dispatch accepted. Without a daemon the press is left in the runtime directory, the
+unit is started if it may be, and it says NOT SENT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import time
+from typing import Any
+
+from agent import control
+from agent.cli import talk
+
+HELP = "raise a callout: a press from software"
+LOOK_UP_S = 60.0  # a drill asks dispatch before it starts
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--note", metavar="TEXT", help="a note for the log and, during a callout, for dispatch")
+    parser.add_argument("--wait", metavar="S", type=_seconds, default=0.0, help="wait so long for dispatch to accept")
+    parser.add_argument("--drill", action="store_true", help="a test, marked as one, from press to close")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("0 to 86400 seconds")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 stored or sent (with --wait: accepted), 1 refused, 2 not stored, 3 daemon down, 4 wait elapsed."""
+    request = {"do": "raise", "note": args.note, "drill": args.drill, "wait_s": args.wait}
+    try:
+        reply = talk.ask(args, request, timeout_s=args.wait + (LOOK_UP_S if args.drill else 5.0))
+    except control.NotRunningError:
+        return _without_daemon(args)
+    except control.NotAllowedError as error:
+        talk.complain(f"NOT SENT: {error}")
+        return 1
+    except TimeoutError:
+        talk.complain("NOT KNOWN TO BE SENT: the daemon does not answer", "it may still act; call for help another way")
+        return 2
+    return _report(args, reply)
+
+
+def _report(args: argparse.Namespace, reply: dict[str, Any]) -> int:
+    if not reply.get("ok"):
+        talk.complain(f"NOT SENT: {reply.get('error')}", str(reply.get("hint", "")))
+        return 1
+    kind = "drill" if args.drill else "press"
+    if reply["accepted"]:
+        print(f"{kind} {reply['press']}: accepted by dispatch, callout {reply['id']}")
+        return 0
+    if args.wait:
+        print(f"{kind} {reply['press']}: NOT YET ACCEPTED by dispatch; the agent goes on trying")
+        return 4
+    print(f"{kind} {reply['press']}: stored and being sent; `callout-agent status` shows what dispatch says")
+    return 0
+
+
+def _without_daemon(args: argparse.Namespace) -> int:
+    from agent import identity, spool  # noqa: PLC0415 - only when the daemon is down
+
+    press = spool.SpooledPress(
+        boot_id=identity.read_boot_id(), at=time.monotonic(), wall=time.time(), origin="spool", note=args.note, drill=args.drill
+    )
+    try:
+        spool.put(talk.socket_path(args).parent / "presses", press)
+    except OSError as error:
+        talk.complain(f"NOT SENT and NOT STORED: the daemon is down, and {error}", "call for help another way")
+        return 2
+    started = _start_unit()
+    text = "it was asked to start and will send it" if started else "it will send it when it starts: systemctl start callout-agent"
+    talk.complain("NOT SENT: the daemon is down. The press is stored", text)
+    return 3
+
+
+def _start_unit() -> bool:
+    """Ask systemd, if this user may; never asks for a password."""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return False
+    command = [systemctl, "--no-ask-password", "--no-block", "start", "callout-agent.service"]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=5, check=False).returncode == 0  # noqa: S603 - fixed words
+    except (OSError, subprocess.TimeoutExpired):
+        return False

@@ -1,0 +1,47 @@
+"""What the commands that talk to the daemon share: where its socket is, and what to say when nobody answers.
+
+Asks; never decides what an answer means. Must work with a broken config: an operator asks for status just then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from agent import control
+
+DEFAULT_SOCKET = "/run/callout-agent/control.sock"
+DEFAULT_STORE = "/var/lib/callout-agent/agent.db"
+
+
+def setting(config: Path, table: str, key: str, default: str) -> str:
+    """One text of the config file, whatever else is wrong with the file."""
+    try:
+        with config.open("rb") as file:
+            value = tomllib.load(file).get(table, {}).get(key, default)
+    except (OSError, ValueError, AttributeError):
+        return default
+    return value if isinstance(value, str) else default
+
+
+def socket_path(args: argparse.Namespace) -> Path:
+    """The daemon's control socket."""
+    return Path(setting(Path(args.config), "control", "socket", DEFAULT_SOCKET))
+
+
+def store_path(args: argparse.Namespace) -> Path:
+    """The daemon's database."""
+    return Path(setting(Path(args.config), "store", "path", DEFAULT_STORE))
+
+
+def ask(args: argparse.Namespace, request: dict[str, Any], *, timeout_s: float = 5.0) -> dict[str, Any]:
+    """One question to the daemon. Raises as `control.ask` does."""
+    return control.ask(socket_path(args), request, timeout_s=timeout_s)
+
+
+def complain(text: str, hint: str = "") -> None:
+    """An error for a person, on stderr."""
+    print(f"callout-agent: {text}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
