@@ -85,10 +85,12 @@ def _shows_settled(record: Identity, press: Press) -> bool:
 
 
 def _more_serious_callout(a: Identity, b: Identity, *, calm: bool) -> CalloutRecord | None:
-    held = [(one.press_number, one.callout) for one in (a, b) if one.callout is not None]
+    held = [(one, one.callout) for one in (a, b) if one.callout is not None]
     if not held:
         return None
-    _, best = max(held, key=lambda h: (h[0], h[1].origin != "elsewhere", h[1].phase == "cancelling", h[1].raised_wall))
+    holder, best = max(held, key=lambda h: (h[0].press_number, h[1].origin != "elsewhere", h[1].phase == "cancelling", h[1].raised_wall))
+    if calm == holder.calm:
+        return best
     if calm:
         return replace(best, calm=True)
     # A press after the cancel made it active again.
