@@ -50,11 +50,12 @@ class Retention:
         self._spare(limits)
         cutoff = write_utc(cutoff_wall)
         return self._delete(
-            "SELECT id FROM fixes WHERE wall_trusted = 0 AND episode IS NOT ? AND id NOT IN (SELECT id FROM temp.spared) AND id < ("
+            "SELECT id FROM fixes WHERE wall_trusted = 0 AND (episode IS NULL OR episode IS NOT ?)"
+            " AND id NOT IN (SELECT id FROM temp.spared) AND id < ("
             "SELECT id FROM fixes WHERE wall_trusted = 1 AND wall_utc < ? ORDER BY wall_utc DESC LIMIT 1) LIMIT ?",
             *(episode, cutoff, CHUNK),
         ) or self._delete(
-            "SELECT id FROM fixes WHERE wall_trusted = 1 AND wall_utc < ? AND episode IS NOT ?"
+            "SELECT id FROM fixes WHERE wall_trusted = 1 AND wall_utc < ? AND (episode IS NULL OR episode IS NOT ?)"
             " AND id NOT IN (SELECT id FROM temp.spared) ORDER BY wall_utc LIMIT ?",
             *(cutoff, episode, CHUNK),
         )
@@ -64,7 +65,7 @@ class Retention:
         self._spare(limits)
         return self._delete(
             "SELECT id FROM fixes WHERE id <= (SELECT max(id) FROM fixes) - ? AND id NOT IN (SELECT id FROM temp.spared)"
-            " AND (episode IS NOT ? OR episode IS NULL OR sent_utc IS NOT NULL OR told_utc IS NOT NULL) ORDER BY id LIMIT ?",
+            " AND (episode IS NULL OR episode IS NOT ? OR sent_utc IS NOT NULL OR told_utc IS NOT NULL) ORDER BY id LIMIT ?",
             *(limits.newest_kept, episode, CHUNK),
         ) or self._delete(
             "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM (SELECT id FROM fixes"
