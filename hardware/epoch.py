@@ -19,6 +19,7 @@ Place = tuple[float, float]  # latitude and longitude, degrees
 DAY_S = 86_400.0
 _HALF_DAY_S = 43_200.0
 _DAY_TURN_S = 5.0  # some receivers turn the page of their calendar a sentence too late
+_ROUNDED_S = 0.0105  # a Magellan eXplorist gives GLL to the millisecond and GGA to the hundredth
 _SAME_DEG = 5e-6  # half a metre: receivers round the same position differently from sentence to sentence
 _DATE_LASTS_S = 3600.0  # without any epoch for so long, the day may have turned unseen
 
@@ -81,14 +82,15 @@ class Epoch:
     def same_time(self, told: Sentence) -> bool:
         """Whether a sentence is of this epoch's time.
 
-        A blurred one, of the same second without a fraction or without any time, is of an epoch that lacks its kind.
+        One whose time is blurred (no fraction, rounded otherwise, none at all) is of an epoch that lacks its kind.
         """
         if told.time_of_day_s == self.time_of_day_s:
             return True
         if told.time_of_day_s is None or self.time_of_day_s is None:
             fits = True
         else:
-            fits = told.whole != self.whole and int(told.time_of_day_s) == int(self.time_of_day_s)
+            truncated = told.whole != self.whole and int(told.time_of_day_s) == int(self.time_of_day_s)
+            fits = truncated or abs(ahead_s(told.time_of_day_s, self.time_of_day_s)) <= _ROUNDED_S
         return fits and not any(other.kind == told.kind for other, _ in self.heard)
 
     def add(self, told: Sentence, at: float) -> None:
@@ -96,6 +98,13 @@ class Epoch:
         if told.time_of_day_s is not None and (self.time_of_day_s is None or (self.whole and not told.whole)):
             self.time_of_day_s, self.whole = told.time_of_day_s, told.whole
         self.heard.append((told, at))
+
+    def told_time(self) -> float | None:
+        """The time of day that most of the sentences with a fraction agree on, the last of equals; else the epoch's."""
+        fine = [told.time_of_day_s for told, _ in self.heard if told.time_of_day_s is not None and not told.whole]
+        if not fine:
+            return self.time_of_day_s
+        return fine[max(range(len(fine)), key=lambda index: (fine.count(fine[index]), index))]
 
 
 def holds(sentences: Sequence[Sentence]) -> bool:
@@ -116,7 +125,7 @@ def report_of(epoch: Epoch, calendar: Calendar, receiver: str) -> Report:
     sentences = [told for told, _ in epoch.heard]
     winner = _winner(epoch) if holds(sentences) else None
     at = winner[2] if winner else max(arrived for _, arrived in epoch.heard)
-    clock = epoch.time_of_day_s
+    clock = epoch.told_time()
     time = calendar.time_of(clock, at) if clock is not None else None
     simulated = any(told.simulated for told in sentences)
     if winner is None:

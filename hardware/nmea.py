@@ -5,7 +5,7 @@ position. How the sentences of an epoch become one Report is `hardware.epoch`'s 
 
 An epoch is the sentences of one time of day. It is over when
 
-1. the sentence came that closed the two epochs before it (learned, so that nothing waits for the next second), or
+1. the sentence came that ended the two epochs before it (learned, so that nothing waits for the next second), or
 2. a position of another time of day came, or
 3. the line has been quiet for QUIET_S (`flush`).
 
@@ -26,6 +26,7 @@ from hardware.sentence import Sentence, read
 QUIET_S = 0.3
 BEHIND_S = 2.5
 _TAIL_S = 0.2  # VTG and GSA have no time: so soon after another sentence they end a burst, later they begin one
+_WARY_CYCLES = 12  # a receiver of 10 Hz may tell RMC once a second
 _ZDA_ALONE = 3  # so many in a row without any position: the receiver sends nothing else
 
 
@@ -102,7 +103,7 @@ class NmeaStream:
             self._open.add(told, at)
             return self._end_here(told)
         if self._told is not None and self._told.same_time(told) and not self._starts_over(told, self._told):
-            self._ender.count(told)
+            self._ender.overtake(told)
             return []
         if self._lags(told):
             return []
@@ -151,7 +152,7 @@ class NmeaStream:
             self._open.add(told, at)
             return self._end_here(told)
         if tail and self._told is not None:
-            self._ender.count(told)
+            self._ender.overtake(told)
             return []
         self._keep(told, at)
         return []
@@ -161,7 +162,7 @@ class NmeaStream:
             self._open.add(told, at)
             return self._end_here(told)
         if self._told is not None and self._told.same_time(told):
-            self._ender.count(told)
+            self._ender.overtake(told)
             return []
         self._keep(told, at)
         return self._zda_only(told, at) if told.kind == "ZDA" else []
@@ -184,7 +185,7 @@ class NmeaStream:
 
 
 class _Ender:
-    """Learns which sentence ends a cycle: the last of the cycle before, if it was also the last of the one before that.
+    """Learns which sentence ends a cycle: the one that ended the last two, unless another did lately.
 
     A sentence is known by talker, kind and how many of them the cycle has had: several GSA in a row are common.
     """
@@ -194,6 +195,7 @@ class _Ender:
         self._last: tuple[str, int] | None = None
         self._before: tuple[str, int] | None = None
         self._ends: tuple[str, int] | None = None
+        self._wary = 0
 
     def count(self, told: Sentence) -> bool:
         """Count a sentence of the running cycle; True if it is the one that ends it."""
@@ -202,8 +204,15 @@ class _Ender:
         self._last = (name, self._counted[name])
         return self._last == self._ends
 
+    def overtake(self, told: Sentence) -> None:
+        """Count a sentence that came after its epoch was told: for a while no end is trusted, so that the next is not missed."""
+        self.count(told)
+        self._wary = _WARY_CYCLES
+
     def next_cycle(self) -> None:
         """Another time of day began: compare how the last two cycles ended."""
-        self._ends = self._last if self._last == self._before else None
+        changed = self._before is not None and self._last != self._before
+        self._wary = _WARY_CYCLES if changed else max(0, self._wary - 1)
+        self._ends = self._last if self._before is not None and not self._wary else None
         self._before, self._last = self._last, None
         self._counted.clear()
