@@ -1,0 +1,85 @@
+"""`callout-agent run`: the daemon in the foreground, as systemd starts it.
+
+Owns the process: event loop, signals, journal and the way out. The first SIGTERM or SIGINT ends it cleanly, a second at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from agent.cli import talk
+
+HELP = "run the daemon"
+LAST_GOOD = "last-good-config.toml"
+PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--debug", action="store_true", help="log more; still no code, ever")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
+    from agent.config import ConfigError, load_or_last_good  # noqa: PLC0415 - the other commands do without
+
+    listen_to_logs(debug=args.debug)
+    path = Path(args.config)
+    copy = Path(talk.setting(path, "store", "path", talk.DEFAULT_STORE)).parent / LAST_GOOD
+    try:
+        config, problems = load_or_last_good(path, copy)
+    except ConfigError as error:
+        talk.complain(f"{path} is broken and there is no last good copy:\n{error}", "callout-agent check names every problem")
+        return 1
+    code = _live(config, problems)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
+
+
+def _live(config: Config, problems: tuple[Problem, ...]) -> int:
+    from agent.daemon import Daemon  # noqa: PLC0415 - brings httpx, which no other command needs
+    from agent.lookup import LookupLoop  # noqa: PLC0415 - likewise
+
+    async def live() -> None:
+        daemon = Daemon(config, problems=problems)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end, daemon)
+        await daemon.run()
+
+    def end(daemon: Daemon) -> None:
+        if daemon.stopping:
+            os._exit(1)
+        daemon.stop()
+
+    try:
+        with asyncio.Runner(loop_factory=LookupLoop) as runner:
+            runner.run(live())
+    except BaseException:  # whatever it was: say it, end, and let systemd start us again, which is recovery
+        logging.getLogger("callout-agent").critical("the daemon ends on a defect; its restart recovers", exc_info=True)
+        return 70
+    return 0
+
+
+def listen_to_logs(*, debug: bool) -> None:
+    """To stderr; with the journal's priorities where stderr is the journal."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Journal() if "JOURNAL_STREAM" in os.environ else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "asyncio", "apscheduler"):  # they log addresses and ids at info
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _Journal(logging.Formatter):
+    """`<6>text`: the journal reads the number as the priority."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return "\n".join(f"<{PRIORITIES.get(record.levelno, 6)}>{line}" for line in text.splitlines())

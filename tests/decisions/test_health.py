@@ -1,0 +1,162 @@
+"""Conditions, armed, and a status document that after a cancel is the one of standby (law 5)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.health import Conditions, Facts, Origin, Stream, armed, document, line
+from agent.model import Asked, Fix, Meaning, Outcome, Press, Severity, StoreSummary
+from agent.notices import Notices
+from agent.signals import Phase, State
+
+STANDBY = Facts(
+    at=100.0,
+    wall=1.8e9,
+    state=State(calm=True, press_number=3),
+    conditions=(),
+    fix=Fix(99.0, 1.8e9 - 1, "gpsd", -33.9, 18.4, accuracy_m=6.0),
+    store=StoreSummary(fixes=10, untold=0, bytes=4096, mode="disk"),
+    rejected={"stale": 0},
+    receiver_kind="gpsd",
+)
+
+
+def test_condition_keeps_the_moment_it_began_while_it_lasts():
+    conditions = Conditions()
+    conditions.put("a", Severity.NOTE, "one", "do", wall=1.0)
+    conditions.put("a", Severity.CRITICAL, "two", "do", wall=9.0)
+    (shown,) = conditions.shown(calm=False)
+    assert (shown.since_wall, shown.text, shown.severity) == (1.0, "two", Severity.CRITICAL)
+    assert not armed((shown,))
+    conditions.drop("a")
+    assert conditions.shown(calm=False) == ()
+
+
+def test_worst_condition_comes_first_and_only_critical_ones_disarm():
+    conditions = Conditions()
+    conditions.put("note", Severity.NOTE, "", "", wall=1.0)
+    conditions.put("bad", Severity.DEGRADED, "", "", wall=2.0)
+    assert [each.code for each in conditions.shown(calm=False)] == ["bad", "note"]
+    assert armed(conditions.shown(calm=False))
+
+
+def test_calm_device_shows_only_its_own_conditions():
+    conditions = Conditions()
+    conditions.put("dispatch.unreachable", Severity.CRITICAL, "lane", "", wall=1.0, origin=Origin.CALLOUT)
+    conditions.put("store.full", Severity.DEGRADED, "disk", "", wall=2.0)
+    assert [each.code for each in conditions.shown(calm=True)] == ["store.full"]
+
+
+@given(
+    phase=st.sampled_from([Phase.RAISING, Phase.ACTIVE, Phase.CANCELLING]),
+    status=st.sampled_from([None, "created", "Responder Dispatched"]),
+    owed=st.booleans(),
+    sent=st.integers(0, 99),
+    untold=st.integers(0, 99),
+)
+def test_document_of_a_calm_device_is_that_of_standby_whatever_goes_on_inside(
+    *,
+    phase: Phase,
+    status: str | None,
+    owed: bool,
+    sent: int,
+    untold: int,
+):
+    press = (Press(4, 0.0, 1.8e9, "button:panic"),) if owed else ()
+    inside = State(phase, callout_id=992011, origin="button:panic", since_wall=1.8e9, status=status, calm=True, owed=press, press_number=3)
+    busy = replace(STANDBY, state=inside, store=replace(STANDBY.store, untold=untold), stream=Stream(sent, 1, 1.8e9, 99.0))
+    assert json.dumps(document(busy)) == json.dumps(document(STANDBY))
+    assert document(busy, inner=True)["callout"]["id"] == 992011
+    assert document(busy, inner=True)["inner"] is True
+
+
+def test_document_has_every_field_of_the_contract():
+    active = State(Phase.ACTIVE, callout_id=992011, origin="button:panic", since_wall=1.8e9, status="created")
+    told = document(replace(STANDBY, state=active, stream=Stream(10, 2, 1.8e9, 96.8)))
+    assert told["callout"] == {
+        "state": "active",
+        "id": 992011,
+        "origin": "button",
+        "since": "2027-01-15T08:00:00Z",
+        "dispatch_status": "created",
+    }
+    assert told["fix"] == {
+        "time": "2027-01-15T07:59:59Z",
+        "latitude": -33.9,
+        "longitude": 18.4,
+        "accuracy_m": 6.0,
+        "age_s": 1.0,
+        "receiver": "gpsd",
+    }
+    assert told["stream"] == {"sent": 10, "failed": 2, "last_sent_fix_time": "2027-01-15T08:00:00Z", "last_accepted_age_s": 3.2}
+    assert told["store"] == {"fixes": 10, "untold": 0, "bytes": 4096, "mode": "disk"}
+    assert told["receiver"] == {"kind": "gpsd", "rejected": {"stale": 0}}
+    assert "992011" in line(told)
+
+
+def codes(conditions: Conditions, *, calm: bool = False) -> list[str]:
+    return [condition.code for condition in conditions.shown(calm=calm)]
+
+
+def reply(asked: Asked, meaning: Meaning, cause: str, status: int | None = None) -> Outcome:
+    return Outcome(asked, meaning, cause, http_status=status)
+
+
+def test_failure_is_shown_until_dispatch_answers():
+    conditions = Conditions()
+    notices = Notices(conditions)
+    notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "timeout"), Origin.DEVICE, wall=1.0, calm=False)
+    assert codes(conditions) == ["dispatch.unreachable"]
+    notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "html", 200), Origin.DEVICE, wall=2.0, calm=False)
+    assert codes(conditions) == ["dispatch.odd_reply"]
+    notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=3.0, calm=False)
+    assert codes(conditions) == []
+
+
+def test_calm_device_learns_of_dispatch_by_its_polls_alone():
+    conditions = Conditions()
+    notices = Notices(conditions)
+    notices.take(reply(Asked.LOCATION, Meaning.RETRY, "timeout"), Origin.CALLOUT, wall=1.0, calm=True)
+    assert codes(conditions, calm=True) == []
+    notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "timeout"), Origin.DEVICE, wall=2.0, calm=True)
+    notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=3.0, calm=True)
+    assert codes(conditions, calm=True) == ["dispatch.unreachable"]
+
+
+def test_refused_raise_says_that_help_was_not_summoned_until_one_is_accepted():
+    conditions = Conditions()
+    notices = Notices(conditions)
+    notices.take(reply(Asked.RAISE, Meaning.REJECTED, "http_403", 403), Origin.CALLOUT, wall=1.0, calm=False)
+    (shown,) = conditions.shown(calm=False)
+    assert shown.code == "dispatch.no_entitlement"
+    assert "NOT SUMMONED" in shown.hint
+    notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=2.0, calm=False)
+    assert codes(conditions) == ["dispatch.no_entitlement"]
+    notices.take(reply(Asked.RAISE, Meaning.ACCEPTED, "ok", 201), Origin.CALLOUT, wall=3.0, calm=False)
+    assert codes(conditions) == []
+
+
+def test_three_refused_positions_in_a_row_are_a_condition():
+    conditions = Conditions()
+    notices = Notices(conditions)
+    for _ in range(2):
+        notices.take(reply(Asked.LOCATION, Meaning.REJECTED, "http_400", 400), Origin.CALLOUT, wall=1.0, calm=False)
+    assert codes(conditions) == []
+    notices.take(reply(Asked.LOCATION, Meaning.REJECTED, "http_400", 400), Origin.CALLOUT, wall=1.0, calm=False)
+    assert codes(conditions) == ["dispatch.rejects_position"]
+    notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=1.0, calm=False)
+    assert codes(conditions) == []
+
+
+def test_token_out_of_scope_on_one_route_lasts_until_that_route_accepts():
+    conditions = Conditions()
+    notices = Notices(conditions)
+    notices.take(reply(Asked.EVENT, Meaning.UNAUTHORISED, "scope", 401), Origin.CALLOUT, wall=1.0, calm=False)
+    notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=2.0, calm=False)
+    assert codes(conditions) == ["token.scope"]
+    notices.take(reply(Asked.EVENT, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=3.0, calm=False)
+    assert codes(conditions) == []

@@ -1,0 +1,129 @@
+"""Which receiver is used, and what a raise carries: the order of DESIGN section 5, and nobody's silence hides another's fixes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agent import BUILT_AT_WALL
+from agent.model import Fix, Quality, Report
+from agent.positions import Positions, Site
+
+T0 = BUILT_AT_WALL + 86_400.0
+LAT, LON = -33.9249, 18.4241
+
+
+def report(receiver: str, at: float, latitude: float = LAT) -> Report:
+    return Report(at, receiver, 3, gnss_time=T0 + at, latitude=latitude, longitude=LON, accuracy_m=5.0)
+
+
+def hear(positions: Positions, each: Report) -> list[Fix]:
+    return list(positions.hear(each, wall=T0 + each.at, wall_trusted=True)[0])
+
+
+def two() -> Positions:
+    return Positions((("gpsd", "gpsd"), ("serial", "serial")), Site(1.0, 2.0, 50.0))
+
+
+def test_first_receiver_that_lives_is_used_and_the_other_is_only_listened_to():
+    positions = two()
+    taken = [fix.receiver for at in range(10) for name in ("gpsd", "serial") for fix in hear(positions, report(name, at + 0.1))]
+    assert set(taken) == {"gpsd"}
+    assert positions.sources["serial"].fix_at is not None
+
+
+def test_next_receiver_takes_over_within_five_seconds_and_back_when_the_first_returns():
+    positions = two()
+    for at in range(10):
+        hear(positions, report("gpsd", at))
+        hear(positions, report("serial", at + 0.5))
+    taken = {}
+    for at in range(10, 30):
+        if at >= 20:
+            hear(positions, report("gpsd", at))
+        hear(positions, report("serial", at + 0.5))
+        assert positions.newest is not None
+        taken[at] = positions.newest.receiver
+    assert taken[14] == "serial", "9 + 5 s"
+    assert taken[21] == "gpsd"
+    assert all(positions.newest.at <= at + 0.5 for at in [29])
+
+
+def test_receiver_that_talks_without_a_position_yields_to_one_that_has_one():
+    positions = two()
+    for at in range(10):
+        hear(positions, replace(report("gpsd", at), mode=1, latitude=None, longitude=None))
+        hear(positions, report("serial", at + 0.5))
+    assert positions.newest is not None
+    assert positions.newest.receiver == "serial"
+
+
+def test_newest_fix_never_goes_back_in_time_across_receivers():
+    positions = two()
+    newest = -1.0
+    for at in [*range(10), *range(16, 30)]:
+        for name, late in (("gpsd", 0.0), ("serial", 0.4)):
+            for fix in hear(positions, report(name, at + late)):
+                assert fix.at > newest
+                newest = fix.at
+
+
+def test_slow_receiver_is_not_silent_between_its_fixes():
+    positions = two()
+    for at in range(0, 60, 5):
+        hear(positions, report("gpsd", at))
+        hear(positions, report("serial", at + 0.5))
+    used = positions.used(59.9)
+    assert used is not None
+    assert used.name == "gpsd"
+
+
+def for_raise(positions: Positions, at: float, *, trusted: bool = True):
+    return positions.for_raise(at, T0 + at, wall_trusted=trusted)
+
+
+def test_raise_carries_live_then_unconfirmed_then_stored_then_site_then_nothing():
+    positions = two()
+    assert for_raise(positions, 0.0).quality is Quality.SITE
+    positions.stored = Fix(0.0, T0 - 100, "gpsd", LAT, LON, accuracy_m=5.0)
+    stored = for_raise(positions, 0.0)
+    assert stored.quality is Quality.STORED
+    assert stored.accuracy_m == pytest.approx(5.0 + 100 * 40.0)
+    hear(positions, report("gpsd", 0.0))
+    assert for_raise(positions, 1.0).quality is Quality.UNCONFIRMED
+    hear(positions, report("gpsd", 1.0))
+    assert for_raise(positions, 2.0).quality is Quality.LIVE
+    aged = for_raise(positions, 61.0)
+    assert aged.quality is Quality.STORED
+    assert aged.accuracy_m == pytest.approx(5.0 + 60 * 40.0)
+    assert Positions(()).for_raise(0.0, T0, wall_trusted=True) is None
+
+
+def test_stored_position_of_an_untrusted_clock_has_an_accuracy_that_says_anything_is_possible():
+    positions = two()
+    positions.stored = Fix(0.0, T0, "gpsd", LAT, LON, accuracy_m=5.0)
+    assert for_raise(positions, 0.0, trusted=False).accuracy_m == 100_000.0
+
+
+def test_device_is_armed_by_a_stored_position_of_less_than_a_day_only():
+    positions = Positions((("gpsd", "gpsd"),))
+    assert not positions.armed(0.0, T0, wall_trusted=True)
+    positions.stored = Fix(0.0, T0, "gpsd", LAT, LON)
+    assert positions.armed(0.0, T0 + 3_600, wall_trusted=True)
+    assert not positions.armed(0.0, T0 + 90_000, wall_trusted=True)
+    assert Positions((), Site(1.0, 2.0, 50.0)).armed(0.0, T0, wall_trusted=True)
+
+
+def test_starved_wearer_gets_a_doubted_position_but_not_while_fixes_are_live():
+    positions = two()
+    for at in range(5):
+        hear(positions, report("gpsd", at))
+    assert positions.relieve(5.0) is None
+    for n, at in enumerate(range(5, 24)):
+        hear(positions, report("gpsd", at, latitude=LAT + 1 + n))
+    assert positions.live(23.0) is None
+    forced = positions.relieve(23.0)
+    assert forced is not None
+    assert forced.quality is Quality.FORCED
+    assert positions.live(23.0) is forced
