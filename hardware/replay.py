@@ -22,7 +22,6 @@ from hardware.pulse import Pulse, Vitals
 STEP_BACK_S = 1.0  # log time that passes where the log's own clock steps back, or tells no time
 _LOOK_S = 0.25
 _RETRY_S = 2.0
-_LONGEST_LINE = 65_536
 
 
 def read_log(path: Path | str, receiver: str = "replay") -> Iterator[Report]:
@@ -38,16 +37,18 @@ def read_log(path: Path | str, receiver: str = "replay") -> Iterator[Report]:
 
 
 def _lines(file: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for line in file if not line.startswith(b"#"))
+    """Lines ended by any of CRLF, LF and CR, without comments."""
+    lines = (line for chunk in file for line in chunk.splitlines())
+    return (line + b"\n" for line in lines if not line.startswith(b"#"))
 
 
 def _reports(lines: Iterator[bytes], receiver: str) -> Iterator[Report]:
     first = next((line for line in lines if line.strip()), b"")
     lines = chain((first,), lines)
-    if first.startswith(b"{"):
+    if first.lstrip(b"\xef\xbb\xbf \t").startswith(b"{"):  # a byte order mark is what an editor leaves
         gpsd = GpsdStream(receiver)
         # A device tells its epochs one after the other: index as `at` keeps untimed ones apart.
-        told = (each for index, line in enumerate(lines) for each in gpsd.feed(line.rstrip(b"\r\n") + b"\n", float(index)))
+        told = (each for index, line in enumerate(lines) for each in gpsd.feed(line, float(index)))
         yield from (each for each in told if isinstance(each, Report))
         return
     nmea = NmeaStream(receiver)
