@@ -36,6 +36,16 @@ _NO_ROOM_BYTES = 131072
 # Room for about a hundred lasting commits on a disk that somebody else has filled.
 _RESERVE_BYTES = 1048576
 
+# Why a file was moved aside. A newer one is not used even where it could be read: writing it might undo what its version needs.
+WORDS = {
+    "corrupt": "the database was damaged",
+    "newer": "the database is of a newer version of this software",
+    "not_ours": "the file was not a database of ours",
+    "no_access": "the database could not be opened",
+    "other_machine": "the store is of another machine (a cloned card?)",
+    "lost": "the database was removed or overwritten while in use",
+}
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 

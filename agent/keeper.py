@@ -35,18 +35,11 @@ _MOST_ASIDES = 8
 
 _T = TypeVar("_T")
 
-_WORDS = {
-    "corrupt": "the database was damaged",
-    "newer": "the database is of a newer version of this software",
-    "not_ours": "the file was not a database of ours",
-    "no_access": "the database could not be opened",
-    "other_machine": "the store is of another machine (a cloned card?)",
-    "lost": "the database was removed or overwritten while in use",
-}
 # Pages given back by one prune: 8 MB, so that a press never waits for more.
 _VACUUM_PAGES = 2000
 # From these the owed presses and the open callout are read, if they can be read, before the file is moved aside.
 _RESCUED = ("corrupt", "newer")
+_UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, dbfile.UnusableError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,8 @@ class Keeper:
         file = dbfile.open_file(self.path, self._limits.max_mb)
         try:
             tables = Tables(file.connection, self._machine.boot_id)
-            recalled, last_fix = _recall(tables)
+            tables.count()
+            recalled, last_fix = _recall(tables), tables.last_fix()
             self._refuse_foreign(tables, fresh=file.fresh)
         except BaseException:
             file.close()
@@ -146,11 +140,13 @@ class Keeper:
 
     def _rescue(self) -> tuple[list[Deed], Fix | None]:
         """What can be read of a file that cannot be used; nothing of another machine's."""
-        with contextlib.suppress(sqlite3.Error, OSError, dbfile.UnusableError), dbfile.read_only(self.path) as connection:
+        deeds: list[Deed] = []
+        with contextlib.suppress(*_UNREADABLE), dbfile.read_only(self.path) as connection:
             tables = Tables(connection, self._machine.boot_id)
             self._refuse_foreign(tables, fresh=False)
-            return _recall(tables)
-        return [], None
+            deeds = _recall(tables)
+            return deeds, tables.last_fix()
+        return deeds, None
 
     def _replace(self, word: str) -> bool:
         """Move the file aside so that the next attempt makes a new one; False when that cannot be."""
@@ -163,7 +159,9 @@ class Keeper:
         except OSError as trouble:
             self._fail(trouble)
             return False
-        self._ills["moved"] = Ailment(f"store.{word}_moved", f"{_WORDS[word]}; a new one was begun", f"the old one is kept as {aside.name}")
+        self._ills["moved"] = Ailment(
+            f"store.{word}_moved", f"{dbfile.WORDS[word]}; a new one was begun", f"the old one is kept as {aside.name}"
+        )
         return True
 
     def _load_identity(self) -> Identity | None:
@@ -184,7 +182,7 @@ class Keeper:
     def _set_identity_aside(self, word: str) -> None:
         with contextlib.suppress(OSError):
             aside = dbfile.set_aside(self.identity_path, word)
-            self._ills["moved"] = Ailment(f"store.identity_{word}", f"the record beside it: {_WORDS[word]}", f"kept as {aside.name}")
+            self._ills["moved"] = Ailment(f"store.identity_{word}", f"the record beside it: {dbfile.WORDS[word]}", f"kept as {aside.name}")
 
     # Writing
 
@@ -400,8 +398,8 @@ class Keeper:
         self._file = self._tables = self._retention = None
 
 
-def _recall(tables: Tables) -> tuple[list[Deed], Fix | None]:
+def _recall(tables: Tables) -> list[Deed]:
     try:
-        return tables.recall(), tables.last_fix()
+        return tables.recall()
     except (ValueError, TypeError) as trouble:
         raise dbfile.UnusableError("corrupt") from trouble

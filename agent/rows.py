@@ -138,7 +138,7 @@ def _read_callout(row: Sequence[Any]) -> CalloutRecord:
 class Tables:
     """The rows of one open connection, seen from one boot. Every method raises sqlite3.Error.
 
-    kept: how many fixes there are, counted once and carried on.
+    kept: how many fixes there are, once `count` has been called; carried on from there.
     """
 
     def __init__(self, connection: sqlite3.Connection, boot_id: str, boot_wall: float | None = None) -> None:
@@ -147,12 +147,17 @@ class Tables:
         self._boot_id = boot_id
         self._boot_wall = time.time() - time.monotonic() if boot_wall is None else boot_wall
         self._boot: int | None = None
-        self.kept = self._run("SELECT count(*) FROM fixes").fetchone()[0]
+        self.kept = 0
         connection.create_function("utc", 1, write_utc, deterministic=True)
 
     def apply(self, deed: Deed) -> None:
         """Do one deed. Call it inside a transaction."""
         _APPLY[type(deed)](self, deed)
+
+    def count(self) -> int:
+        """Count the fixes."""
+        self.kept = int(self._run("SELECT count(*) FROM fixes").fetchone()[0])
+        return self.kept
 
     def roll_back(self, kept: int) -> None:
         """Forget what a transaction that was rolled back had given: this boot's number, and fixes beyond `kept`."""

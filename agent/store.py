@@ -367,7 +367,7 @@ def peek(path: Path) -> tuple[StoreSummary, Remembered]:
             for deed in tables.recall():
                 essence.fold(deed)
             last_fix = tables.last_fix()
-            summary = StoreSummary(tables.kept, tables.count_untold(essence.episode), dbfile.measure(path), "disk")
+            summary = StoreSummary(tables.count(), tables.count_untold(essence.episode), dbfile.measure(path), "disk")
     except FileNotFoundError:
         summary = StoreSummary(trouble=Ailment("store.absent", f"there is no store at {path}", "see store.path; has the daemon ever run?"))
     except (OSError, sqlite3.Error, ValueError, TypeError) as trouble:
