@@ -15,41 +15,36 @@ from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import cadence, checkup, control, health, identity, resume, spool, wording
+from agent import cadence, checkup, control, health, identity, resume, wording
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import Connections
 from agent.decider import Decider
-from agent.health import Conditions, Facts, Origin, Stream
-from agent.lanes.alert import AlertLane
-from agent.lanes.cancel import CancelLane
-from agent.lanes.desk import Lane, Terms
-from agent.lanes.event import EventLane, Message
-from agent.lanes.location import LocationLane
-from agent.lanes.watch import WatchLane
+from agent.health import Conditions, Facts, Origin
+from agent.lanes.board import Lanes
+from agent.lanes.desk import Terms
+from agent.lanes.event import Message
 from agent.lifecycle import raise_wanted, stream_to
-from agent.model import Ailment, CalloutId, EventKept, Fix, Meaning, NoteKept, Outcome, Place, Press, Quality, Remembered, Report, Severity
+from agent.model import CalloutId, EventKept, Fix, Meaning, NoteKept, Outcome, Place, Press, Quality, Remembered, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
 from agent.ports import Dispatch, FixSource
 from agent.positions import Positions, Site
+from agent.presses import Presses
 from agent.requests import Requests
 from agent.signals import (
     Command,
     DrillFailed,
     Happening,
-    LocateNow,
-    LookUpNow,
     OfferPosition,
     Phase,
     Pressed,
-    Probe,
     RaiseReplied,
-    ReadNow,
     State,
     Tell,
 )
 from agent.store import Store
+from agent.tracking import Tracking
 
 log = logging.getLogger("callout-agent")
 
@@ -79,23 +74,29 @@ class Daemon:
         self.terms = _terms(config)
         self.supervisor = Supervisor()
         self.spool = Path(config.control.socket).parent / "presses"
+        self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
+        self.lanes = Lanes(self, self._message_settled)
+        self.tracking = Tracking(
+            self.positions,
+            self.store,
+            self.clock,
+            self.terms.pace,
+            state=lambda: self.state,
+            fresh=self.lanes.location.ring,
+            ailing=self._check,
+        )
         self._started_at = self.clock.at()
-        self._stream = Stream()
-        self._recorded: Fix | None = None
         self._proof_wall: float | None = None
-        self._pressed = 0  # highest number given out; the lifecycle learns of it through the inbox
         self._messages = 0
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
+        self.stopping = False
         self._standing_conditions(tuple(problems))
 
     # --- life --------------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Until `stop`. Whatever a vital task did not expect comes out as an exception."""
-        self.alert, self.cancel, self.location = AlertLane(self), CancelLane(self), LocationLane(self)
-        self.event, self.watch = EventLane(self, self._message_settled), WatchLane(self)
-        self.lanes: tuple[Lane, ...] = (self.alert, self.cancel, self.location, self.event, self.watch)
         try:
             async with asyncio.TaskGroup() as vital:
                 tasks = [vital.create_task(self.decider.run(), name="decider")]
@@ -113,11 +114,12 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask for a clean end."""
+        self.stopping = True
         self._stop.set()
 
     def _works(self) -> Iterable[tuple[Any, str]]:
-        yield from ((lane.run(), type(lane).__name__) for lane in self.lanes)
-        yield from ((self._receive(source), source.name) for source in self._open_receivers())
+        yield from self.lanes.works()
+        yield from ((self.tracking.receive(source), source.name) for source in self._open_receivers())
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self._tick_forever(), "tick"
         yield self._comfort(self._serve), "control"
@@ -130,7 +132,7 @@ class Daemon:
             self.clock.raise_floor(floor)
         await self._resume(kept)
         for path, spooled in kept.spooled:
-            self._take_spooled(path, spooled)
+            self.presses.take_up(path, spooled)
         if kept.late is not None:
             asyncio.ensure_future(self._await_late_store(kept.late)).add_done_callback(_reraise)
 
@@ -138,7 +140,7 @@ class Daemon:
         self._proof_wall = kept.note_number("armed_proof")
         self.positions.stored = kept.remembered.last_fix
         # Without the store's number count from the clock: higher than any that was ever given out, so that none is taken for old.
-        self._pressed = kept.remembered.press_number if kept.late is None else int(self.clock.wall())
+        self.presses.count_from(kept.remembered.press_number if kept.late is None else int(self.clock.wall()))
         api, calm = self.config.panic_api, kept.note("calm") == "true"
         event, foreign = resume.restarted(kept.remembered, calm=calm, base_url=api.base_url, customer_id=api.customer_id, clock=self.clock)
         if foreign is not None:
@@ -147,7 +149,7 @@ class Daemon:
         await self.decide(event)
         for message in kept.remembered.untold:
             if message.callout_id == self.state.callout_id:
-                self.event.add(Message(message.callout_id, message.text, message.key))
+                self.lanes.event.add(Message(message.callout_id, message.text, message.key))
 
     async def _await_late_store(self, late: asyncio.Task[Remembered]) -> None:
         """A store that hung at start has answered: take up what it knew, unless something is on already."""
@@ -171,35 +173,9 @@ class Daemon:
         self.conditions.drop("control.socket")
         await control.serve(path, Requests(self).handle)
 
-    # --- receivers ----------------------------------------------------------------------------------------------------------
-
     def _open_receivers(self) -> list[FixSource]:
-        return [
-            hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()) for each in self.config.receivers
-        ]
-
-    async def _receive(self, source: FixSource) -> None:
-        def ailing(ailment: Ailment | None) -> None:
-            self.positions.sources[source.name].ailment = ailment
-            self._check()
-
-        await source.run(self._heard, ailing)
-
-    def _heard(self, report: Report) -> None:
-        fixes, _ = self.positions.hear(report, wall=self.clock.wall(), wall_trusted=self.clock.trusted())
-        for fix in fixes:
-            self._take(fix)
-
-    def _take(self, fix: Fix) -> None:
-        """A new fix: into the track if due, and past the location lane, which takes the newest."""
-        streaming = stream_to(self.state) is not None and not self.state.calm
-        if cadence.record_due(self._recorded, fix, self.terms.pace, streaming=streaming):
-            self._record(fix)
-        self.location.ring()
-
-    def _record(self, fix: Fix) -> None:
-        self.store.record(fix)
-        self._recorded = fix
+        receivers = self.config.receivers
+        return [hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()) for each in receivers]
 
     # --- the desk of the lanes ----------------------------------------------------------------------------------------------
 
@@ -233,24 +209,18 @@ class Daemon:
         self._messages += 1
         message = Message(callout_id, text[: wording.MAX_EVENT_CHARS], f"{self.clock.wall():.3f}-{self._messages}")
         self.store.step(EventKept(callout_id, message.key, message.text, self.clock.wall(), "device", told=False))
-        self.event.add(message)
+        self.lanes.event.add(message)
 
     def _message_settled(self, message: Message, told: bool) -> None:  # noqa: FBT001 - a callback's one fact
         self.store.step(EventKept(message.callout_id, message.key, message.text, self.clock.wall(), "device", told=told))
 
     def sent(self, fix: Fix) -> None:
-        """A position was accepted; it belongs into the track as sent (but not after a cancel: law 5)."""
-        self._stream = Stream(self._stream.sent + 1, self._stream.failed, fix.wall, self.clock.at())
-        if self.state.calm:
-            return
-        if self._recorded is None or self._recorded.at < fix.at:
-            self._record(fix)
-        self.store.sent(fix)
+        """A position was accepted."""
+        self.tracking.sent(fix)
 
     def not_sent(self) -> None:
         """A position was not accepted."""
-        stream = self._stream
-        self._stream = Stream(stream.sent, stream.failed + 1, stream.last_sent_fix_wall, stream.last_accepted_at)
+        self.tracking.not_sent()
 
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         """Turn a reply into conditions of the lane's origin."""
@@ -259,34 +229,8 @@ class Daemon:
     # --- presses and requests -----------------------------------------------------------------------------------------------
 
     def press(self, origin: str, *, note: str | None = None, drill: bool = False) -> Press:
-        """Make a press: on tmpfs first, so that neither a hung disk nor a watchdog loses it; then into the inbox."""
-        press = Press(self._next_number(), self.clock.at(), self.clock.wall(), origin, self.clock.trusted(), note=note, drill=drill)
-        path = resume.keep_in_runtime(self.spool, press)
-        self._accept(press, path)
-        return press
-
-    def _take_spooled(self, path: Path, spooled: spool.SpooledPress) -> None:
-        press = resume.press_of(spooled, self._next_number(), self.clock)
-        if press is None:  # a drill that no one waits for any more
-            spool.done(path)
-        else:
-            self._accept(press, path)
-
-    def _next_number(self) -> int:
-        self._pressed = max(self._pressed, self.state.press_number) + 1
-        return self._pressed
-
-    def _accept(self, press: Press, spooled: Path | None) -> None:
-        self.decide(Pressed(press))
-        if spooled is not None:
-            asyncio.ensure_future(self._forget_spooled(spooled, press)).add_done_callback(_reraise)
-
-    async def _forget_spooled(self, spooled: Path, press: Press) -> None:
-        """The file goes when the store has the press on disk."""
-        await self.changed_to(lambda: self.state.press_number >= press.number)
-        await self.store.step()
-        if await self.store.has_press(press.at):
-            spool.done(spooled)
+        """Make a press."""
+        return self.presses.make(origin, note=note, drill=drill)
 
     @property
     def allow_unconditional(self) -> bool:
@@ -329,7 +273,7 @@ class Daemon:
             conditions=self.conditions.shown(calm=self.state.calm and not inner),
             fix=self.positions.newest,
             store=self.store.summary(),
-            stream=self._stream,
+            stream=self.tracking.stream,
             receiver_kind=None if used is None else used.kind,
             rejected=self.positions.rejected(now_at),
             armed_proof_wall=self._proof_wall,
@@ -340,7 +284,7 @@ class Daemon:
 
     def _changed(self, before: State, after: State, event: Happening, commands: tuple[Command, ...]) -> None:
         if after.callout_id != before.callout_id:
-            self._stream = Stream()
+            self.tracking.start_stream()
         if after.phase is Phase.STANDBY and before.phase is not Phase.STANDBY:
             self.conditions.drop_origin(Origin.CALLOUT)
         self._log_step(before, after)
@@ -348,25 +292,18 @@ class Daemon:
             self._proof_wall = event.wall
             self.store.step(NoteKept("armed_proof", f"{event.wall:.0f}"))
         if isinstance(event, Pressed):
-            self.alert.hurry()
+            self.lanes.alert.hurry()
         for command in commands:
             self._obey(command)
-        for lane in self.lanes:
-            lane.ring()
+        self.lanes.ring()
         self._step_done.set()
 
     def _obey(self, command: Command) -> None:
+        if self.lanes.obey(command):
+            return
         match command:
-            case LocateNow():
-                self.location.locate_now()
-            case ReadNow():
-                self.watch.read_now()
-            case LookUpNow():
-                self.watch.look_up_now()
             case Tell(callout_id, text):
                 self.tell(callout_id, text)
-            case Probe(callout_id):
-                self.location.probe(callout_id)
             case OfferPosition(callout_id):
                 self._offer_position(callout_id)
             case DrillFailed(text):
@@ -388,9 +325,8 @@ class Daemon:
         while True:
             await asyncio.sleep(TICK_S)
             wanted = raise_wanted(self.state) or stream_to(self.state) is not None
-            forced = self.positions.relieve(self.clock.at()) if wanted else None
+            forced = self.tracking.relieve() if wanted else None
             if forced is not None:
-                self._take(forced)
                 self._tell_doubt(forced)
             self._check()
             self.supervisor.status(health.line(self.document()))

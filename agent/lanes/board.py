@@ -1,0 +1,56 @@
+"""All five lanes, and the lifecycle's commands that are theirs to carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+
+from agent.lanes.alert import AlertLane
+from agent.lanes.cancel import CancelLane
+from agent.lanes.desk import Desk
+from agent.lanes.event import EventLane, Message
+from agent.lanes.location import LocationLane
+from agent.lanes.watch import WatchLane
+from agent.signals import Command, LocateNow, LookUpNow, Probe, ReadNow
+
+
+class Lanes:
+    """One of each. settled: told of every message whether dispatch has it."""
+
+    def __init__(self, desk: Desk, settled: Callable[[Message, bool], None]) -> None:
+        self.alert = AlertLane(desk)
+        self.cancel = CancelLane(desk)
+        self.location = LocationLane(desk)
+        self.event = EventLane(desk, settled)
+        self.watch = WatchLane(desk)
+        self._all = (self.alert, self.cancel, self.location, self.event, self.watch)
+
+    def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
+        """A coroutine that never returns for each lane, with its name."""
+        for lane in self._all:
+            yield lane.run(), type(lane).__name__
+
+    def ring(self) -> None:
+        """Something changed: every lane looks again."""
+        for lane in self._all:
+            lane.ring()
+
+    def hurry(self) -> None:
+        """The link or the address changed: no lane waits for its next attempt."""
+        for lane in self._all:
+            lane.hurry()
+        self.watch.poll_now()
+
+    def obey(self, command: Command) -> bool:
+        """Carry a command out if it is a lane's; False if it is not."""
+        match command:
+            case LocateNow():
+                self.location.locate_now()
+            case ReadNow():
+                self.watch.read_now()
+            case LookUpNow():
+                self.watch.look_up_now()
+            case Probe(callout_id):
+                self.location.probe(callout_id)
+            case _:
+                return False
+        return True

@@ -1,0 +1,103 @@
+"""State is stored before it is acted on, except a press (law 6); a hung store is waited for half a second, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from agent.clock import SystemClock
+from agent.decider import Decider
+from agent.model import Asked, Callout, Meaning, Outcome, Press, PressMade, Write
+from agent.signals import CancelAsked, Phase, Pressed, RaiseReplied, State
+
+ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7, "created")), 1, drill=False, at=1.0, wall=1.0)
+
+
+class SlowStore:
+    """A store whose disk answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.kept: list[Write] = []
+        self.waiting: list[asyncio.Future[None]] = []
+        self.hangs = False
+
+    def step(self, *writes: Write) -> Awaitable[None]:
+        """Keep; the disk answers at once unless it hangs."""
+        self.kept += writes
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.hangs:
+            self.waiting.append(future)
+        else:
+            future.set_result(None)
+        return future
+
+
+def live(story: Callable[[Decider, SlowStore, list[State]], Awaitable[None]]) -> None:
+    async def run() -> None:
+        store, seen = SlowStore(), []
+        decider = Decider(store, SystemClock(), base_url="https://x", customer_id=1, changed=lambda _b, after, _e, _c: seen.append(after))
+        task = asyncio.create_task(decider.run())
+        try:
+            async with asyncio.timeout(10):
+                await story(decider, store, seen)
+        finally:
+            task.cancel()
+
+    asyncio.run(run())
+
+
+def press(number: int = 1) -> Pressed:
+    return Pressed(Press(number, 1.0, 1.8e9, "cli"))
+
+
+def test_press_is_acted_on_at_once_while_the_disk_hangs_and_is_kept():
+    async def story(decider: Decider, store: SlowStore, seen: list[State]) -> None:
+        store.hangs = True
+        began = asyncio.get_running_loop().time()
+        await decider.decide(press())
+        assert asyncio.get_running_loop().time() - began < 0.4
+        assert seen[-1].phase is Phase.RAISING
+        assert any(isinstance(each, PressMade) for each in store.kept)
+
+    live(story)
+
+
+def test_anything_else_is_acted_on_only_when_it_is_on_disk():
+    async def story(decider: Decider, store: SlowStore, seen: list[State]) -> None:
+        await decider.decide(press())
+        store.hangs = True
+        decided = asyncio.ensure_future(decider.decide(ACCEPTED))
+        while not store.waiting:
+            await asyncio.sleep(0)  # noqa: ASYNC110 - the store is told nothing that an event could hang on
+        assert decider.state.phase is Phase.RAISING, "not before the disk has it"
+        store.waiting[0].set_result(None)
+        await decided
+        assert decider.state.phase is Phase.ACTIVE
+
+    live(story)
+
+
+def test_disk_that_hangs_holds_up_one_step_for_half_a_second_and_the_next_not_at_all():
+    async def story(decider: Decider, store: SlowStore, seen: list[State]) -> None:
+        await decider.decide(press())
+        store.hangs = True
+        now = asyncio.get_running_loop().time
+        began = now()
+        await decider.decide(ACCEPTED)
+        assert 0.4 < now() - began < 2.0
+        began = now()
+        await decider.decide(CancelAsked(None))
+        assert now() - began < 0.4
+        assert decider.state.phase is Phase.CANCELLING
+        store.waiting[0].set_result(None)
+
+    live(story)
+
+
+def test_steps_are_carried_out_in_the_order_of_the_inbox():
+    async def story(decider: Decider, _store: SlowStore, seen: list[State]) -> None:
+        await asyncio.gather(decider.decide(press(1)), decider.decide(ACCEPTED), decider.decide(press(2)))
+        assert [state.phase for state in seen] == [Phase.RAISING, Phase.ACTIVE, Phase.ACTIVE]
+        assert [each.number for each in seen[-1].owed] == [2]
+
+    live(story)
