@@ -1,0 +1,229 @@
+"""`check`: is this config good, here, for whoever asks? Looks at files, rights and device nodes.
+
+Changes nothing, opens no device, talks to nobody (that is `doctor`) and must not print what a secret file holds. Strict: what
+`run` would survive is still told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import grp
+import os
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.config import Config, ConfigError, Problem, ReplayReceiver, SerialReceiver, load
+from agent.rules import shown
+
+HELP = "check the config, its files and permissions; exit 0 if all is well, 1 if not"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found wrong. fatal: to be mended before anyone relies on this device; else to be known."""
+
+    problem: Problem
+    fatal: bool = True
+
+
+def add(_parser: argparse.ArgumentParser) -> None:
+    """No arguments of its own."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every finding. 0: nothing fatal."""
+    try:
+        config = load(args.config)
+    except ConfigError as error:
+        _print([Finding(problem) for problem in error.errors])
+        return 1
+    findings = list(look(config))
+    _print(findings)
+    fatal = sum(each.fatal for each in findings)
+    if fatal:
+        return 1
+    receivers = ", ".join(each.name for each in config.receivers) or "none, a site"
+    print(f"ok: {config.panic_api.base_url}, customer {config.panic_api.customer_id}, receivers: {receivers}")
+    return 0
+
+
+def look(config: Config) -> Iterator[Finding]:
+    """Everything that is wrong with the machine as this config wants it."""
+    yield from _look_at_config_file(config.where)
+    yield from _look_at_dispatch(config)
+    yield from _look_at_secrets(config)
+    yield from _look_at_certificates(config)
+    yield from _look_at_places(config)
+    yield from _look_at_receivers(config)
+    yield from _look_at_nodes(config)
+    yield from _look_at_hooks(config)
+
+
+def _print(findings: list[Finding]) -> None:
+    for each in findings:
+        problem = each.problem
+        what = problem.key + (f" = {problem.value}" if problem.value else "")
+        where = "" if problem.line is None else f" (line {problem.line})"
+        print(f"{'error' if each.fatal else 'note'}: {what}: {problem.rule}{where}")
+        if problem.hint:
+            print(f"    hint: {problem.hint}")
+
+
+def _found(key: str, path: Path | str, rule: str, hint: str = "", *, fatal: bool = True) -> Finding:
+    return Finding(Problem(key, rule, shown(str(path)), hint), fatal)
+
+
+def _look_at_config_file(path: Path) -> Iterator[Finding]:
+    if path.stat().st_mode & stat.S_IWOTH:
+        yield _found("config", path, "must not be writable by others: they could send callouts elsewhere", f"chmod o-w {path}")
+
+
+def _look_at_dispatch(config: Config) -> Iterator[Finding]:
+    api = config.panic_api
+    if not api.host_matches:
+        rule = f'is not the host of environment = "{api.environment}"'
+        yield _found("panic_api.base_url", api.base_url, rule, "the device will run, but not say that it is armed", fatal=False)
+    if config.credentials.client_id is not None and api.is_production_host:
+        rule = "gives this device the whole customer source: for labs and staging only"
+        yield _found("credentials.client_id", config.credentials.client_id, rule, "use token_url on production", fatal=False)
+
+
+def _look_at_secrets(config: Config) -> Iterator[Finding]:
+    given = config.credentials
+    secret = {
+        "bearer_file": given.bearer_file,
+        "client_key_file": given.client_key_file,
+        "token_file": given.token_file,
+        "client_secret_file": given.client_secret_file,
+    }
+    for key, name in secret.items():
+        if name is not None:
+            yield from _look_at_secret(f"credentials.{key}", config.secret_path(name))
+
+
+def _look_at_secret(key: str, path: Path) -> Iterator[Finding]:
+    unreadable = _why_unreadable(path)
+    if unreadable is not None:
+        yield _found(key, path, *unreadable)
+        return
+    if path.stat().st_size == 0:
+        yield _found(key, path, "is empty", "put the secret into it, on one line")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    # systemd hands a credential over with an access list of its own, which shows up as rights of the group.
+    if mode & 0o077 and path.parent != Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere")):
+        yield _found(key, path, f"must not be open to group or others, mode is {mode:04o}", f"chmod 600 {path}")
+
+
+def _why_unreadable(path: Path) -> tuple[str, str] | None:
+    """Rule and hint, or None for a file that can be read."""
+    if not path.exists():
+        return "does not exist", "put the file there, or mend the name"
+    if not path.is_file():
+        return "must be a file", ""
+    if not os.access(path, os.R_OK):
+        return "cannot be read", f"give it to the user that runs this: chown {os.geteuid()} {path}"
+    return None
+
+
+def _look_at_certificates(config: Config) -> Iterator[Finding]:
+    api, given = config.panic_api, config.credentials
+    if api.ca_file is not None:
+        ca_file = Path(api.ca_file)
+        yield from _load_pem("panic_api.ca_file", ca_file, lambda context: context.load_verify_locations(ca_file))
+    if given.client_cert_file is not None and given.client_key_file is not None:
+        cert, key = config.secret_path(given.client_cert_file), config.secret_path(given.client_key_file)
+        if _why_unreadable(key) is None:  # else told already
+            yield from _load_pem("credentials.client_cert_file", cert, lambda context: context.load_cert_chain(cert, key, lambda: ""))
+
+
+def _load_pem(key: str, path: Path, load_into: Callable[[ssl.SSLContext], None]) -> Iterator[Finding]:
+    unreadable = _why_unreadable(path)
+    if unreadable is not None:
+        yield _found(key, path, *unreadable)
+        return
+    try:
+        load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        hint = "a certificate authority's file" if key.endswith("ca_file") else "a certificate and the unencrypted key that belongs to it"
+        yield _found(key, path, f"must be PEM: {reason}", hint)
+
+
+def _look_at_places(config: Config) -> Iterator[Finding]:
+    database, socket = Path(config.store.path), Path(config.control.socket)
+    yield from _look_at_directory("store.path", database)
+    yield from _look_at_directory("control.socket", socket)
+    if database.exists() and not database.is_file():
+        yield _found("store.path", database, "must be a file")
+    elif database.exists() and not os.access(database, os.R_OK | os.W_OK):
+        yield _found("store.path", database, "cannot be written", f"chown it to the user that runs this ({os.geteuid()})")
+    if socket.exists() and not socket.is_socket():
+        yield _found("control.socket", socket, "is something else than a socket", "remove it, or name another place")
+
+
+def _look_at_directory(key: str, path: Path) -> Iterator[Finding]:
+    """The directory of this path takes new files, or can be made."""
+    place = next(each for each in path.parents if each.exists())
+    if not place.is_dir():
+        yield _found(key, path, f"{place} is not a directory")
+    elif not os.access(place, os.W_OK | os.X_OK):
+        hint = "run this as root or as the service's user: systemd makes the directory for it at start"
+        yield _found(key, path, f"{place} cannot be written by you (user {os.geteuid()})", hint)
+
+
+def _look_at_receivers(config: Config) -> Iterator[Finding]:
+    for number, receiver in enumerate(config.receivers, 1):
+        key = f"receiver[{number}].path"
+        if isinstance(receiver, SerialReceiver):
+            yield from _look_at_line(key, Path(receiver.path))
+        elif isinstance(receiver, ReplayReceiver):
+            path = Path(receiver.path)
+            unreadable = _why_unreadable(path)
+            if unreadable is not None:
+                yield _found(key, path, *unreadable)
+
+
+def _look_at_line(key: str, path: Path) -> Iterator[Finding]:
+    """A serial line may be plugged in later; what is there must be one, and ours to use."""
+    if not path.exists():
+        yield _found(key, path, "is not there now", "plug the receiver in, or mend the path", fatal=False)
+    elif not path.is_char_device():
+        yield _found(key, path, "must be a serial line")
+    elif not os.access(path, os.R_OK | os.W_OK):
+        yield _found(key, path, "may not be used by you", f"add the user to the group {_group_of(path)}")
+
+
+def _group_of(path: Path) -> str:
+    number = path.stat().st_gid
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
+
+
+def _look_at_nodes(config: Config) -> Iterator[Finding]:
+    nodes = {f"button[{number}].chip": each.chip for number, each in enumerate(config.buttons, 1)}
+    if config.indicator is not None:
+        nodes["indicator.chip"] = config.indicator.chip
+    if config.keypad is not None:
+        nodes["keypad.path"] = config.keypad.path
+    for key, node in nodes.items():
+        if not Path(node).exists():
+            yield _found(key, node, "is not there now", "`ls /dev/gpiochip* /dev/input/by-id` shows what is", fatal=False)
+
+
+def _look_at_hooks(config: Config) -> Iterator[Finding]:
+    for key in ("on_event", "on_unreachable"):
+        command = getattr(config.hooks, key)
+        if not command:
+            continue
+        program = Path(command[0])
+        if not program.is_file() or not os.access(program, os.X_OK):
+            yield _found(f"hooks.{key}", program, "must be a program that can be run", f"chmod +x {program}" if program.exists() else "")
+        elif program.stat().st_mode & stat.S_IWOTH:
+            yield _found(
+                f"hooks.{key}", program, "must not be writable by others: it runs with the daemon's rights", f"chmod o-w {program}"
+            )
