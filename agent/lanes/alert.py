@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from agent import wording
-from agent.delivery import attempt_deadline_s, raise_pause_s, raise_shape
+from agent.delivery import attempt_deadline_s, raise_pause_s, raise_shape, refused_tries
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lifecycle import covers, raise_wanted
@@ -35,7 +35,7 @@ class AlertLane(Lane):
         self._tries = 0
         self._timeouts = 0
         self._failures = 0
-        self._refused = 0  # 400 or 422: the shape is changed on every further try
+        self._refused = 0  # how often the shape was changed
         self._next_at = float("-inf")
 
     async def run(self) -> None:
@@ -111,8 +111,9 @@ class AlertLane(Lane):
             return
         self._failures += 1
         self._timeouts += outcome.cause == "timeout"
-        self._refused += outcome.http_status in (400, 422)
-        if outcome.http_status in (400, 422) and self._refused % 2:
+        first_refusal = self._refused == 0
+        self._refused = refused_tries(self._refused, outcome)
+        if first_refusal and self._refused:
             self._next_at = now_at  # the other documented shape, once and at once
             return
         pause_s = raise_pause_s(outcome, self._failures, roll=self.desk.roll())

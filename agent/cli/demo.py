@@ -1,0 +1,380 @@
+"""`callout-agent demo`: a whole emergency on this machine, told as it happens.
+
+A simulator over TLS, a receiver log on a real serial line, a link that can be cut, the agent as its own process; then a drill
+from press to close. Every step is checked from outside: at the simulator, in `status`, by exit codes. It proves nothing by
+asking the agent alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from agent.cli import talk
+from agent.cli.link import Link
+
+HELP = "everything on this machine: simulator, receiver, agent, a drill from press to close"
+WRONG_CODE = "9999"
+CUT_S = 12.0
+CONFIG = """\
+[panic_api]
+environment = "staging"
+base_url = "{base_url}"
+customer_id = {customer_id}
+response_type_id = 1
+ca_file = "{ca_file}"
+
+[credentials]
+token_url = "{token_url}"
+bearer_file = "device-key"
+
+[[receiver]]
+kind = "serial"
+name = "demo receiver"
+path = "{tty}"
+baud = 9600
+
+[cadence]
+send_active_s = 2
+send_min_s = 1
+record_idle_s = 5
+
+[store]
+path = "{folder}/agent.db"
+
+[drill]
+classification_id = 2
+
+[control]
+socket = "{folder}/run/control.sock"
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--log", type=Path, metavar="FILE", help="a receiver log (NMEA) to play instead of the shipped drive")
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the simulator and its page (default: a free one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 only if every step held."""
+    try:
+        import simulator.server  # noqa: F401, PLC0415 - only to say in one line what is missing
+    except ImportError as error:
+        talk.complain(f"the demo needs the simulator's packages ({error.name} is missing)", "pip install 'callout-agent[simulator]'")
+        return 1
+    lines = _read_log(args.log)
+    if lines is None:
+        return 1
+    return asyncio.run(_play(args, lines))
+
+
+def _read_log(path: Path | None) -> list[bytes] | None:
+    if path is None:
+        return resources.files("agent.cli").joinpath("drive.nmea").read_bytes().splitlines()
+    try:
+        return path.read_bytes().splitlines()
+    except OSError as error:
+        talk.complain(f"{path}: {error.strerror}")
+        return None
+
+
+async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
+    folder = Path(tempfile.mkdtemp(prefix="callout-demo-"))
+    try:
+        async with _stage(args, folder, lines) as stage:
+            story = Story(stage)
+            held = await story.tell()
+            if args.keep:
+                print(f"\nEverything is left running: {stage.page} (Ctrl-C ends it)", flush=True)
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            return 0 if held else 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Stage:
+    """What the story plays on. Times are of `asyncio`'s clock, seconds."""
+
+    def __init__(self, folder: Path, simulator: Any, link: Link, feeder: Any) -> None:
+        import httpx  # noqa: PLC0415 - not before it is known that it is there
+
+        self.folder, self.link, self.feeder = folder, link, feeder
+        self.page: str = simulator.root_url
+        self.config = folder / "config.toml"
+        self.agent: asyncio.subprocess.Process | None = None
+        self._dispatcher = httpx.AsyncClient(base_url=simulator.root_url, verify=_trust(simulator.ca_file), trust_env=False, timeout=10)
+
+    async def start_agent(self) -> None:
+        """The agent as its own process; its log goes beside its database."""
+        with (self.folder / "agent.log").open("ab") as log:
+            self.agent = await asyncio.create_subprocess_exec(*self._command("run"), stdout=log, stderr=log)
+
+    async def stop_agent(self) -> int:
+        """SIGTERM; its exit status."""
+        if self.agent is None:
+            return 0
+        if self.agent.returncode is None:
+            self.agent.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            return await self.agent.wait()
+
+    async def command(self, *words: str, typed: str = "") -> tuple[int, str]:
+        """Run a command as an operator would: exit status and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command(*words),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate(typed.encode())
+        return process.returncode or 0, out.decode().strip()
+
+    async def status(self, *, inner: bool = False) -> dict[str, Any]:
+        """The status document, straight from the control socket; empty when the agent does not answer."""
+        from agent import control  # noqa: PLC0415 - small, but only here
+
+        try:
+            request = {"do": "status", "inner": inner}
+            reply = await asyncio.to_thread(control.ask, self.folder / "run" / "control.sock", request, timeout_s=2.0)
+        except (control.NotRunningError, TimeoutError):
+            return {}
+        document: dict[str, Any] = reply.get("status", {})
+        return document
+
+    async def seen(self) -> dict[str, Any]:
+        """The newest callout as the dispatcher sees it; empty when there is none."""
+        callouts = (await self._dispatcher.get("/sim/callouts")).json()["callouts"]
+        newest: dict[str, Any] = max(callouts, key=lambda each: int(each["id"]), default={})
+        return newest
+
+    async def respond(self, callout_id: Any, action: str) -> None:
+        """Press one of the dispatcher's buttons."""
+        (await self._dispatcher.post(f"/sim/callouts/{callout_id}/{action}")).raise_for_status()
+
+    async def aclose(self) -> None:
+        """End what was started."""
+        await self._dispatcher.aclose()
+        with contextlib.suppress(TimeoutError, ProcessLookupError):
+            await self.stop_agent()
+
+    def _command(self, *words: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "agent", *words, "--config", str(self.config))
+
+
+def _trust(ca_file: Path | None) -> Any:
+    import ssl  # noqa: PLC0415 - only the demo's own client needs it
+
+    return ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+
+
+@contextlib.asynccontextmanager
+async def _stage(args: argparse.Namespace, folder: Path, lines: list[bytes]) -> AsyncIterator[Stage]:
+    from hardware.feeder import Feeder  # noqa: PLC0415 - with the rest of the demo's cast
+    from simulator.server import Running  # noqa: PLC0415 - likewise
+    from simulator.settings import Settings  # noqa: PLC0415 - likewise
+
+    settings = Settings()
+    with Running(settings, port=args.port, tls=True) as simulator:
+        link = Link(simulator.port)
+        await link.mend()
+        base_url = simulator.base_url.replace(f":{simulator.port}", f":{link.port}")
+        tty = folder / "ttyGPS"
+        (folder / "run").mkdir(mode=0o700)
+        _write_config(folder, base_url, simulator.ca_file, tty, settings)
+        async with Feeder(lines, tty, wall=time.time) as feeder:
+            stage = Stage(folder, simulator, link, feeder)
+            try:
+                yield stage
+            finally:
+                await stage.aclose()
+                await link.cut()
+
+
+def _write_config(folder: Path, base_url: str, ca_file: Path | None, tty: Path, settings: Any) -> None:
+    token_url = base_url.replace("/panic-api/v2", "/backend/token")
+    text = CONFIG.format(base_url=base_url, customer_id=settings.customer_id, ca_file=ca_file, token_url=token_url, tty=tty, folder=folder)
+    (folder / "config.toml").write_text(text)
+    key = folder / "device-key"
+    key.touch(mode=0o600)
+    key.write_text(settings.device_key)
+
+
+class Story:
+    """The drill, step by step. Each step says what happened and whether it held."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._began = time.monotonic()
+        self._held: list[tuple[str, bool]] = []
+        self._id: Any = None
+
+    async def tell(self) -> bool:
+        """All of it; whether every step held. A step that fails ends the story: the next ones stand on it."""
+        self._say(f"dispatch simulator and its control room page: {self._stage.page}")
+        self._say("a recorded receiver plays into a real serial line, re-stamped to now")
+        for step in (
+            self._arm,
+            self._raise,
+            self._stream,
+            self._cut_link,
+            self._mend_link,
+            self._dispatch_responder,
+            self._cancel_under_duress,
+            self._stream_on,
+            self._close,
+            self._stop,
+        ):
+            try:
+                async with asyncio.timeout(40):
+                    await step()
+            except (TimeoutError, OSError, KeyError) as error:
+                self._check(False, f"{step.__name__.strip('_')}: {error or 'took too long'}")
+            if not self._held[-1][1]:
+                await self._explain()
+                break
+        return self._sum_up()
+
+    # --- the steps ---------------------------------------------------------------------------------------------------------
+
+    async def _arm(self) -> None:
+        await self._stage.start_agent()
+        status = await self._until(self._stage.status, lambda told: bool(told.get("armed")) and bool(told.get("fix")))
+        fix = status["fix"]
+        self._check(True, f"agent armed: fix {fix['age_s']:.1f} s old within {fix['accuracy_m'] or 0:.0f} m, {_listed(status)}")
+
+    async def _raise(self) -> None:
+        pressed = time.monotonic()
+        code, said = await self._stage.command("raise", "--drill", "--wait", "20")
+        self._check(code == 0, f"drill pressed: {said} ({time.monotonic() - pressed:.1f} s, process start included)")
+        callout = await self._stage.seen()
+        self._id = callout.get("id")
+        told = [event["text"] for event in callout.get("events", ())]
+        self._say(f"dispatch has callout {self._id}, marked as a drill; it was told: {told[:1] or 'nothing yet'}")
+
+    async def _stream(self) -> None:
+        callout = await self._until(self._stage.seen, lambda seen: len(seen["locations"]) >= 4)
+        status = await self._stage.status()
+        age = status["stream"]["last_accepted_age_s"]
+        self._check(status["stream"]["failed"] == 0, f"streaming: {len(callout['locations'])} positions at dispatch, newest {age} s ago")
+
+    async def _cut_link(self) -> None:
+        before = len((await self._stage.seen())["locations"])
+        await self._stage.link.cut()
+        self._say(f"the link is cut for {CUT_S:.0f} s")
+        status = await self._until(self._stage.status, lambda told: "dispatch.unreachable" in _codes(told))
+        self._say(f"status says: {_listed(status)}; callout still {status['callout']['state']}")
+        await asyncio.sleep(CUT_S)
+        status = await self._stage.status()
+        after = len((await self._stage.seen())["locations"])
+        untold = status["store"]["untold"]
+        self._check(
+            after == before and status["callout"]["state"] == "active" and untold > 0,
+            f"nothing reached dispatch; {untold} fixes kept, callout {status['callout']['state']}, newest fix {status['fix']['age_s']} s old",
+        )
+
+    async def _mend_link(self) -> None:
+        before = len((await self._stage.seen())["locations"])
+        mended_wall, mended = time.time(), time.monotonic()
+        await self._stage.link.mend()
+        await self._until(self._stage.seen, lambda seen: len(seen["locations"]) > before)
+        took = time.monotonic() - mended
+        status = await self._until(self._stage.status, lambda told: told["stream"]["last_sent_fix_time"] is not None)
+        sent_fix = time.mktime(time.strptime(status["stream"]["last_sent_fix_time"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+        self._check(
+            sent_fix >= mended_wall - 3,
+            f"link back: the newest position came first, {took:.1f} s later, {max(0.0, mended_wall - sent_fix):.0f} s older than the link at most",
+        )
+
+    async def _dispatch_responder(self) -> None:
+        await self._stage.respond(self._id, "dispatch")
+        status = await self._until(self._stage.status, lambda told: "dispatched" in str(told["callout"]["dispatch_status"]).lower())
+        self._check(True, f'a responder is dispatched; the device knows: "{status["callout"]["dispatch_status"]}"')
+
+    async def _cancel_under_duress(self) -> None:
+        code, said = await self._stage.command("cancel", "--safe-code-stdin", typed=WRONG_CODE + "\n")
+        callout = await self._until(self._stage.seen, lambda seen: bool(seen["duress"]))
+        status = await self._stage.status()
+        outward = status["callout"]["state"]
+        self._check(
+            code == 0 and outward == "standby" and callout["status"].strip().lower() != "closed",
+            f'cancelled with a WRONG code: the device says "{said}" and shows {outward}; dispatch sees DURESS',
+        )
+
+    async def _stream_on(self) -> None:
+        before = len((await self._stage.seen())["locations"])
+        callout = await self._until(self._stage.seen, lambda seen: len(seen["locations"]) >= before + 3)
+        status = await self._stage.status()
+        self._check(
+            status["callout"]["state"] == "standby" and status["stream"]["sent"] == 0,
+            f"streaming goes on, unseen: {len(callout['locations']) - before} more positions; outwardly still standby",
+        )
+
+    async def _close(self) -> None:
+        for action in ("arrive", "complete", "close"):
+            await self._stage.respond(self._id, action)
+        await self._until(lambda: self._stage.status(inner=True), lambda told: told["callout"]["state"] == "standby")
+        count = len((await self._stage.seen())["locations"])
+        await asyncio.sleep(3 * 2.0)  # three times the demo's cadence: what would come would have come
+        later = len((await self._stage.seen())["locations"])
+        self._check(later == count, f"responder arrived, callout closed by dispatch; the agent stopped by itself after {count} positions")
+
+    async def _stop(self) -> None:
+        code = await self._stage.stop_agent()
+        self._check(code == 0, f"SIGTERM: the agent ended cleanly, exit status {code}")
+
+    # --- telling --------------------------------------------------------------------------------------------------------------
+
+    def _say(self, text: str) -> None:
+        print(f"{time.monotonic() - self._began:6.1f} s   {text}", flush=True)
+
+    def _check(self, held: bool, text: str) -> None:  # noqa: FBT001 - the outcome of a step
+        self._held.append((text, held))
+        print(f"{time.monotonic() - self._began:6.1f} s {'ok' if held else '!!'} {text}", flush=True)
+
+    async def _explain(self) -> None:
+        """What an engineer would ask for next."""
+        self._say("status: " + json.dumps(await self._stage.status(inner=os.geteuid() == 0)))
+        with contextlib.suppress(OSError):
+            log = (self._stage.folder / "agent.log").read_text(errors="replace").splitlines()[-30:]
+            print("\n".join(["last lines of the agent's log:", *log]), flush=True)
+
+    def _sum_up(self) -> bool:
+        held = sum(1 for _, held in self._held if held)
+        every = held == len(self._held) == 10
+        print(
+            f"\n{held} of 10 steps held in {time.monotonic() - self._began:.0f} s: {'the drill ended well' if every else 'THE DRILL FAILED'}",
+            flush=True,
+        )
+        return every
+
+    async def _until(self, ask: Callable[[], Awaitable[dict[str, Any]]], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Ask four times a second until the answer is the wanted one; the step's time limit ends the waiting."""
+        while True:
+            answer = await ask()
+            if answer and wanted(answer):
+                return answer
+            await asyncio.sleep(0.25)
+
+
+def _codes(status: dict[str, Any]) -> list[str]:
+    return [condition["code"] for condition in status.get("conditions", ())]
+
+
+def _listed(status: dict[str, Any]) -> str:
+    codes = _codes(status)
+    return "conditions: " + ", ".join(codes) if codes else "no conditions"
