@@ -1,0 +1,194 @@
+"""Presses in the runtime directory: whole or not there, in order, and never stumbled over."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import multiprocessing
+import os
+import stat
+import subprocess
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import spool
+from agent.identity import read_boot_id
+from agent.spool import SpooledPress, SpoolError, done, put, take
+
+PRESS = SpooledPress(boot_id=read_boot_id(), at=12.5, wall=1.78e9, origin="button:panic", uid=os.getuid())
+
+
+def put_many(directory: Path, first: int) -> None:
+    for n in range(first, first + 100):
+        put(directory, replace(PRESS, at=float(n)))
+
+
+@settings(deadline=None)  # a disk is in it
+@given(
+    at=st.floats(0, 1e9),
+    wall=st.floats(0, 1e11),
+    note=st.none() | st.text(st.characters(codec=None), max_size=50),
+    number=st.none() | st.integers(),
+)
+def test_what_is_left_is_taken(
+    at: float, wall: float, note: str | None, number: int | None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Every field comes back, odd characters and full precision included; after `done` nothing does."""
+    directory = tmp_path_factory.mktemp("spool", numbered=True)
+    press = replace(PRESS, at=at, wall=wall, note=note, number=number, response_type_id=3, drill=True, wall_trusted=False)
+    path = put(directory, press)
+    assert take(directory) == [(path, press)]
+    assert take(directory) == [(path, press)]  # taking is not removing
+    done(path)
+    done(path)
+    assert take(directory) == []
+
+
+def test_presses_come_in_the_order_in_which_they_were_made(tmp_path: Path) -> None:
+    """By the monotonic clock, over every power of ten; what another boot left is older than all."""
+    times = [100_000.25, 9.5, 10.0, 1e7, 0.125]
+    for at in times:
+        put(tmp_path, replace(PRESS, at=at))
+    put(tmp_path, replace(PRESS, at=5e8, boot_id="another"))
+    assert [press.at for _, press in take(tmp_path)] == [5e8, *sorted(times)]
+
+
+def test_two_writers_at_once_do_not_clash(tmp_path: Path) -> None:
+    """Two processes, the same times: every press is there."""
+    writers = [multiprocessing.get_context("spawn").Process(target=put_many, args=(tmp_path, 1)) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+    assert [press.at for _, press in take(tmp_path)] == [float(n) for n in range(1, 101) for _ in range(2)]
+
+
+def test_the_group_may_write_and_others_may_not_read(tmp_path: Path) -> None:
+    """Whatever the umask of whoever made it: the daemon runs under another uid."""
+    before = os.umask(0o077)
+    try:
+        path = put(tmp_path / "run" / "presses", PRESS)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o770
+
+
+def put_until_full(directory: Path) -> int:
+    for n in range(1000):
+        try:
+            put(directory, replace(PRESS, at=float(n), note="x" * 3000))
+        except SpoolError as trouble:
+            assert "No space left" in str(trouble)  # noqa: PT017 - how many fitted counts, too
+            return n
+    return 1000
+
+
+def malformed() -> dict[str, bytes]:
+    record = asdict(PRESS)
+    bad = {
+        "at-text": {**record, "at": "12"},
+        "at-nan": {**record, "at": math.nan},
+        "wall-infinite": {**record, "wall": math.inf},
+        "at-true": {**record, "at": True},
+        "drill-text": {**record, "drill": "no"},
+        "note-list": {**record, "note": []},
+        "unknown": {**record, "code": "1234"},
+        "missing": {"at": 1.0},
+        "list": [],
+    }
+    files = {name: json.dumps(content).encode() for name, content in bad.items()}
+    return {
+        **files,
+        "empty": b"",
+        "half": json.dumps(record).encode()[:-9],
+        "bytes": b"\xff\xfe\x00",
+        "deep": b"[" * 16_000,
+        "long": b" " * 20_000,
+    }
+
+
+@pytest.mark.parametrize(("name", "content"), malformed().items())
+def test_a_malformed_file_breaks_nothing_and_is_kept_aside(tmp_path: Path, name: str, content: bytes) -> None:
+    """The presses around it are taken; the file itself is renamed and does not come again."""
+    put(tmp_path, PRESS)
+    (tmp_path / f"{name}.json").write_bytes(content)
+    assert [press for _, press in take(tmp_path)] == [PRESS]
+    assert (tmp_path / f"{name}.json.malformed").read_bytes() == content
+    assert not (tmp_path / f"{name}.json").exists()
+
+
+def test_neither_a_link_nor_a_pipe_nor_a_directory_leads_astray(tmp_path: Path) -> None:
+    """Whoever is in the group may write here: nothing outside is read, and nothing is waited for."""
+    inside, outside = tmp_path / "in", tmp_path / "outside.json"
+    path = put(inside, PRESS)
+    outside.write_bytes(path.read_bytes())
+    (inside / "a.json").symlink_to(outside)
+    os.mkfifo(inside / "b.json")
+    (inside / "c.json").mkdir()
+    assert [press for _, press in take(inside)] == [PRESS]
+
+
+def test_who_wrote_it_is_told_by_the_kernel(tmp_path: Path) -> None:
+    """A claimed uid does not count."""
+    put(tmp_path, replace(PRESS, uid=12345))
+    assert take(tmp_path)[0][1].uid == os.getuid()
+
+
+def test_a_press_that_is_still_being_written_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader at any moment before the rename sees nothing, and is not told that it is malformed."""
+    rename = Path.rename
+
+    def look_and_rename(self: Path, target: Path) -> Path:
+        assert take(tmp_path) == []
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", look_and_rename)
+    put(tmp_path, PRESS)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+
+
+def test_no_directory_holds_no_presses(tmp_path: Path) -> None:
+    """Absence is not an error."""
+    assert take(tmp_path / "none") == []
+
+
+def test_where_nothing_can_be_written_it_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full directory is told in words, with its name, and no half file stays."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(spool, "_write", fail)
+    with pytest.raises(SpoolError, match=f"{tmp_path}: No space left"):
+        put(tmp_path, PRESS)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(SpoolError, match="could not be kept"):
+        put(tmp_path / "file" / "presses", PRESS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
+def test_a_full_tmpfs_keeps_the_presses_that_it_has(tmp_path: Path) -> None:
+    """The real thing: what fitted is whole, what did not was told."""
+    directory = tmp_path / "run"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount: {mounted.stderr.strip()}")
+    try:
+        fitted = put_until_full(directory)
+        assert 0 < fitted < 64
+        assert [press.at for _, press in take(directory)] == [float(n) for n in range(fitted)]
+        assert [path for path in directory.iterdir() if path.suffix != ".json"] == []
+        done(take(directory)[0][0])
+        put(directory, PRESS)
+    finally:
+        subprocess.run(["umount", "-l", str(directory)], check=True)
