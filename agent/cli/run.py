@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 
 from agent.cli import talk
+from agent.config import Config, ConfigError, Problem, load_or_last_good
+from agent.daemon import Daemon
+from agent.lookup import LookupLoop
 
 HELP = "run the daemon"
 LAST_GOOD = "last-good-config.toml"
@@ -27,9 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
-    from agent.config import ConfigError, load_or_last_good  # noqa: PLC0415 - the other commands do without
-
-    listen_to_logs(debug=args.debug)
+        listen_to_logs(debug=args.debug)
     path = Path(args.config)
     copy = Path(talk.setting(path, "store", "path", talk.DEFAULT_STORE)).parent / LAST_GOOD
     try:
@@ -44,20 +45,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _live(config: Config, problems: tuple[Problem, ...]) -> int:
-    from agent.daemon import Daemon  # noqa: PLC0415 - brings httpx, which no other command needs
-    from agent.lookup import LookupLoop  # noqa: PLC0415 - likewise
-
     async def live() -> None:
         daemon = Daemon(config, problems=problems)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, end, daemon)
+            loop.add_signal_handler(number, _end, daemon)
         await daemon.run()
-
-    def end(daemon: Daemon) -> None:
-        if daemon.stopping:
-            os._exit(1)
-        daemon.stop()
 
     try:
         with asyncio.Runner(loop_factory=LookupLoop) as runner:
@@ -66,6 +59,13 @@ def _live(config: Config, problems: tuple[Problem, ...]) -> int:
         logging.getLogger("callout-agent").critical("the daemon ends on a defect; its restart recovers", exc_info=True)
         return 70
     return 0
+
+
+def _end(daemon: Daemon) -> None:
+    """The first signal asks, the second does not."""
+    if daemon.stopping:
+        os._exit(1)
+    daemon.stop()
 
 
 def listen_to_logs(*, debug: bool) -> None:
