@@ -164,13 +164,15 @@ def _found(base: Outcome, reply: Reply, document: Any) -> Outcome | None:
     """The outcome with what was due in it; None when it is missing."""
     empty = document is None and reply.body.strip() in (b"", b"null")
     nothing_listed = reply.status == 204 and empty
+    found: Outcome | None = None
     match base.asked:
         case Asked.RAISE:
             callout = wire.callout_of(document)
-            found = callout and replace(base, callout=replace(callout, existed=_existed(callout.created_wall, reply)))
+            if callout is not None:
+                found = replace(base, callout=replace(callout, existed=_existed(callout.created_wall, reply)))
         case Asked.READ:
             callout = None if base.callout_id is None else wire.read_callout_of(document, base.callout_id)
-            found = callout and replace(base, callout=callout)
+            found = None if callout is None else replace(base, callout=callout)
         case Asked.LOOK_UP:
             callouts = () if nothing_listed else wire.callouts_of(document)
             found = None if callouts is None else replace(base, callouts=callouts)

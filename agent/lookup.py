@@ -1,0 +1,170 @@
+"""Name look-ups that cannot starve: an event loop whose `getaddrinfo` runs in daemon threads of its own.
+
+httpx (through httpcore and anyio), asyncio's own connections and whatever else runs on this loop ask here. Touches the
+system's resolver and memory only. Must not decide what a failed look-up means, and never changes the name that TLS checks:
+an address offered from memory is as strictly verified as a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from agent import aside
+
+PATIENCE_S: Final = 1.5  # DESIGN section 6: without an answer after this the last good address is tried
+MAX_ALIVE: Final = 6
+MAX_ALIVE_PER_NAME: Final = 3  # a hung look-up of one host must leave threads for another
+
+Address = tuple[Any, ...]
+Question = tuple[str, Any, int, int, int, int]  # host, port, family, type, proto, flags
+
+
+class Resolver:
+    """Asks the system, shares answers among those who ask the same, and remembers the last good ones.
+
+    ask: blocks; `socket.getaddrinfo` or a stand-in. One resolver belongs to one loop.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, ask: Callable[..., list[Address]] = socket.getaddrinfo, *, patience_s: float = PATIENCE_S
+    ) -> None:
+        self._loop = loop
+        self._ask = ask
+        self._patience_s = patience_s
+        self._waiting: dict[Question, set[asyncio.Future[list[Address]]]] = {}
+        self._alive: dict[Question, int] = {}
+        self._queue: deque[Question] = deque()
+        self._known: dict[Question, list[Address]] = {}
+        self._good: dict[Question, list[Address]] = {}
+
+    @property
+    def alive(self) -> int:
+        """Threads that have not answered yet, abandoned ones included."""
+        return sum(self._alive.values())
+
+    def confirm(self, host: str, address: str) -> None:
+        """A connection to this address was really `host`: it is what is offered, even if a later answer leads astray."""
+        for question, known in self._known.items():
+            if question[0] == host and any(each[4][0] == address for each in known):
+                self._good[question] = sorted(known, key=lambda each: each[4][0] != address)
+
+    async def resolve(self, question: Question) -> list[Address]:
+        """An answer of now, else the last good one. Raises socket.gaierror when there is neither; waits as long as its caller does."""
+        waiter: asyncio.Future[list[Address]] = self._loop.create_future()
+        self._waiting.setdefault(question, set()).add(waiter)
+        self._start(question)
+        try:
+            return await self._answer(question, waiter)
+        finally:
+            self._forget(question, waiter)
+
+    async def _answer(self, question: Question, waiter: asyncio.Future[list[Address]]) -> list[Address]:
+        try:
+            if self._offer(question) is not None:
+                await asyncio.wait({waiter}, timeout=self._patience_s)
+                if not waiter.done():
+                    return self._offer(question) or await waiter
+            return await waiter
+        except OSError:
+            offer = self._offer(question)
+            if offer is None:
+                raise
+            return offer
+
+    def _offer(self, question: Question) -> list[Address] | None:
+        return self._good.get(question) or self._known.get(question)
+
+    def _start(self, question: Question) -> None:
+        if self.alive < MAX_ALIVE and self._alive.get(question, 0) < MAX_ALIVE_PER_NAME:
+            self._begin(question)
+        elif question not in self._queue:
+            self._queue.append(question)
+
+    def _begin(self, question: Question) -> None:
+        host, port, family, kind, proto, flags = question
+        try:
+            asked = aside.start(lambda: self._ask(host, port, family, kind, proto, flags), name=f"look-up {host}", loop=self._loop)
+        except RuntimeError:  # no thread to be had: others may answer, or the memory serves
+            self._tell(question, lambda waiter: waiter.set_exception(socket.gaierror(socket.EAI_AGAIN, "no thread for a look-up")))
+            return
+        self._alive[question] = self._alive.get(question, 0) + 1
+        asked.add_done_callback(lambda done: self._end(question, done))
+
+    def _end(self, question: Question, done: asyncio.Future[list[Address]]) -> None:
+        self._alive[question] -= 1
+        if not self._alive[question]:
+            del self._alive[question]
+        error = done.exception()
+        if error is None and done.result():
+            self._known[question] = done.result()
+            self._tell(question, lambda waiter: waiter.set_result(list(done.result())))
+        else:
+            failed = error if isinstance(error, OSError) else socket.gaierror(socket.EAI_FAIL, "the look-up failed")
+            self._tell(question, lambda waiter: waiter.set_exception(failed))
+        self._start_queued()
+
+    def _tell(self, question: Question, how: Callable[[asyncio.Future[list[Address]]], None]) -> None:
+        for waiter in self._waiting.get(question, ()):
+            if not waiter.done():
+                how(waiter)
+
+    def _start_queued(self) -> None:
+        for _ in range(len(self._queue)):
+            question = self._queue.popleft()
+            if any(not waiter.done() for waiter in self._waiting.get(question, ())):
+                self._start(question)
+
+    def _forget(self, question: Question, waiter: asyncio.Future[list[Address]]) -> None:
+        if not waiter.cancel() and not waiter.cancelled():
+            waiter.exception()  # seen, if it came too late: no complaint about one that nobody waited for
+        self._waiting[question].discard(waiter)
+        if not self._waiting[question]:
+            del self._waiting[question]
+
+
+class LookupLoop(asyncio.SelectorEventLoop):
+    """The daemon's event loop: `asyncio.Runner(loop_factory=LookupLoop)`."""
+
+    def __init__(self, *, ask: Callable[..., list[Address]] | None = None, patience_s: float = PATIENCE_S) -> None:
+        super().__init__()
+        self.resolver = Resolver(self, ask or _ask_system, patience_s=patience_s)
+
+    async def getaddrinfo(
+        self,
+        host: Any,
+        port: Any,
+        *,
+        family: int = 0,
+        type: int = 0,  # noqa: A002 - asyncio's word
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Address]:
+        """As `socket.getaddrinfo`, without ever blocking. Raises socket.gaierror."""
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        if name is None or _is_address(name):
+            return socket.getaddrinfo(host, port, family, type, proto, flags)  # asks no one
+        return await self.resolver.resolve((name, port, family, type, proto, flags))
+
+
+def _ask_system(*question: Any) -> list[Address]:
+    return list(socket.getaddrinfo(*question))  # looked up at the call, so that a test may stand in for the system
+
+
+def confirm(host: str, address: str) -> None:
+    """Tell the running loop, if it is ours, that this address proved to be `host`."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, LookupLoop):
+        loop.resolver.confirm(host, address)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
