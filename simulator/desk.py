@@ -1,0 +1,96 @@
+"""What the dispatcher sees: callouts, customers and tokens as JSON for the page and for tests.
+
+Pure views. Holds back what a view must not show: codes as typed (they have their own, keyed view), secrets, token texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from simulator.codec import iso
+from simulator.records import Callout, Cancel, Customer, Position
+from simulator.state import State, possible
+from simulator.tokens import Token
+
+Json = dict[str, Any]
+
+
+def callout_view(state: State, callout: Callout, positions_from: int = 0) -> Json:
+    """One callout with everything but codes. positions_from: leave out that many of the oldest positions."""
+    customer = state.customer(callout.customer_id)
+    return {
+        "id": callout.id,
+        "customerId": customer.id,
+        "customerName": customer.name,
+        "customerMobile": customer.mobile,
+        "status": callout.status,
+        "closed": callout.closed,
+        "origin": callout.origin,
+        "responseTypeId": callout.response_type_id,
+        "responseType": state.response_type(callout.response_type_id),
+        "classificationId": callout.classification_id,
+        "internalTest": callout.internal_test,
+        "presses": callout.presses,
+        "duress": callout.duress,
+        "softCancelled": callout.soft_cancelled,
+        "raised": iso(callout.raised_wall),
+        "dispatched": iso(callout.dispatched_wall),
+        "arrived": iso(callout.arrived_wall),
+        "completed": iso(callout.completed_wall),
+        "closedAt": iso(callout.closed_wall),
+        "possible": [str(act) for act in possible(callout)],
+        "cancels": [_cancel(cancel) for cancel in callout.cancels],
+        "events": [
+            {"id": entry.id, "received": iso(entry.wall), "source": entry.source, "text": entry.text, "kind": entry.kind}
+            for entry in callout.entries
+        ],
+        "notes": [{"received": iso(note.wall), "text": note.text, "alarming": note.alarming} for note in callout.notes],
+        "positionsFrom": positions_from,
+        "positions": [_position(position) for position in callout.positions[positions_from:]],
+    }
+
+
+def callouts_view(state: State) -> list[Json]:
+    """Every callout, open ones first, then the newest first."""
+    ordered = sorted(state.callouts.values(), key=lambda callout: (callout.closed, -callout.id))
+    return [callout_view(state, callout) for callout in ordered]
+
+
+def codes_view(callout: Callout) -> list[Json]:
+    """Cancels with the code as typed, in order. For the dispatcher alone."""
+    return [{**_cancel(cancel), "typed": cancel.typed} for cancel in callout.cancels]
+
+
+def customers_view(customers: Iterable[Customer]) -> list[Json]:
+    """Every customer; the mobile number is theirs, the safe code follows from it."""
+    return [
+        {"id": customer.id, "name": customer.name, "mobile": customer.mobile, "subscribed": customer.subscribed} for customer in customers
+    ]
+
+
+def tokens_view(tokens: Iterable[Token], now: float) -> list[Json]:
+    """Tokens without their texts."""
+    return [
+        {
+            "customerId": token.customer_id,
+            "minted": iso(token.minted_wall),
+            "expires": iso(token.expires_wall),
+            "live": now < token.expires_wall,
+        }
+        for token in tokens
+    ]
+
+
+def _cancel(cancel: Cancel) -> Json:
+    return {"received": iso(cancel.wall), "verdict": str(cancel.verdict)}
+
+
+def _position(position: Position) -> Json:
+    return {
+        "received": iso(position.received_wall),
+        "latitude": position.latitude,
+        "longitude": position.longitude,
+        "accuracy": position.accuracy_m,
+        "via": position.via,
+    }

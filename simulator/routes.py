@@ -1,0 +1,111 @@
+"""HTTP for the operations: who calls, the body, refusals as JSON with a `message`.
+
+Decides nothing about callouts. What went wrong inside a handler is a defect and becomes a 500 by the server.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from simulator import bodies
+from simulator.operations import BACKEND, OPERATIONS, Call, Door, Operation, Unauthorised
+from simulator.simulation import PREFIX, Simulation
+from simulator.state import Refusal, Refused
+from simulator.tokens import Token
+
+STATUS = {Refusal.BAD: 400, Refusal.UNKNOWN: 404, Refusal.NOT_ALLOWED: 403, Refusal.CONFLICT: 409}
+
+
+def answer(document: Any, status: int = 200) -> Response:
+    """JSON, ASCII only: a lone surrogate that came in must not break the answer. None: no body."""
+    content = b"" if document is None else json.dumps(document).encode("ascii")
+    return Response(content, status, media_type=None if document is None else "application/json")
+
+
+def refuse(refused: Refused) -> Response:
+    """A refusal as its status and message."""
+    return answer({"message": refused.message}, STATUS[refused.why])
+
+
+async def read_body(request: Request) -> bytes:
+    """The raw body, bounded. Raises Refused BAD where it is too large or not announced as JSON."""
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > bodies.MAX_BYTES:
+            bodies.bad("Body is too large")
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if raw and kind != "application/json":
+        bodies.bad("Content-Type must be application/json")
+    return bytes(raw)
+
+
+def bearer(request: Request) -> str:
+    """The bearer's text, empty without one."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def same(left: str, right: str) -> bool:
+    """Compare keys in constant time."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def _authorise(sim: Simulation, operation: Operation, request: Request) -> Token | None:
+    """The token of the call. Raises Unauthorised."""
+    if operation.door is Door.OPEN:
+        return None
+    if operation.door is Door.KEY:
+        if not same(bearer(request), sim.settings.device_key):
+            raise Unauthorised("Unknown device key")
+        return None
+    if (token := sim.tokens.find(bearer(request), sim.now())) is None:
+        raise Unauthorised("Missing, unknown or expired token")
+    scoped = token.customer_id is not None
+    if scoped and (operation.door is Door.SERVER or operation.name not in sim.settings.scope):
+        raise Unauthorised("Token does not cover this operation")
+    return token
+
+
+def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        try:
+            token = _authorise(sim, operation, request)
+            raw = await read_body(request) if operation.method == "POST" else b""
+            body = bodies.parse(raw, optional=operation.optional_body) if operation.method == "POST" else {}
+            reply = operation.act(Call(sim, request.path_params, body, token, sim.now()))
+        except Refused as refused:
+            return refuse(refused)
+        except Unauthorised as refused:
+            return answer({"message": str(refused)}, 401)
+        finally:
+            sim.publish()
+        return answer(reply.body, reply.status)
+
+    return serve
+
+
+def routes(sim: Simulation) -> list[Route]:
+    """Every operation as a route."""
+    table = [(PREFIX + each.path, each) for each in OPERATIONS] + [(each.path, each) for each in BACKEND]
+    return [Route(path, _endpoint(sim, each), methods=[each.method], name=each.name) for path, each in table]
+
+
+def name_of(table: list[Route], scope: Scope) -> str | None:
+    """Which operation a request is for."""
+    return next((route.name for route in table if route.matches(scope)[0] is Match.FULL), None)
+
+
+async def misrouted(_: Request, error: Exception) -> Response:
+    """404 and 405 in the service's own shape."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return answer({"message": "No such route" if status == 404 else "Method not allowed"}, status)

@@ -1,0 +1,127 @@
+"""ASGI: carries out a fault on one request, down to cutting its connection.
+
+Decides nothing: `faults` does. It touches sockets only through the connections that the server entered here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Callable
+
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simulator.faults import Action, Plan, Rule
+
+PORTAL = """<!doctype html><html><head><title>Welcome to Guest Wi-Fi</title></head>
+<body><h1>Please sign in</h1><form action="/login"><input name="room"><button>Connect</button></form></body></html>"""
+
+ODD = json.dumps({"result": "ok", "data": []})
+
+Address = tuple[str, int]
+
+
+class Connections:
+    """The open connections by the client's address, so that one can be cut."""
+
+    def __init__(self) -> None:
+        self._open: dict[Address, asyncio.Transport] = {}
+
+    def enter(self, client: Address, transport: asyncio.Transport) -> None:
+        """A connection was made."""
+        self._open[client] = transport
+
+    def leave(self, client: Address) -> None:
+        """A connection is gone."""
+        self._open.pop(client, None)
+
+    def cut(self, client: Address) -> None:
+        """Reset (RST, not FIN): what a dead middlebox does."""
+        if (transport := self._open.get(client)) is None:
+            return
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+    def cut_all(self) -> None:
+        """Drop every connection at once, without a reset."""
+        for transport in list(self._open.values()):
+            transport.abort()
+
+
+class Sabotage:
+    """ASGI: `plan_for` says what is to happen to a request; everything else goes through untouched."""
+
+    def __init__(self, app: ASGIApp, plan_for: Callable[[Scope], Plan], connections: Connections, stopping: asyncio.Event) -> None:
+        self._app = app
+        self._plan_for = plan_for
+        self._connections = connections
+        self._stopping = stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as planned."""
+        plan = self._plan_for(scope)
+        scope["simulator.seen"].fault = plan.words
+        await self._pause(plan.delay_s)
+        if plan.rule is None:
+            await self._app(scope, receive, send)
+            return
+        if plan.rule.action is not Action.LOST:
+            await self._pause(plan.rule.delay_s)
+        await self._act(plan.rule, scope, receive, send)
+
+    async def _act(self, rule: Rule, scope: Scope, receive: Receive, send: Send) -> None:
+        if rule.action is Action.RESET:
+            await self._cut(scope, receive)
+        elif rule.action is Action.LOST:
+            await self._app(scope, receive, _swallow)
+            await self._pause(rule.delay_s)
+            await self._cut(scope, receive)
+        elif rule.action is Action.DRIP:
+            await self._drip(rule, scope, receive, send)
+        else:
+            if rule.processed or rule.action is Action.ODD:
+                await self._app(scope, receive, _swallow)
+            await _substitute(rule)(scope, receive, send)
+
+    async def _drip(self, rule: Rule, scope: Scope, receive: Receive, send: Send) -> None:
+        async def dripping(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            for byte in message.get("body", b""):
+                await send({**message, "body": bytes([byte]), "more_body": True})
+                await self._pause(rule.interval_s)
+            await send({**message, "body": b""})
+
+        await self._app(scope, receive, dripping)
+
+    async def _cut(self, scope: Scope, receive: Receive) -> None:
+        self._connections.cut(scope["client"])
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+async def _swallow(_: Message) -> None:
+    """Where a lost answer goes."""
+
+
+def _substitute(rule: Rule) -> Response:
+    headers = {"Retry-After": rule.retry_after} if rule.retry_after is not None else None
+    if rule.action is Action.PORTAL:
+        return HTMLResponse(PORTAL, headers=headers)
+    if rule.action is Action.ODD:
+        return Response(rule.body if rule.body is not None else ODD, media_type="application/json", headers=headers)
+    body = rule.body if rule.body is not None else json.dumps({"message": "Simulated fault"})
+    return Response(body, rule.status, media_type="application/json", headers=headers)

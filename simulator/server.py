@@ -1,0 +1,218 @@
+"""The simulator as a running server: assembled, started in a thread, stopped within a second.
+
+The one place that opens a socket. Loopback only unless told otherwise. Other threads see it through HTTP alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from simulator import control, pages, routes
+from simulator.faults import Plan
+from simulator.sabotage import Connections, Sabotage
+from simulator.settings import Settings
+from simulator.simulation import PREFIX, Simulation
+from simulator.tls import make_context
+from simulator.traffic import Watch
+
+START_S = 10.0
+# Answers under way at the stop have this long before their connections are dropped.
+GRACE_S = 0.3
+
+
+def assemble(sim: Simulation) -> ASGIApp:
+    """The application: faults and the log around the API, the desk and the page beside it."""
+    api = routes.routes(sim)
+    handlers = {404: routes.misrouted, 405: routes.misrouted}
+    rest = Starlette(routes=[*api, *control.routes(sim), *pages.routes(sim)], exception_handlers=handlers)
+
+    def name_of(scope: Scope) -> str | None:
+        return routes.name_of(api, scope)
+
+    def plan_for(scope: Scope) -> Plan:
+        plan = sim.faults.plan(scope["simulator.seen"].operation, scope["method"], scope["path"], sim.now())
+        if plan.words:
+            sim.hub.tell("faults")
+        return plan
+
+    sabotaged = Sabotage(rest, plan_for, sim.connections, sim.stopping)
+    watched = Watch(sabotaged, sim.traffic, name_of, lambda seen: sim.hub.tell("request", seen.number))
+    return _split(watched, rest)
+
+
+def _split(api: ASGIApp, rest: ASGIApp) -> ASGIApp:
+    """Faults and the log concern what a device calls, never the desk or the page."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        device = scope["type"] == "http" and scope["path"].startswith((PREFIX + "/", "/backend/"))
+        await (api if device else rest)(scope, receive, send)
+
+    return app
+
+
+def _protocol(connections: Connections) -> type[H11Protocol]:
+    """HTTP/1.1 that enters its connections, so that a fault can cut one."""
+
+    class Entered(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in its base
+            super().connection_made(transport)
+            if self.client:
+                connections.enter(self.client, transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.client:
+                connections.leave(self.client)
+            super().connection_lost(exc)
+
+    return Entered
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.loop = asyncio.get_running_loop()
+        self.listening.set()
+
+
+class Running:
+    """A running simulator, as a context manager.
+
+    port 0 takes a free one. tls: HTTPS with a throw-away CA in `ca_file`, by default in a folder of its own that goes with it.
+    Attributes once entered: `root_url`, `base_url` (of the Panic API), `token_url` (the backend's mint), `ca_file` (None without
+    TLS), `port`. Raises OSError where the port is taken, ValueError for a host that is not loopback unless `expose`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        ca_file: Path | None = None,
+        expose: bool = False,
+    ) -> None:
+        if not expose and not _is_loopback(host):
+            raise ValueError(f"{host} is not a loopback address")
+        self.settings = settings or Settings()
+        self.host = host
+        self.port = port
+        self._tls = tls
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.ca_file = ca_file if tls else None
+        self.root_url = ""
+
+    @property
+    def base_url(self) -> str:
+        """Of the Panic API."""
+        return self.root_url + PREFIX
+
+    @property
+    def token_url(self) -> str:
+        """Of the backend's mint."""
+        return self.root_url + "/backend/token"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen; returns once connections are taken."""
+        listener = _listen(self.host, self.port)
+        try:
+            context = self._make_tls()
+        except BaseException:
+            listener.close()
+            raise
+        self.port = listener.getsockname()[1]
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        self.root_url = f"{'https' if context else 'http'}://{name}:{self.port}"
+        self._sim = Simulation(self.settings, self.root_url)
+        self._server = _Server(_configure(self._sim, context))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
+        self._thread.start()
+        if not self._server.listening.wait(START_S):
+            raise RuntimeError("the simulator did not start")
+
+    def stop(self) -> None:
+        """End every stream and pause, give answers a moment, drop what is left. Within a second; twice is harmless."""
+        loop = self._server.loop
+        if self._thread.is_alive() and loop is not None:
+            loop.call_soon_threadsafe(self._wind_down, loop)
+            self._thread.join()
+        if self._folder:
+            self._folder.cleanup()
+
+    def _wind_down(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._sim.stopping.set()
+        self._server.should_exit = True
+        loop.call_later(GRACE_S, self._sim.connections.cut_all)
+
+    def _make_tls(self) -> ssl.SSLContext | None:
+        if not self._tls:
+            return None
+        if self.ca_file is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="simulator-ca-")
+            self.ca_file = Path(self._folder.name) / "ca.pem"
+        return make_context(self.ca_file, () if self.host in ("0.0.0.0", "::") else (self.host,))  # noqa: S104 - compared, not bound
+
+
+def _configure(sim: Simulation, context: ssl.SSLContext | None) -> uvicorn.Config:
+    return uvicorn.Config(
+        assemble(sim),
+        http=_protocol(sim.connections),
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ssl_context_factory=(lambda _, __: context) if context else None,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=2,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named as TCP, so that asyncio switches Nagle off: 40 ms an answer otherwise.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

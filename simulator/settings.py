@@ -1,0 +1,154 @@
+"""What can be chosen about a simulation: one frozen value with defaults that work.
+
+Decides nothing and touches nothing. Where the documentation is silent, the choice is a setting here, so that a client can be
+proven against each reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Generation(StrEnum):
+    """Which generation of the documentation the answers follow: OLD is A/B, NEW is C."""
+
+    OLD = "old"
+    NEW = "new"
+
+
+class ClosedBody(StrEnum):
+    """What the body of a 285 holds; the documentation does not say."""
+
+    FULL = "full"
+    MESSAGE = "message"
+    EMPTY = "empty"
+
+
+class IncidentShape(StrEnum):
+    """How `incidentInformation` comes: the guides show an array, the webhook page calls it a block."""
+
+    ARRAY = "array"
+    OBJECT = "object"
+    ABSENT = "absent"
+
+
+# Operations of one customer's callout flow. Which ones a callout token really reaches is not documented.
+CALLOUT_FLOW = frozenset(
+    {
+        "raise",
+        "raise_legacy",
+        "raise_site",
+        "list_customer",
+        "read",
+        "locate",
+        "locate_return",
+        "list_events",
+        "send_event",
+        "cancel",
+        "map",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The choices of one simulation.
+
+    scope: operations that a callout token reaches (names as in `operations.OPERATIONS`). refuse_closed: operations that answer
+    285 on a closed callout. *_token_s: lifetime of a token in seconds; epoch_expiry tells it as a Unix time instead.
+    right_code_closes, unconditional_closes: whether such a cancel closes at once or waits for dispatch.
+    position_required: whether a raise must hold a position or a site. created_status: of a raise or event that made something.
+    existing_status: of a raise answered with the callout that was open already. first_callout_id: None takes it from the clock,
+    so that ids of an earlier run do not come again.
+    """
+
+    generation: Generation = Generation.NEW
+    client_id: str = "demo-client"
+    client_secret: str = "demo-client-secret"  # noqa: S105 - a stand-in's secret protects nothing
+    device_key: str = "demo-device-key"
+    dispatcher_key: str = "demo-dispatcher-key"
+    customer_id: int = 4711
+    customer_name: str = "Demo Customer"
+    customer_mobile: str = "+27820000042"
+    subscribed: bool = True
+    site_reference: str = "STORE-001"
+    site_latitude: float = -33.9249
+    site_longitude: float = 18.4241
+    server_token_s: float = 3600.0
+    callout_token_s: float = 3600.0
+    epoch_expiry: bool = False
+    scope: frozenset[str] = CALLOUT_FLOW
+    refuse_closed: frozenset[str] = frozenset({"locate", "locate_return"})
+    closed_body: ClosedBody = ClosedBody.FULL
+    incident_shape: IncidentShape = IncidentShape.ARRAY
+    right_code_closes: bool = False
+    unconditional_closes: bool = True
+    position_required: bool = True
+    created_status: int = 201
+    existing_status: int = 200
+    response_types: tuple[tuple[int, str], ...] = ((1, "SECURITY"), (2, "MEDICAL"))
+    first_callout_id: int | None = None
+
+
+# What a person or a test may change while it runs. Keys and customers are not among them.
+_CHANGEABLE = (
+    "generation",
+    "server_token_s",
+    "callout_token_s",
+    "epoch_expiry",
+    "scope",
+    "refuse_closed",
+    "closed_body",
+    "incident_shape",
+    "right_code_closes",
+    "unconditional_closes",
+    "position_required",
+    "created_status",
+    "existing_status",
+)
+
+
+def tell(settings: Settings) -> dict[str, Any]:
+    """The changeable settings as JSON; no secret is among them."""
+    values = {name: getattr(settings, name) for name in _CHANGEABLE}
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
+
+
+def change(settings: Settings, wanted: Mapping[str, Any]) -> Settings:
+    """The settings with these changes. Raises ValueError that names the key."""
+    return replace(settings, **{name: _convert(settings, name, value) for name, value in wanted.items()})
+
+
+def _convert(settings: Settings, name: str, value: Any) -> Any:
+    if name not in _CHANGEABLE:
+        raise ValueError(f"{name}: not a setting that can be changed; there are {', '.join(_CHANGEABLE)}")
+    now = getattr(settings, name)
+    if isinstance(now, bool):
+        return _require(name, value, isinstance(value, bool))
+    if isinstance(now, StrEnum):
+        return _choose(type(now), name, value)
+    if isinstance(now, frozenset):
+        _require(name, value, isinstance(value, list) and all(isinstance(item, str) for item in value))
+        return frozenset(value if isinstance(value, list) else ())
+    whole = isinstance(now, int)
+    fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    return _require(name, value, fits and (200 <= value <= 599 if whole else 0 <= value < 1e9))
+
+
+def _require(name: str, value: object, fits: bool) -> object:  # noqa: FBT001 - the question itself is the argument
+    if not fits:
+        raise ValueError(f"{name}: {value!r} does not fit")
+    return value
+
+
+def _choose(kind: type[StrEnum], name: str, value: object) -> StrEnum:
+    try:
+        return kind(str(value))
+    except ValueError:
+        raise ValueError(f"{name}: one of {', '.join(kind)}") from None
+
+
+assert set(_CHANGEABLE) <= {field.name for field in fields(Settings)}  # noqa: S101 - a slip here is a defect of this file

@@ -1,0 +1,70 @@
+"""One simulation: its state, tokens, faults, traffic and listeners, and the clock they share.
+
+Wires, decides nothing. Everything here lives on the server's loop; other threads reach it through HTTP only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+from simulator.codec import Codec
+from simulator.faults import Faults
+from simulator.live import Hub
+from simulator.sabotage import Connections
+from simulator.settings import Settings
+from simulator.state import State
+from simulator.tokens import Tokens
+from simulator.traffic import Traffic
+
+PREFIX = "/panic-api/v2"
+
+
+class Simulation:
+    """Everything that one running simulator knows. root_url: where it is reached, without a slash at the end."""
+
+    def __init__(self, settings: Settings, root_url: str) -> None:
+        self.settings = settings
+        self.root_url = root_url
+        first = settings.first_callout_id
+        # A second of the clock per id: a run started later never hands out an id of an earlier one.
+        self.state = State(settings, int(time.time()) % 1_000_000_000 if first is None else first)
+        self.tokens = Tokens()
+        self.faults = Faults()
+        self.traffic = Traffic()
+        self.hub = Hub()
+        self.connections = Connections()
+        self.stopping = asyncio.Event()
+
+    def now(self) -> float:
+        """UTC seconds since 1970."""
+        return time.time()
+
+    def codec(self) -> Codec:
+        """Answers in the chosen generation."""
+        chosen = self.settings
+        return Codec(chosen.generation, self.root_url, chosen.incident_shape, chosen.response_types)
+
+    def apply(self, settings: Settings) -> None:
+        """Other settings from now on."""
+        self.settings = self.state.settings = settings
+        self.hub.tell("settings")
+
+    def reset(self) -> None:
+        """Back to the start: no callouts, no faults, no tokens, an empty log. Ids go on."""
+        self.state.reset()
+        self.tokens.expire(self.now())
+        self.faults.clear()
+        self.traffic.clear()
+        self.hub.tell("reset")
+
+    def publish(self) -> None:
+        """Tell the listeners which callouts changed."""
+        for number in sorted(self.state.touched):
+            self.hub.tell("callout", number)
+        self.state.touched.clear()
+
+    def track_key(self) -> str:
+        """A name for a tracking page that cannot be guessed."""
+        return secrets.token_urlsafe(12)

@@ -1,0 +1,249 @@
+"""The rules of the service: who may raise, what a second raise is, what a cancel does, what a responder may do next.
+
+Pure: no HTTP, no JSON, no clock, no randomness, no IO. The moment and every random text come in as arguments. What changed is
+told by `touched`, which the caller drains.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simulator.records import Callout, Cancel, Customer, Entry, Note, Position, Site, Verdict
+from simulator.settings import Settings
+
+
+class Refusal(StrEnum):
+    """Why the service says no."""
+
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    NOT_ALLOWED = "not allowed"
+    CONFLICT = "conflict"
+
+
+class Refused(Exception):  # noqa: N818 - "refused" is the word
+    """The service says no. The text may be shown to the caller."""
+
+    def __init__(self, why: Refusal, message: str) -> None:
+        super().__init__(message)
+        self.why = why
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A place as a request told it."""
+
+    latitude: float
+    longitude: float
+    accuracy_m: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a raise asks for, whatever shape it came in."""
+
+    customer_id: int
+    response_type_id: int
+    point: Point | None
+    origin: str = "device"
+    site: Site | None = None
+    classification_id: int | None = None
+    internal_test: bool = False
+    check_subscription: bool = True
+
+
+class Act(StrEnum):
+    """What a responder or dispatcher does with a callout."""
+
+    DISPATCH = "dispatch"
+    ARRIVE = "arrive"
+    COMPLETE = "complete"
+    CLOSE = "close"
+
+
+class State:
+    """Customers, sites and callouts of one simulation."""
+
+    def __init__(self, settings: Settings, first_callout_id: int) -> None:
+        self.settings = settings
+        self._next_callout = first_callout_id
+        self._next_entry = 1
+        self.touched: set[int] = set()
+        self.customers: dict[int, Customer] = {}
+        self.sites: dict[str, Site] = {}
+        self.callouts: dict[int, Callout] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the default customer and no callouts. Ids go on, so that none comes twice."""
+        chosen = self.settings
+        self.callouts.clear()
+        self.touched.clear()
+        self.customers = {chosen.customer_id: Customer(chosen.customer_id, chosen.customer_name, chosen.customer_mobile, chosen.subscribed)}
+        site = Site(9001, chosen.site_reference, chosen.customer_id, chosen.site_latitude, chosen.site_longitude)
+        self.sites = {site.reference: site}
+
+    # --- looking things up ---
+
+    def customer(self, customer_id: int) -> Customer:
+        """Raises Refused UNKNOWN."""
+        if (found := self.customers.get(customer_id)) is None:
+            raise Refused(Refusal.UNKNOWN, f"Customer {customer_id} not found")
+        return found
+
+    def callout(self, callout_id: int) -> Callout:
+        """Raises Refused UNKNOWN."""
+        if (found := self.callouts.get(callout_id)) is None:
+            raise Refused(Refusal.UNKNOWN, f"Callout {callout_id} not found")
+        return found
+
+    def open_callouts(self, customer_id: int | None = None) -> list[Callout]:
+        """Callouts not closed, oldest first; of one customer or of all."""
+        return [each for each in self.callouts.values() if not each.closed and customer_id in (None, each.customer_id)]
+
+    def site_by_id(self, site_id: int) -> Site:
+        """Raises Refused BAD."""
+        for site in self.sites.values():
+            if site.id == site_id:
+                return site
+        raise Refused(Refusal.BAD, f"Unknown predefinedLocationId {site_id}")
+
+    def response_type(self, type_id: int) -> str:
+        """The name of a response type, its number where unknown."""
+        return dict(self.settings.response_types).get(type_id, str(type_id))
+
+    # --- what customers and their devices do ---
+
+    def add_customer(self, customer: Customer) -> None:
+        """Raises Refused CONFLICT for an id or mobile number that is taken."""
+        taken = any(customer.mobile == other.mobile for other in self.customers.values())
+        if taken or customer.id in self.customers:
+            raise Refused(Refusal.CONFLICT, "A customer with this id or mobile number exists")
+        self.customers[customer.id] = customer
+
+    def raise_callout(self, wanted: Wanted, now: float, track_key: str) -> tuple[Callout, bool]:
+        """The callout, and whether it is new. An active callout is returned as it is, never duplicated or moved."""
+        customer = self.customer(wanted.customer_id)
+        if wanted.response_type_id not in dict(self.settings.response_types):
+            raise Refused(Refusal.BAD, f"Unknown responseTypeId {wanted.response_type_id}")
+        if existing := self.open_callouts(customer.id):
+            return self._raise_again(existing[-1], wanted, now), False
+        if wanted.check_subscription and not customer.subscribed:
+            raise Refused(Refusal.NOT_ALLOWED, "Customer has no active subscription")
+        return self._open(wanted, now, track_key), True
+
+    def _open(self, wanted: Wanted, now: float, track_key: str) -> Callout:
+        callout = Callout(
+            id=self._next_callout,
+            customer_id=wanted.customer_id,
+            response_type_id=wanted.response_type_id,
+            classification_id=wanted.classification_id,
+            internal_test=wanted.internal_test,
+            origin=wanted.origin,
+            raised_wall=now,
+            track_key=track_key,
+            site_id=wanted.site.id if wanted.site else None,
+        )
+        self._next_callout += 1
+        self.callouts[callout.id] = callout
+        via = {"site": "site", "elsewhere": "elsewhere"}.get(wanted.origin, "raise")
+        if wanted.site:
+            callout.positions.append(Position(now, wanted.site.latitude, wanted.site.longitude, None, "site"))
+        elif wanted.point:
+            callout.positions.append(_position(wanted.point, now, via))
+        self.touched.add(callout.id)
+        return callout
+
+    def _raise_again(self, callout: Callout, wanted: Wanted, now: float) -> Callout:
+        callout.presses += 1
+        kind = self.response_type(wanted.response_type_id)
+        callout.notes.append(Note(now, f"Raised again ({wanted.origin}, {kind}): request {callout.presses}"))
+        self.touched.add(callout.id)
+        return callout
+
+    def locate(self, callout: Callout, point: Point, now: float) -> None:
+        """Keep one more position of an open callout."""
+        callout.positions.append(_position(point, now, "location"))
+        self.touched.add(callout.id)
+
+    def say(self, callout: Callout, source: str, text: str, now: float, kind: str = "chat") -> Entry:
+        """Add an entry to the callout's event stream."""
+        entry = Entry(self._next_entry, now, source, text, kind)
+        self._next_entry += 1
+        callout.entries.append(entry)
+        self.touched.add(callout.id)
+        return entry
+
+    def cancel(self, callout: Callout, typed: str | None, now: float) -> None:
+        """Take a cancel. Outwardly a wrong code is a right one; only the dispatcher's notes and flags differ."""
+        verdict = self._judge(callout, typed)
+        callout.cancels.append(Cancel(now, verdict, typed))
+        self.touched.add(callout.id)
+        if callout.closed:
+            callout.notes.append(Note(now, "Cancel after the close", alarming=verdict is Verdict.WRONG))
+        elif verdict is Verdict.WRONG:
+            callout.duress = True
+            callout.notes.append(Note(now, "DURESS: cancel with a wrong safe code", alarming=True))
+        elif verdict is Verdict.RIGHT:
+            callout.soft_cancelled = True
+            callout.notes.append(Note(now, "Soft-cancelled by the customer: safe code right"))
+            # A right code after a wrong one may be forced: that callout waits for a person.
+            self._close_if(callout, now, wanted=self.settings.right_code_closes and not callout.duress)
+        else:
+            callout.notes.append(Note(now, "Unconditional cancel (no safe code)"))
+            self._close_if(callout, now, wanted=self.settings.unconditional_closes)
+
+    def _judge(self, callout: Callout, typed: str | None) -> Verdict:
+        if typed is None:
+            return Verdict.UNCONDITIONAL
+        return Verdict.RIGHT if typed == self.customer(callout.customer_id).safe_code else Verdict.WRONG
+
+    # --- what dispatch does ---
+
+    def respond(self, callout: Callout, act: Act, now: float) -> None:
+        """Carry out one act of dispatch. Raises Refused CONFLICT where it makes no sense."""
+        if act not in possible(callout):
+            raise Refused(Refusal.CONFLICT, f"Cannot {act} now")
+        if act is Act.CLOSE:
+            self._close_if(callout, now, wanted=True)
+            return
+        if act is Act.DISPATCH:
+            callout.status, callout.dispatched_wall = "Responder Dispatched", now
+        elif act is Act.ARRIVE:
+            callout.arrived_wall = now
+        else:
+            callout.completed_wall = now
+        self.say(callout, "system", _TOLD[act], now, kind="lifecycle")
+
+    def _close_if(self, callout: Callout, now: float, *, wanted: bool) -> None:
+        if not wanted:
+            return
+        callout.status, callout.closed_wall = "closed", now
+        self.say(callout, "system", _TOLD[Act.CLOSE], now, kind="lifecycle")
+
+
+_TOLD = {
+    Act.DISPATCH: "Responder dispatched",
+    Act.ARRIVE: "Responder arrived on scene",
+    Act.COMPLETE: "Responder completed",
+    Act.CLOSE: "Callout closed",
+}
+
+
+def possible(callout: Callout) -> tuple[Act, ...]:
+    """What dispatch may do with this callout now."""
+    if callout.closed:
+        return ()
+    if callout.dispatched_wall is None:
+        return (Act.DISPATCH, Act.CLOSE)
+    if callout.arrived_wall is None:
+        return (Act.ARRIVE, Act.CLOSE)
+    if callout.completed_wall is None:
+        return (Act.COMPLETE, Act.CLOSE)
+    return (Act.CLOSE,)
+
+
+def _position(point: Point, now: float, via: str) -> Position:
+    return Position(now, point.latitude, point.longitude, point.accuracy_m, via)
