@@ -30,7 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
-        listen_to_logs(debug=args.debug)
+    listen_to_logs(debug=args.debug)
     path = Path(args.config)
     copy = Path(talk.setting(path, "store", "path", talk.DEFAULT_STORE)).parent / LAST_GOOD
     try:
