@@ -159,7 +159,7 @@ class Stage:
 
     async def seen(self) -> dict[str, Any]:
         """The newest callout as the dispatcher sees it; empty when there is none."""
-        callouts = (await self._dispatcher.get("/sim/callouts")).json()["callouts"]
+        callouts = (await self._dispatcher.get("/sim/callouts")).json()
         newest: dict[str, Any] = max(callouts, key=lambda each: int(each["id"]), default={})
         return newest
 
@@ -269,21 +269,21 @@ class Story:
         self._say(f"dispatch has callout {self._id}, marked as a drill; it was told: {told[:1] or 'nothing yet'}")
 
     async def _stream(self) -> None:
-        callout = await self._until(self._stage.seen, lambda seen: len(seen["locations"]) >= 4)
+        callout = await self._until(self._stage.seen, lambda seen: len(seen["positions"]) >= 4)
         status = await self._stage.status()
         age = status["stream"]["last_accepted_age_s"]
         text = f"streaming: {len(callout['locations'])} positions at dispatch, newest {age} s ago"
         self._check(text, held=status["stream"]["failed"] == 0)
 
     async def _cut_link(self) -> None:
-        before = len((await self._stage.seen())["locations"])
+        before = len((await self._stage.seen())["positions"])
         await self._stage.link.cut()
         self._say(f"the link is cut for {CUT_S:.0f} s")
         status = await self._until(self._stage.status, lambda told: "dispatch.unreachable" in _codes(told))
         self._say(f"status says: {_listed(status)}; callout still {status['callout']['state']}")
         await asyncio.sleep(CUT_S)
         status = await self._stage.status()
-        after = len((await self._stage.seen())["locations"])
+        after = len((await self._stage.seen())["positions"])
         untold = status["store"]["untold"]
         state, age = status["callout"]["state"], status["fix"]["age_s"]
         self._check(
@@ -292,10 +292,10 @@ class Story:
         )
 
     async def _mend_link(self) -> None:
-        before = len((await self._stage.seen())["locations"])
+        before = len((await self._stage.seen())["positions"])
         mended_wall, mended = time.time(), time.monotonic()
         await self._stage.link.mend()
-        await self._until(self._stage.seen, lambda seen: len(seen["locations"]) > before)
+        await self._until(self._stage.seen, lambda seen: len(seen["positions"]) > before)
         took = time.monotonic() - mended
         status = await self._until(self._stage.status, lambda told: told["stream"]["last_sent_fix_time"] is not None)
         sent_fix = time.mktime(time.strptime(status["stream"]["last_sent_fix_time"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
@@ -320,8 +320,8 @@ class Story:
         )
 
     async def _stream_on(self) -> None:
-        before = len((await self._stage.seen())["locations"])
-        callout = await self._until(self._stage.seen, lambda seen: len(seen["locations"]) >= before + 3)
+        before = len((await self._stage.seen())["positions"])
+        callout = await self._until(self._stage.seen, lambda seen: len(seen["positions"]) >= before + 3)
         status = await self._stage.status()
         self._check(
             f"streaming goes on, unseen: {len(callout['locations']) - before} more positions; outwardly still standby",
@@ -332,12 +332,10 @@ class Story:
         for action in ("arrive", "complete", "close"):
             await self._stage.respond(self._id, action)
         await asyncio.sleep(SETTLE_S)  # the next position is refused with 285; after it none may follow
-        count = len((await self._stage.seen())["locations"])
+        count = len((await self._stage.seen())["positions"])
         await asyncio.sleep(SETTLE_S)
-        later = len((await self._stage.seen())["locations"])
-        self._check(
-            f"responder arrived, callout closed by dispatch; the agent stopped by itself after {count} positions", held=later == count
-        )
+        later = len((await self._stage.seen())["positions"])
+        self._check(f"responder arrived, callout closed by dispatch; the agent stopped after {count} positions", held=later == count)
 
     async def _stop(self) -> None:
         code = await self._stage.stop_agent()

@@ -1,0 +1,134 @@
+"""A dispatch service to hold in the hand: it opens one callout at a time, keeps what it was told, and fails as it is told to.
+
+Stands in for the network where a test is about lanes; the client itself is tested against a real TLS server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from agent.model import Asked, Callout, CalloutId, Fix, Meaning, Outcome, Place, SafeCode
+
+
+class Service:
+    """One dispatch service, shared by the connections of all lanes.
+
+    fault: asked before each request is answered; an Outcome to answer instead, None to go on. lose: like fault, but the
+    request is processed and only its answer is lost. hold: asyncio.Event per kind; requests of that kind wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.callouts: dict[CalloutId, str] = {}
+        self.positions: list[tuple[CalloutId, float]] = []  # (callout, `at` of the fix), in order of arrival
+        self.events: list[tuple[CalloutId, str]] = []
+        self.cancels: list[tuple[CalloutId, str | None]] = []
+        self.asked: list[Asked] = []
+        self.shapes: list[str] = []
+        self.fault: Callable[[Asked], Outcome | None] = lambda _: None
+        self.lose: Callable[[Asked], Outcome | None] = lambda _: None
+        self.hold: dict[Asked, asyncio.Event] = {}
+        self.heard = asyncio.Event()
+        self._next = 100
+
+    def open_callout(self) -> CalloutId | None:
+        """The one that is open."""
+        return next((each for each, status in self.callouts.items() if status != "closed"), None)
+
+    def close(self, callout_id: CalloutId) -> None:
+        """Dispatch ends it."""
+        self.callouts[callout_id] = "closed"
+
+    def connect(self) -> Line:
+        """A connection."""
+        return Line(self)
+
+    async def answer(self, asked: Asked, callout_id: CalloutId | None, process: Callable[[], Outcome]) -> Outcome:
+        """Process a request, or fail as told."""
+        self.asked.append(asked)
+        try:
+            if asked in self.hold:
+                await self.hold[asked].wait()
+            await asyncio.sleep(0)
+            failed = self.fault(asked)
+            if failed is not None:
+                return failed
+            outcome = process()
+            return self.lose(asked) or outcome
+        finally:
+            self.heard.set()
+
+    def raise_one(self, shape: str) -> Outcome:
+        """An open callout is returned, not duplicated."""
+        self.shapes.append(shape)
+        callout_id = self.open_callout()
+        if callout_id is None:
+            self._next += 1
+            callout_id = self._next
+            self.callouts[callout_id] = "created"
+        return Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(callout_id, self.callouts[callout_id]), shape=shape)
+
+
+def gone(asked: Asked, callout_id: CalloutId) -> Outcome:
+    """285."""
+    return Outcome(asked, Meaning.CLOSED, "closed", callout_id=callout_id, http_status=285)
+
+
+def lost(asked: Asked, cause: str = "timeout") -> Outcome:
+    """No answer came."""
+    return Outcome(asked, Meaning.RETRY, cause)
+
+
+class Line:
+    """`agent.ports.Dispatch` on a Service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def raise_callout(
+        self, place: Place | None, *, response_type_id: int, shape: str, deadline_s: float, drill: bool = False
+    ) -> Outcome:
+        return await self._service.answer(Asked.RAISE, None, lambda: self._service.raise_one(shape))
+
+    async def locate(self, callout_id: CalloutId, fix: Fix, *, deadline_s: float) -> Outcome:
+        def process() -> Outcome:
+            if self._service.callouts.get(callout_id) == "closed":
+                return gone(Asked.LOCATION, callout_id)
+            self._service.positions.append((callout_id, fix.at))
+            return Outcome(Asked.LOCATION, Meaning.ACCEPTED, "ok", callout_id=callout_id, http_status=200)
+
+        return await self._service.answer(Asked.LOCATION, callout_id, process)
+
+    async def read(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        callout = Callout(callout_id, self._service.callouts.get(callout_id))
+        return await self._service.answer(
+            Asked.READ, callout_id, lambda: Outcome(Asked.READ, Meaning.ACCEPTED, "ok", callout_id=callout_id, callout=callout)
+        )
+
+    async def look_up(self, *, deadline_s: float) -> Outcome:
+        def process() -> Outcome:
+            callout_id = self._service.open_callout()
+            listed = () if callout_id is None else (Callout(callout_id, "created"),)
+            return Outcome(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", callouts=listed)
+
+        return await self._service.answer(Asked.LOOK_UP, None, process)
+
+    async def cancel(self, callout_id: CalloutId, code: SafeCode | None, *, deadline_s: float) -> Outcome:
+        def process() -> Outcome:
+            self._service.cancels.append((callout_id, None if code is None else code.typed()))
+            return Outcome(Asked.CANCEL, Meaning.ACCEPTED, "ok", callout_id=callout_id)
+
+        return await self._service.answer(Asked.CANCEL, callout_id, process)
+
+    async def tell(self, callout_id: CalloutId, text: str, *, deadline_s: float) -> Outcome:
+        def process() -> Outcome:
+            self._service.events.append((callout_id, text))
+            return Outcome(Asked.EVENT, Meaning.ACCEPTED, "ok", callout_id=callout_id)
+
+        return await self._service.answer(Asked.EVENT, callout_id, process)
+
+    async def events(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        return Outcome(Asked.EVENTS, Meaning.ACCEPTED, "ok", callout_id=callout_id, events=())
+
+    async def aclose(self) -> None:
+        """Nothing to drop."""

@@ -1,0 +1,330 @@
+"""The lanes against a dispatch service to hold in the hand: forward only, never behind one another, for ever (laws 1, 3, 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable
+
+import pytest
+from dispatchers import Line, Service, lost
+
+from agent.cadence import Pace
+from agent.clock import SystemClock
+from agent.decider import Decider
+from agent.health import Origin
+from agent.lanes.board import Lanes
+from agent.lanes.desk import Terms
+from agent.lanes.event import Message
+from agent.lifecycle import stream_to
+from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Place, Press, Quality, SafeCode, Write
+from agent.signals import CancelAsked, Command, Happening, Phase, Pressed, State, Tell
+
+FAST = Pace(send_active_s=0.02, send_min_s=0.01, send_max_s=0.1)
+
+
+class Paper:
+    """A store that keeps at once."""
+
+    def step(self, *_writes: Write) -> Awaitable[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+
+class Bench:
+    """Decider and lanes on a service: `agent.lanes.desk.Desk` without receivers, disk or network."""
+
+    def __init__(self, service: Service, *, poll_s: float = 300.0) -> None:
+        self.clock = SystemClock()
+        self.terms = Terms(pace=FAST, response_type_id=1, deadline_s=2.0, adopt="always", adopt_poll_s=poll_s, customer_id=1)
+        self.service = service
+        self.fix: Fix | None = None
+        self.noticed: list[Outcome] = []
+        self.accepted: list[float] = []
+        self.settled: list[tuple[str, bool]] = []
+        self.lanes = Lanes(self, lambda message, told: self.settled.append((message.text, told)))
+        self.decider = Decider(Paper(), self.clock, base_url="https://x", customer_id=1, changed=self._changed)  # type: ignore[arg-type]
+        self._keys = itertools.count()
+        self.stepped = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        return self.decider.state
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        return self.decider.decide(event)
+
+    def open(self) -> Line:
+        return self.service.connect()
+
+    def roll(self) -> float:
+        return random.random() * 0.02  # noqa: S311 - a test's jitter, small so that tests are quick
+
+    def place(self) -> Place | None:
+        return None if self.fix is None else Place(self.fix.latitude, self.fix.longitude, 5.0, Quality.LIVE, 1.8e9)
+
+    def live(self) -> Fix | None:
+        return self.fix
+
+    def tell(self, callout_id: CalloutId, text: str) -> None:
+        self.lanes.event.add(Message(callout_id, text, str(next(self._keys))))
+
+    def notice(self, outcome: Outcome, origin: Origin) -> None:
+        self.noticed.append(outcome)
+
+    def sent(self, fix: Fix) -> None:
+        self.accepted.append(fix.at)
+
+    def not_sent(self) -> None:
+        """Nothing to count here."""
+
+    def _changed(self, _before: State, _after: State, event: Happening, commands: tuple[Command, ...]) -> None:
+        if isinstance(event, Pressed):
+            self.lanes.alert.hurry()
+        for command in commands:
+            if not self.lanes.obey(command) and isinstance(command, Tell):
+                self.tell(command.callout_id, command.text)
+        self.lanes.ring()
+        self.stepped.set()
+
+    async def press(self, number: int = 1) -> None:
+        await self.decide(Pressed(Press(number, self.clock.at(), self.clock.wall(), "button:panic")))
+
+    async def drive(self) -> None:
+        """A fix every 5 ms."""
+        for n in itertools.count():
+            self.fix = Fix(self.clock.at(), self.clock.wall(), "fake", -33.9 + n * 1e-5, 18.4, accuracy_m=5.0)
+            self.lanes.location.ring()
+            await asyncio.sleep(0.005)
+
+    async def until(self, wanted: Callable[[], bool]) -> None:
+        """Wait on the thing: every request and every step is looked at."""
+        while not wanted():
+            waits = [asyncio.ensure_future(event.wait()) for event in (self.stepped, self.service.heard)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            self.stepped.clear()
+            self.service.heard.clear()
+
+
+def play(story: Callable[[Bench, Service], Awaitable[None]], *, drive: bool = True, poll_s: float = 300.0) -> None:
+    async def run() -> None:
+        service = Service()
+        bench = Bench(service, poll_s=poll_s)
+        works = [bench.decider.run(), *(work for work, _ in bench.lanes.works())]
+        tasks = [asyncio.create_task(work) for work in works + ([bench.drive()] if drive else [])]
+        telling = asyncio.create_task(story(bench, service))
+        try:
+            async with asyncio.timeout(20):
+                await asyncio.wait({telling, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        defects = [each for each in results if isinstance(each, BaseException) and not isinstance(each, asyncio.CancelledError)]
+        assert not defects
+        await telling
+
+    asyncio.run(run())
+
+
+def test_press_is_raised_streamed_and_ended_by_dispatch_alone():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: len(service.positions) >= 5)
+        assert bench.state.phase is Phase.ACTIVE
+        service.close(101)
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        assert list(service.callouts) == [101]
+
+    play(story)
+
+
+def test_raise_needs_no_position_and_the_first_fix_follows_at_once():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        assert service.positions == []
+        bench.fix = Fix(bench.clock.at(), bench.clock.wall(), "fake", -33.9, 18.4)
+        bench.lanes.location.ring()
+        await bench.until(lambda: len(service.positions) == 1)
+
+    play(story, drive=False)
+
+
+def test_raise_goes_on_for_ever_while_nobody_answers():
+    async def story(bench: Bench, service: Service) -> None:
+        tries = 0
+
+        def fault(asked: Asked) -> Outcome | None:
+            nonlocal tries
+            tries += asked is Asked.RAISE
+            return lost(asked, "connect") if tries < 12 else None
+
+        service.fault = fault
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        assert tries >= 12
+        assert len(service.callouts) == 1
+
+    play(story)
+
+
+def test_lost_answers_to_a_raise_end_in_one_callout():
+    async def story(bench: Bench, service: Service) -> None:
+        left = 4
+
+        def lose(asked: Asked) -> Outcome | None:
+            nonlocal left
+            left -= asked is Asked.RAISE
+            return lost(asked) if asked is Asked.RAISE and left >= 0 else None
+
+        service.lose = lose
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE and not bench.state.owed)
+        assert len(service.callouts) == 1
+
+    play(story)
+
+
+@pytest.mark.parametrize("hung", [Asked.LOOK_UP, Asked.LOCATION, Asked.READ, Asked.EVENT, Asked.CANCEL])
+def test_raise_does_not_wait_behind_another_lane(hung: Asked):
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press(1)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.hold[hung] = asyncio.Event()
+        bench.tell(101, "something")
+        bench.lanes.watch.look_up_now()
+        if hung is Asked.CANCEL:
+            await bench.decide(CancelAsked(SafeCode("0042")))
+        await bench.until(lambda: hung in service.asked)
+        before = service.asked.count(Asked.RAISE)
+        await bench.press(2)
+        await bench.until(lambda: service.asked.count(Asked.RAISE) > before)
+
+    play(story)
+
+
+def test_location_lane_only_moves_forward_and_after_an_outage_the_newest_goes_first():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: len(service.positions) >= 3)
+        for _ in range(5):
+            service.fault = lambda asked: lost(asked, "reset") if asked is Asked.LOCATION else None
+            failed = len([each for each in bench.noticed if each.asked is Asked.LOCATION and each.meaning is Meaning.RETRY])
+            await bench.until(
+                lambda failed=failed: (
+                    len([e for e in bench.noticed if e.asked is Asked.LOCATION and e.meaning is Meaning.RETRY]) > failed + 2
+                )
+            )
+            count, back_at = len(service.positions), bench.clock.at()
+            service.fault = lambda _: None
+            await bench.until(lambda count=count: len(service.positions) > count)
+            assert service.positions[count][1] >= back_at - 0.1, "the newest, not the oldest that waited"
+        sent = [at for _, at in service.positions]
+        assert sent == sorted(sent)
+
+    play(story)
+
+
+def test_position_that_dispatch_refuses_is_not_sent_again_and_the_next_one_is():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: len(service.positions) >= 1)
+        refused = Outcome(Asked.LOCATION, Meaning.REJECTED, "http_400", callout_id=101, http_status=400)
+        service.fault = lambda asked: refused if asked is Asked.LOCATION else None
+        await bench.until(lambda: bench.noticed.count(refused) >= 2)
+        service.fault = lambda _: None
+        count = len(service.positions)
+        await bench.until(lambda: len(service.positions) > count)
+        assert bench.state.phase is Phase.ACTIVE
+
+    play(story)
+
+
+def test_refused_shape_is_changed_at_once_and_then_in_turn():
+    async def story(bench: Bench, service: Service) -> None:
+        refused = Outcome(Asked.RAISE, Meaning.REJECTED, "http_400", http_status=400)
+        service.fault = lambda asked: refused if asked is Asked.RAISE and len(bench.noticed) < 3 else None
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+
+    play(story)
+
+
+def test_codes_are_handed_over_in_the_order_typed_to_the_callout_they_were_typed_for_and_streaming_goes_on():
+    async def story(bench: Bench, service: Service) -> None:
+        service.hold[Asked.RAISE] = asyncio.Event()
+        await bench.press()
+        for code in ("0042", " 9 ", "111"):
+            await bench.decide(CancelAsked(SafeCode(code)))
+        service.hold.pop(Asked.RAISE).set()
+        await bench.until(lambda: len(service.cancels) == 3)
+        assert service.cancels == [(101, "0042"), (101, " 9 "), (101, "111")]
+        count = len(service.positions)
+        await bench.until(lambda: len(service.positions) > count + 3)
+        assert bench.state.phase is Phase.CANCELLING
+        assert bench.state.calm
+
+    play(story)
+
+
+def test_lost_answer_to_a_cancel_is_tried_again_and_nothing_ends():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        left = 3
+
+        def lose(asked: Asked) -> Outcome | None:
+            nonlocal left
+            left -= asked is Asked.CANCEL
+            return lost(asked) if asked is Asked.CANCEL and left >= 0 else None
+
+        service.lose = lose
+        await bench.decide(CancelAsked(SafeCode("0042")))
+        await bench.until(lambda: len(service.cancels) == 4 and not bench.state.cancels)
+        assert stream_to(bench.state) == 101
+
+    play(story)
+
+
+def test_messages_arrive_in_order_each_once_in_spite_of_failures():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        dice = random.Random(1)  # noqa: S311 - a test's dice
+        service.fault = lambda asked: lost(asked) if asked is Asked.EVENT and dice.random() < 0.5 else None
+        for n in range(8):
+            bench.tell(101, str(n))
+        await bench.until(lambda: len(service.events) == 8)
+        assert [text for _, text in service.events] == [str(n) for n in range(8)]
+
+    play(story)
+
+
+def test_callout_raised_elsewhere_is_adopted_by_the_poll():
+    async def story(bench: Bench, service: Service) -> None:
+        service.raise_one("nested")
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        assert bench.state.origin == "elsewhere"
+        await bench.until(lambda: len(service.positions) >= 2)
+
+    play(story, poll_s=0.05)
+
+
+def test_callout_that_closes_while_a_press_is_owed_is_followed_by_another():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press(1)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.hold[Asked.RAISE] = asyncio.Event()
+        await bench.press(2)
+        service.close(101)
+        await bench.until(lambda: bench.state.phase is Phase.RAISING)
+        service.hold.pop(Asked.RAISE).set()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE and not bench.state.owed)
+        assert bench.state.callout_id == 102
+
+    play(story)
