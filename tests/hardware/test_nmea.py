@@ -161,6 +161,21 @@ def test_the_place_that_most_sentences_share_wins():
     assert one(gll("120001", HERE), rmc("120001", HERE), gga("120001", THERE)).latitude == pytest.approx(-33.91666667, abs=1e-7)
 
 
+def test_a_lone_place_loses_to_a_shared_one_and_gll_speaks_for_those_that_agree():
+    """Two sentences outvote any third; among places half a metre apart the one of GLL is told, wherever it stands."""
+    assert one(gll("120001", THERE), rmc("120001", HERE), gga("120001", HERE)).latitude == pytest.approx(-33.91666667, abs=1e-8)
+    near = "3355.00020,S,01825.50000,E"
+    assert one(gll("120001", near), rmc("120001", HERE), gga("120001", HERE)).latitude == pytest.approx(-33.91667, abs=1e-8)
+
+
+def test_the_four_quarters_of_the_globe():
+    """North and east are positive, south and west negative."""
+    places = [one(gga("120000", f"3355.00000,{ns},01825.50000,{ew}")) for ns in "NS" for ew in "EW"]
+    assert [(round(each.latitude or 0, 3), round(each.longitude or 0, 3)) for each in places] == [
+        (33.917, 18.425), (33.917, -18.425), (-33.917, 18.425), (-33.917, -18.425),
+    ]  # fmt: skip
+
+
 def test_a_place_off_the_globe_loses_to_one_on_it_and_is_told_alone():
     """An absurd position never hides a good one; alone it is told, for the gate to count."""
     absurd = "9955.00000,S,01825.50000,E"
@@ -259,6 +274,13 @@ def test_a_clock_that_steps_back_is_followed(back: int):
     lost = [clock for clock in clocks[5:] if clock not in times[5:]]
     assert times[5:] == [clock for clock in clocks[5:] if clock not in lost]
     assert lost == [] if back > 2 else set(lost) <= set(clocks[:5])
+
+
+def test_a_small_step_back_costs_one_epoch_not_two_seconds():
+    """At 5 Hz a clock that is set back by two seconds is followed from the second epoch on, not once it has caught up."""
+    tenths = [*range(0, 50, 2), *range(30, 60, 2)]
+    reports = told(*(gga(f"1200{tenth // 10:02d}.{tenth % 10}0") for tenth in tenths))
+    assert [each.time_of_day_s for each in reports[25:]] == [round(43200 + tenth / 10, 3) for tenth in range(32, 60, 2)]
 
 
 @pytest.mark.parametrize(("clock", "expected"), [("120000.295", 43200.3), ("120000.303", 43200.3)])

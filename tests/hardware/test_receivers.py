@@ -22,6 +22,7 @@ ALL = ["fake", "replay", "serial", GPSD_KIND]
 LIVE = ["fake", "serial", GPSD_KIND]
 TOLD_WITHIN_S = 5.0  # status must know by then
 HEALED_WITHIN_S = 8.0
+TPV = b'{"class":"TPV","device":"/dev/x","mode":3,"lat":1.0,"lon":2.0,"time":"2024-01-01T00:00:00.000Z"}\n'
 
 
 def places(reports: list[Report]) -> list[tuple[float, float]]:
@@ -175,6 +176,77 @@ def test_no_gpsd_at_all_is_unreachable(folder: Path):
             server = await asyncio.start_server(lambda _r, w: (called.set(), w.close())[0], "127.0.0.1", port)
             await asyncio.wait_for(called.wait(), 5)
             server.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_gpsd_is_found_by_address_and_by_name(host: str, folder: Path):
+    """IPv4, IPv6 and host names connect."""
+
+    async def scenario() -> None:
+        def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(TPV)
+            writer.close()
+
+        port = Gpsd(folder, None).port
+        server = await asyncio.start_server(serve, host, port)
+        async with listening(open_receiver("gpsd", name="r", clock_at=time.monotonic, host=host, port=port)) as listener:
+            await listener.epochs(1, within_s=5)
+        server.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_host_name_that_does_not_exist_is_unreachable():
+    """A look-up that fails is told like a connection that does, and tried again."""
+
+    async def scenario() -> None:
+        async with listening(open_receiver("gpsd", name="r", clock_at=time.monotonic, host="nowhere.invalid")) as listener:
+            await listener.until(lambda: listener.ailment == "receiver.unreachable", TOLD_WITHIN_S)
+
+    asyncio.run(scenario())
+
+
+def test_a_gpsd_that_repeats_itself_is_silent_and_is_asked_again(folder: Path):
+    """Chatter without new epochs is silence within 5 s; then WATCH is sent again, then the connection is made anew."""
+
+    async def scenario() -> None:
+        port = Gpsd(folder, None).port
+        asked: list[tuple[int, float]] = []
+        connections = 0
+        again = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            mine = connections
+
+            async def chatter() -> None:
+                while not writer.is_closing():
+                    writer.write(TPV)
+                    await asyncio.sleep(0.1)
+
+            task = asyncio.create_task(chatter())
+            try:
+                while line := await reader.readline():
+                    assert line == b'?WATCH={"enable": true, "json": true};\n'
+                    asked.append((mine, time.monotonic()))
+                    if mine == 2:
+                        again.set()
+            except OSError:
+                pass  # aborted by the receiver: it connects anew
+            finally:
+                task.cancel()
+                writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        async with listening(open_receiver("gpsd", name="r", clock_at=time.monotonic, port=port)) as listener:
+            await listener.until(lambda: listener.ailment == "receiver.silent", TOLD_WITHIN_S)
+            await asyncio.wait_for(again.wait(), 15)
+            assert len(listener.reports) == 1
+            assert sum(1 for connection, _ in asked if connection == 1) >= 2
+        server.close()
 
     asyncio.run(scenario())
 
