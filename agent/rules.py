@@ -161,14 +161,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program and its arguments, run without a shell."""
+    """A program and its arguments, run without a shell; an empty list is none."""
 
     def read(self, value: object) -> tuple[str, ...]:
         """Raises RefusedError."""
         rule = 'must be a list: an absolute path and its arguments, like ["/usr/local/bin/notify"]'
-        if not isinstance(value, list) or not value or not all(isinstance(part, str) and "\0" not in part for part in value):
+        if not isinstance(value, list) or not all(isinstance(part, str) and "\0" not in part for part in value):
             raise RefusedError(rule)
-        if not value[0].startswith("/"):
+        if value and not value[0].startswith("/"):
             raise RefusedError(rule, "there is no shell and no $PATH: name the program in full")
         return tuple(value)
 
