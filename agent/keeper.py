@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -153,6 +153,7 @@ class Keeper:
         self._close_file()
         self._asides += 1
         if self._asides > _MOST_ASIDES:
+            self._ills["disk"] = Ailment("store.unusable", "every new database was damaged: rows wait in memory", "replace the card")
             return False
         try:
             aside = dbfile.set_aside(self.path, word)
@@ -257,25 +258,11 @@ class Keeper:
         lasting = any(isinstance(deed, _WRITES) or (isinstance(deed, Taken) and deed.episode) for deed in batch)
         # The pragma has no effect inside a transaction, hence before it.
         file.connection.execute(f"PRAGMA synchronous = {LASTING_SYNC if lasting else ROUTINE_SYNC}")
-        with self._transaction(file.connection, tables):
+        with tables.transaction():
             for deed in batch:
                 self._apply(tables, deed)
         self._fresh = self._unnamed = False
         self._commits += 1
-
-    @contextlib.contextmanager
-    def _transaction(self, connection: sqlite3.Connection, tables: Tables) -> Iterator[None]:
-        kept = tables.kept
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("COMMIT")
-        except BaseException:
-            tables.roll_back(kept)
-            with contextlib.suppress(sqlite3.Error):
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-            raise
 
     def _apply(self, tables: Tables, deed: Deed) -> None:
         try:
@@ -373,7 +360,7 @@ class Keeper:
         if self._file is None or self._tables is None or self._retention is None:
             return 0
         try:
-            with self._transaction(self._file.connection, self._tables):
+            with self._tables.transaction():
                 gone = delete(self._retention, self._file.connection)
         except sqlite3.Error:
             # A commit will meet the same trouble and tell it. What was rolled back took the temporary table along.

@@ -1,15 +1,15 @@
 """What a deed becomes in SQL, and what the rows become again: the only module that knows the columns of the store.
 
-Touches an open connection inside a transaction that someone else began. Must not begin or end one, open a file, or decide what
-a failure means. Every deed may be done twice: the second time changes nothing.
+Touches an open connection. Must not open a file, or decide when something is committed or what a failure means. Every deed may be done twice: the second time changes nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -159,10 +159,21 @@ class Tables:
         self.kept = int(self._run("SELECT count(*) FROM fixes").fetchone()[0])
         return self.kept
 
-    def roll_back(self, kept: int) -> None:
-        """Forget what a transaction that was rolled back had given: this boot's number, and fixes beyond `kept`."""
-        self._boot = None
-        self.kept = kept
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of what is done inside, or nothing of it."""
+        kept = self.kept
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # This boot's number may have been given inside.
+            self._boot, self.kept = None, kept
+            with contextlib.suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            raise
 
     def _own_boot(self) -> int:
         if self._boot is None:

@@ -307,9 +307,10 @@ class Store:
         try:
             left = self._keeper.commit(batch) if batch else []
             done = self._keeper.save_identity(record) and not left
-        except Exception:  # noqa: BLE001 - the thread must live
-            # A defect here must not take the presses along that still wait: said loudly, tried again.
-            _log.exception("the store met what it does not know")
+        except Exception as trouble:  # noqa: BLE001 - a defect must not take the presses along that still wait
+            # Its text may hold a position: above debug only its name is told (law 11).
+            _log.error("the store met what it does not know: %s", type(trouble).__name__)  # noqa: TRY400 - as above
+            _log.debug("where", exc_info=True)
             self._keeper.own_up()
             done = False
         with self._wake:

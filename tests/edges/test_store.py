@@ -133,6 +133,21 @@ def test_what_is_stepped_before_the_store_is_open_is_kept(tmp_path: Path) -> Non
     asyncio.run(run())
 
 
+def test_what_was_told_is_never_untold(tmp_path: Path) -> None:
+    """A late retry of the first write does not bring a message back that dispatch has."""
+
+    async def run() -> None:
+        event = EventKept("7", "k", "hello", WALL, "device", told=False)
+        async with opened(tmp_path / "a.db") as (store, _):
+            await store.step(event, replace(event, callout_id=7))
+            await store.step(replace(event, told=True))
+            await store.step(event)
+        async with opened(tmp_path / "a.db") as (_, remembered):
+            assert remembered.untold == (replace(event, callout_id=7),)
+
+    asyncio.run(run())
+
+
 def test_a_number_given_twice_loses_neither_press(tmp_path: Path) -> None:
     """A press numbered while the store was out of reach does not vanish behind an older one of the same number."""
 
@@ -179,6 +194,7 @@ def test_rows_of_an_untrusted_clock_are_restamped(tmp_path: Path) -> None:
             fixes = await store.fixes(0, WALL * 2)
             assert [(f.wall, f.wall_trusted) for f in fixes] == [(WALL + 10, True), (WALL + 12, True), (WALL, True)]
         assert peek(tmp_path / "a.db")[1].owed[0].wall == WALL + 11
+        assert identity.load(tmp_path / "a.db.identity").owed.wall == WALL + 11
 
     asyncio.run(run())
 

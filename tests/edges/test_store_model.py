@@ -1,6 +1,6 @@
 """The store against a plain model of it, over random operations, restarts, reboots and crashes."""
 
-# ruff: noqa: ANN001, ANN002, ANN202, ANN204, D101, D102 - the rules of a state machine say by their names what they do
+# ruff: noqa: ANN001, ANN002, ANN202, ANN204, D101 - the rules of a state machine say by their names what they do
 
 from __future__ import annotations
 
