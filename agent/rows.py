@@ -1,6 +1,7 @@
 """What a deed becomes in SQL, and what the rows become again: the only module that knows the columns of the store.
 
-Touches an open connection. Must not open a file, or decide when something is committed or what a failure means. Every deed may be done twice: the second time changes nothing.
+Touches an open connection. Must not open a file, or decide when something is committed or what a failure means. Every deed may be
+done twice: the second time changes nothing.
 """
 
 from __future__ import annotations

@@ -188,8 +188,9 @@ class Store:
         """Commit what waits and close, at most 2 s (`Pace.close_s`)."""
         if self._thread is None or self._closing:
             return
-        closed = self._call(self._keeper.close)
-        self._closing = True
+        with self._wake:  # the thread sees both or neither
+            closed = self._call(self._keeper.close)
+            self._closing = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(closed, self._pace.close_s)
         self._summary = replace(self._summary, mode="closed")
@@ -309,7 +310,7 @@ class Store:
             done = self._keeper.save_identity(record) and not left
         except Exception as trouble:  # noqa: BLE001 - a defect must not take the presses along that still wait
             # Its text may hold a position: above debug only its name is told (law 11).
-            _log.error("the store met what it does not know: %s", type(trouble).__name__)  # noqa: TRY400 - as above
+            _log.error("the store met what it does not know: %s", type(trouble).__name__)
             _log.debug("where", exc_info=True)
             self._keeper.own_up()
             done = False
