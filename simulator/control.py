@@ -179,7 +179,7 @@ class Desk:
             return {**now, "faults": self.faults_now()}
         if name == "customers":
             return {**now, "customers": desk.customers_view(self.sim.state.customers.values())}
-        return {**now, "settings": settings.tell(self.sim.settings)}
+        return now if name == "beat" else {**now, "settings": settings.tell(self.sim.settings)}
 
     def _everything(self, listener: Listener) -> dict[str, Any]:
         listener.told = {callout.id: len(callout.positions) for callout in self.sim.state.callouts.values()}

@@ -53,7 +53,7 @@ class Hub:
             yield frame("hello", view(("hello", None), listener))
             while not stopping.is_set():
                 if not await _ring(listener.rung, stopping):
-                    yield ": still here\n\n"
+                    yield frame("beat", view(("beat", None), listener))
                 for topic in listener.take():
                     yield frame(topic[0], view(topic, listener))
         finally:

@@ -19,7 +19,7 @@ from simulator.faults import Action, Plan, Rule
 PORTAL = """<!doctype html><html><head><title>Welcome to Guest Wi-Fi</title></head>
 <body><h1>Please sign in</h1><form action="/login"><input name="room"><button>Connect</button></form></body></html>"""
 
-ODD = json.dumps({"result": "ok", "data": []})
+ODD = json.dumps({"result": "ok"})
 
 Address = tuple[str, int]
 
