@@ -123,9 +123,13 @@ def _why_unreadable(path: Path) -> tuple[str, str] | None:
         return "does not exist", "put the file there, or mend the name"
     if not path.is_file():
         return "must be a file", ""
-    if not os.access(path, os.R_OK):
+    if not _may(path, os.R_OK):
         return "cannot be read", f"give it to the user that runs this: chown {os.geteuid()} {path}"
     return None
+
+
+def _may(path: Path, rights: int) -> bool:
+    return os.access(path, rights, effective_ids=True)
 
 
 def _look_at_certificates(config: Config) -> Iterator[Finding]:
@@ -158,7 +162,7 @@ def _look_at_places(config: Config) -> Iterator[Finding]:
     yield from _look_at_directory("control.socket", socket)
     if database.exists() and not database.is_file():
         yield _found("store.path", database, "must be a file")
-    elif database.exists() and not os.access(database, os.R_OK | os.W_OK):
+    elif database.exists() and not _may(database, os.R_OK | os.W_OK):
         yield _found("store.path", database, "cannot be written", f"chown it to the user that runs this ({os.geteuid()})")
     if socket.exists() and not socket.is_socket():
         yield _found("control.socket", socket, "is something else than a socket", "remove it, or name another place")
@@ -169,7 +173,7 @@ def _look_at_directory(key: str, path: Path) -> Iterator[Finding]:
     place = next(each for each in path.parents if each.exists())
     if not place.is_dir():
         yield _found(key, path, f"{place} is not a directory")
-    elif not os.access(place, os.W_OK | os.X_OK):
+    elif not _may(place, os.W_OK | os.X_OK):
         hint = "run this as root or as the service's user: systemd makes the directory for it at start"
         yield _found(key, path, f"{place} cannot be written by you (user {os.geteuid()})", hint)
 
@@ -192,7 +196,7 @@ def _look_at_line(key: str, path: Path) -> Iterator[Finding]:
         yield _found(key, path, "is not there now", "plug the receiver in, or mend the path", fatal=False)
     elif not path.is_char_device():
         yield _found(key, path, "must be a serial line")
-    elif not os.access(path, os.R_OK | os.W_OK):
+    elif not _may(path, os.R_OK | os.W_OK):
         yield _found(key, path, "may not be used by you", f"add the user to the group {_group_of(path)}")
 
 
@@ -221,7 +225,7 @@ def _look_at_hooks(config: Config) -> Iterator[Finding]:
         if not command:
             continue
         program = Path(command[0])
-        if not program.is_file() or not os.access(program, os.X_OK):
+        if not program.is_file() or not _may(program, os.X_OK):
             yield _found(f"hooks.{key}", program, "must be a program that can be run", f"chmod +x {program}" if program.exists() else "")
         elif program.stat().st_mode & stat.S_IWOTH:
             yield _found(

@@ -1,0 +1,300 @@
+"""`check` on real files with real permissions. As root it puts on the rights of nobody where rights are what is tested."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pty
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from agent.cli import check
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that others can enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="callout-check-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's rights."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def write(path: Path, text: str = "secret\n", mode: int = 0o600) -> Path:
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def config_in(place: Path, *, api: str = "", credentials: str = "", more: str = "") -> Path:
+    """A config that is good in this place, but for what the test adds."""
+    write(place / "device-key")
+    credentials = credentials or 'token_url = "https://backend.example.com/token"\nbearer_file = "device-key"'
+    text = f"""
+[panic_api]
+base_url = "https://panic.aura.services/panic-api/v2"
+customer_id = 4711
+response_type_id = 1
+{api}
+[credentials]
+{credentials}
+[store]
+path = "{place}/state/agent.db"
+[control]
+socket = "{place}/run/control.sock"
+[[receiver]]
+kind = "gpsd"
+{more}
+"""
+    return write(place / "config.toml", text, 0o644)
+
+
+def run(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = check.run(argparse.Namespace(config=path))
+    return code, capsys.readouterr().out
+
+
+def test_good_config_is_ok(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Exit 0 and one line that says what was understood."""
+    code, out = run(config_in(place), capsys)
+    assert code == 0
+    assert out.startswith("ok: https://panic.aura.services/panic-api/v2, customer 4711, receivers: gpsd")
+
+
+def test_check_changes_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
+    """No directory is made, no file touched."""
+    path = config_in(place)
+    before = sorted(place.rglob("*"))
+    run(path, capsys)
+    assert sorted(place.rglob("*")) == before
+
+
+def test_missing_config_says_so(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Exit 1 and a hint."""
+    code, out = run(place / "config.toml", capsys)
+    assert code == 1
+    assert "does not exist" in out
+    assert "hint: " in out
+
+
+def test_broken_config_tells_every_problem(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Each as `key = value: rule`, with its line."""
+    code, out = run(config_in(place, api="deadline_s = 0\nproxi = 1"), capsys)
+    assert code == 1
+    assert "error: panic_api.deadline_s = 0: must be a number from 0.5 to 60 (line 6)" in out
+    assert "error: panic_api.proxi: is no key of this table (line 7)\n    hint: did you mean proxy?" in out
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o644])
+def test_secret_open_to_others_is_an_error(place: Path, capsys: pytest.CaptureFixture[str], mode: int):
+    """The hint is the command that mends it."""
+    path = config_in(place)
+    (place / "device-key").chmod(mode)
+    code, out = run(path, capsys)
+    assert code == 1
+    assert f'error: credentials.bearer_file = "{place}/device-key": must not be open to group or others, mode is {mode:04o}' in out
+    assert f"hint: chmod 600 {place}/device-key" in out
+
+
+def test_secret_from_systemd_may_show_group_rights(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Its access list looks like rights of the group; what matters is who handed it over."""
+    path = config_in(place)
+    (place / "device-key").unlink()
+    (place / "credentials").mkdir()
+    write(place / "credentials" / "device-key", mode=0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(place / "credentials"))
+    assert run(path, capsys)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "credentials"),
+    [
+        ("bearer_file", 'token_url = "https://b.example.com"\nbearer_file = "gone"'),
+        ("token_file", 'token_file = "gone"'),
+        ("client_secret_file", 'client_id = "c"\nclient_secret_file = "gone"'),
+        ("client_key_file", 'token_url = "https://b.example.com"\nclient_cert_file = "gone"\nclient_key_file = "gone"'),
+    ],
+)
+def test_missing_secret_is_an_error(place: Path, capsys: pytest.CaptureFixture[str], key: str, credentials: str):
+    """Whatever the source."""
+    code, out = run(config_in(place, credentials=credentials), capsys)
+    assert code == 1
+    assert f'error: credentials.{key} = "{place}/gone": does not exist' in out
+
+
+def test_empty_or_odd_secret_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]):
+    """An empty file and a directory hold no secret."""
+    path = config_in(place)
+    write(place / "device-key", "")
+    assert "is empty" in run(path, capsys)[1]
+    (place / "device-key").unlink()
+    (place / "device-key").mkdir()
+    assert "must be a file" in run(path, capsys)[1]
+
+
+def test_secret_of_another_user_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]):
+    """What cannot be read will not work in an emergency either."""
+    path = config_in(place)
+    (place / "device-key").chmod(0o000)
+    with as_nobody():
+        code, out = run(path, capsys)
+    assert code == 1
+    assert "bearer_file" in out
+    assert "cannot be read" in out
+
+
+def test_secret_is_never_printed(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Not even when something is wrong with it."""
+    path = config_in(place)
+    write(place / "device-key", "s3cret", 0o666)
+    assert "s3cret" not in run(path, capsys)[1]
+
+
+def test_directories_must_be_writable(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Of the store and of the control socket, or they must be possible to make."""
+    path = config_in(place)
+    (place / "device-key").chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(place / "device-key", NOBODY, NOBODY)
+    place.chmod(0o555)
+    with as_nobody():
+        code, out = run(path, capsys)
+    place.chmod(0o755)
+    assert code == 1
+    assert "error: store.path" in out
+    assert "error: control.socket" in out
+    assert f"{place} cannot be written by you" in out
+
+
+def test_file_where_a_directory_is_due(place: Path, capsys: pytest.CaptureFixture[str]):
+    """The store's directory is a file, the database a directory, the socket a plain file: each told."""
+    path = config_in(place)
+    write(place / "state")
+    assert f"{place}/state is not a directory" in run(path, capsys)[1]
+    (place / "state").unlink()
+    (place / "state" / "agent.db").mkdir(parents=True)
+    assert "store.path" in run(path, capsys)[1]
+    (place / "state" / "agent.db").rmdir()
+    (place / "run").mkdir()
+    write(place / "run" / "control.sock")
+    assert "something else than a socket" in run(path, capsys)[1]
+
+
+def test_living_socket_is_fine(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Check is run beside the daemon."""
+    path = config_in(place)
+    (place / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "run" / "control.sock"))
+        assert run(path, capsys)[0] == 0
+
+
+def test_serial_line_may_come_later_but_must_be_one(place: Path, capsys: pytest.CaptureFixture[str]):
+    """A missing node is a note, a plain file an error, a terminal is fine."""
+    line = place / "ttyGPS"
+    path = config_in(place, more=f'[[receiver]]\nkind = "serial"\npath = "{line}"')
+    code, out = run(path, capsys)
+    assert code == 0
+    assert f'note: receiver[2].path = "{line}": is not there now' in out
+    write(line)
+    assert run(path, capsys)[0] == 1
+    line.unlink()
+    master, slave = pty.openpty()
+    line.symlink_to(os.ttyname(slave))
+    code, out = run(path, capsys)
+    os.close(master)
+    os.close(slave)
+    assert (code, "receiver[2]" in out) == (0, False)
+
+
+def test_replay_file_must_exist(place: Path, capsys: pytest.CaptureFixture[str]):
+    """A log to play cannot be plugged in later."""
+    path = config_in(place, more=f'[[receiver]]\nkind = "replay"\npath = "{place}/drive.nmea"')
+    code, out = run(path, capsys)
+    assert (code, f'receiver[2].path = "{place}/drive.nmea": does not exist' in out) == (1, True)
+    write(place / "drive.nmea")
+    assert run(path, capsys)[0] == 0
+
+
+def test_ca_file_must_be_pem(place: Path, capsys: pytest.CaptureFixture[str]):
+    """A certificate authority is accepted, anything else told."""
+    ca_file = place / "ca.pem"
+    path = config_in(place, api=f'ca_file = "{ca_file}"')
+    assert f'panic_api.ca_file = "{ca_file}": does not exist' in run(path, capsys)[1]
+    write(ca_file, "no certificate")
+    code, out = run(path, capsys)
+    assert (code, "must be PEM" in out) == (1, True)
+    trustme.CA().cert_pem.write_to_path(str(ca_file))
+    assert run(path, capsys)[0] == 0
+
+
+def test_client_certificate_must_fit_its_key(place: Path, capsys: pytest.CaptureFixture[str]):
+    """The key of another certificate is found out here, not in an emergency."""
+    credentials = 'token_url = "https://b.example.com"\nclient_cert_file = "c.pem"\nclient_key_file = "k.pem"'
+    path, authority = config_in(place, credentials=credentials), trustme.CA()
+    mine, other = authority.issue_cert("unit-17"), authority.issue_cert("unit-18")
+    mine.cert_chain_pems[0].write_to_path(str(place / "c.pem"))
+    write(place / "k.pem", other.private_key_pem.bytes().decode())
+    code, out = run(path, capsys)
+    assert (code, "credentials.client_cert_file" in out) == (1, True)
+    write(place / "k.pem", mine.private_key_pem.bytes().decode())
+    assert run(path, capsys)[0] == 0
+
+
+def test_hooks_must_be_programs(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Missing, not executable, or anyone's to change: each is an error."""
+    hook = place / "hook"
+    path = config_in(place, more=f'[hooks]\non_unreachable = ["{hook}"]')
+    assert run(path, capsys)[0] == 1
+    write(hook, "#!/bin/sh\n", 0o644)
+    code, out = run(path, capsys)
+    assert (code, f"hint: chmod +x {hook}" in out) == (1, True)
+    hook.chmod(0o777)
+    assert "must not be writable by others" in run(path, capsys)[1]
+    hook.chmod(0o755)
+    assert run(path, capsys)[0] == 0
+
+
+def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Who can write it can send callouts elsewhere."""
+    path = config_in(place)
+    path.chmod(0o646)
+    assert run(path, capsys)[0] == 1
+
+
+def test_missing_pins_and_odd_host_are_notes(place: Path, capsys: pytest.CaptureFixture[str]):
+    """What may be right tomorrow, or is meant so, is told and does not fail."""
+    api = 'environment = "staging"'
+    more = '[[button]]\nchip = "/dev/gpiochip-none"\n[indicator]\nchip = "/dev/gpiochip-none"\n[keypad]\npath = "/dev/input/none"'
+    code, out = run(config_in(place, api=api, more=more), capsys)
+    assert code == 0
+    keys = [line.split(" ")[1].rstrip(":") for line in out.splitlines() if line.startswith("note: ")]
+    assert keys == ["panic_api.base_url", "button[1].chip", "indicator.chip", "keypad.path"]
+
+
+def test_client_id_on_production_is_noted(place: Path, capsys: pytest.CaptureFixture[str]):
+    """The secret of a whole customer source does not belong on a device."""
+    code, out = run(config_in(place, credentials='client_id = "c"\nclient_secret_file = "device-key"'), capsys)
+    assert (code, "note: credentials.client_id" in out) == (0, True)
