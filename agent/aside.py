@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_hanging: set[str] = set()  # names at work; changed from several threads, one atomic step at a time
 
 
 def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T]:
@@ -35,9 +36,22 @@ def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop |
 
 
 async def run(work: Callable[[], T], *, name: str, limit_s: float) -> T:
-    """Blocking work with a limit. Raises TimeoutError when it takes longer, else whatever the work raises."""
+    """Blocking work with a limit, one thread per name: while an abandoned one still hangs, no other is started.
+
+    Raises TimeoutError when it takes longer or the last one still hangs, else whatever the work raises.
+    """
+    if name in _hanging:
+        raise TimeoutError(f"{name}: still waiting for the last one")
+    _hanging.add(name)
+
+    def once() -> T:
+        try:
+            return work()
+        finally:
+            _hanging.discard(name)
+
     async with asyncio.timeout(limit_s):
-        return await start(work, name=name)
+        return await start(once, name=name)
 
 
 def _deliver(

@@ -1,0 +1,245 @@
+"""One HTTPS connection of one's own: a request goes out, a bounded reply or the reason for its absence comes back.
+
+Touches the network through httpx. Knows no callout and no token's worth; sets no deadline (whoever calls bounds everything
+with one) and never tries another host, another shape or another time. Never raises for what the network does, and lets no
+header, body or address into a text. After any attempt that was cancelled or broke off, the client is dropped for a new one:
+a cancelled request can keep its slot in httpx's pool for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import certifi
+import httpx
+
+from agent import __version__, lookup
+from agent.delivery import Reply
+
+MAX_BODY_BYTES: Final = 256 * 1024  # the largest honest answer, a long event stream, is far below this
+KEEPALIVE_S: Final = 45.0  # below the 60 s after which mobile networks forget an idle connection
+CLOSE_S: Final = 1.0
+# The kernel notices a dead peer on an idle connection after 15 + 3 x 5 s; unacknowledged data ends it only after the longest
+# deadline that an attempt can have (60 s), so that it never cuts a slow but living link.
+SOCKET_OPTIONS: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 65_000),
+)
+NOT_YET_VALID, EXPIRED = 9, 10  # OpenSSL's verify codes: more often a wrong clock here than a forgotten certificate there
+STAGES: Final = {
+    "connection.connect_tcp.started": "connecting",
+    "connection.start_tls.started": "in the TLS handshake",
+    "http11.send_request_headers.started": "sending",
+    "http11.receive_response_headers.started": "waiting for the reply",
+    "http11.receive_response_body.started": "reading the reply",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No reply. cause: one of `model.Outcome`'s words. text: for a person, free of secrets."""
+
+    cause: str
+    text: str
+
+
+def tls_context(*, ca_file: Path | None = None, client_cert: Path | None = None, client_key: Path | None = None) -> ssl.SSLContext:
+    """A context that trusts the system's authorities and, beside them, those of ca_file. Takes 20 ms: make one and share it.
+
+    Blocks on the files. Raises OSError or ssl.SSLError when one cannot be used.
+    """
+    context = ssl.create_default_context()
+    system = ssl.get_default_verify_paths()
+    if not (system.cafile or system.capath):
+        context.load_verify_locations(cafile=certifi.where())
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
+    if client_cert is not None:
+        context.load_cert_chain(client_cert, client_key)
+    return context
+
+
+class Line:
+    """One request at a time; a second one waits for the first. `stage` tells where an attempt that was cut off had got to."""
+
+    def __init__(self, tls: ssl.SSLContext, *, proxy: str | None = None) -> None:
+        self.stage = ""
+        self._tls = tls
+        self._proxy = None if proxy is None else httpx.Proxy(proxy, ssl_context=tls if proxy.startswith("https:") else None)
+        self._turn = asyncio.Lock()
+        self._client: httpx.AsyncClient | None = None
+        self._streams: list[Any] = []  # every stream that the client opened: a cancelled handshake leaves one to no one
+        self._dialled = False
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def exchange(self, method: str, url: str, *, bearer: str | None = None, body: bytes | None = None) -> Reply | Failure:
+        """Send and read. A kept connection that turns out dead is replaced once, at once. Cancelling it drops the client."""
+        self.stage = "waiting for the connection"
+        async with self._turn:
+            answer = await self._once(method, url, bearer, body)
+            if isinstance(answer, Failure) and answer.cause == "reset" and not self._dialled:
+                answer = await self._once(method, url, bearer, body)
+            return answer
+
+    async def aclose(self) -> None:
+        """Close, and wait for what is closing."""
+        self._drop()
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    async def _once(self, method: str, url: str, bearer: str | None, body: bytes | None) -> Reply | Failure:
+        self._dialled = False
+        client = self._client = self._client or self._open()
+        began_at = time.monotonic()
+        try:
+            request = client.stream(method, url, headers=_headers(bearer, body), content=body, extensions={"trace": self._trace})
+            async with request as response:
+                reply = await _read(response, began_at)
+                self._confirm(response)
+        except Exception as error:  # noqa: BLE001 - whatever a network can provoke in four libraries must not end a raise
+            self._drop()
+            return failure_of(error)
+        except BaseException:
+            self._drop()
+            raise
+        return reply
+
+    def _open(self) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(
+            verify=self._tls,
+            trust_env=False,
+            http2=False,
+            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_S),
+            proxy=self._proxy,
+            socket_options=SOCKET_OPTIONS,
+        )
+        return httpx.AsyncClient(transport=transport, timeout=None, follow_redirects=False, trust_env=False)  # noqa: S113 - see module
+
+    def _drop(self) -> None:
+        """Let go of the client at once; its connections close in the background."""
+        client, self._client = self._client, None
+        streams, self._streams = self._streams, []
+        if client is None:
+            return
+        closing = asyncio.get_running_loop().create_task(_close(client, streams))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+
+    async def _trace(self, name: str, info: dict[str, Any]) -> None:
+        """What httpcore tells of its progress."""
+        self.stage = STAGES.get(name, self.stage)
+        if name == "connection.connect_tcp.started":
+            self._dialled = True
+            self._streams.clear()  # there is one connection: a new one means that the pool has closed the last
+        elif name == "connection.connect_tcp.complete":
+            self._streams.append(info["return_value"])
+
+    def _confirm(self, response: httpx.Response) -> None:
+        """The address is remembered as that of the host: its certificate has been checked for that name."""
+        if not self._dialled or self._proxy is not None or response.url.scheme != "https":
+            return
+        address = response.extensions["network_stream"].get_extra_info("server_addr")
+        if address is not None:
+            lookup.confirm(response.url.host, str(address[0]))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The stable cause of whatever httpx, ssl or the system raised."""
+    chain = tuple(_chain(error))
+    for each in chain:
+        if isinstance(each, ssl.SSLCertVerificationError):
+            cause = "tls.clock" if each.verify_code in (NOT_YET_VALID, EXPIRED) else "tls"
+            return Failure(cause, f"the certificate is not accepted: {each.verify_message}")
+        if isinstance(each, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return Failure("reset", "the connection broke off in TLS")
+        if isinstance(each, ssl.SSLError):
+            return Failure("tls", f"TLS failed: {(each.reason or 'unknown').lower().replace('_', ' ')}")
+        if isinstance(each, socket.gaierror):
+            return Failure("dns", "the name look-up failed")
+    why = next((os.strerror(each.errno) for each in chain if isinstance(each, OSError) and each.errno), type(error).__name__)
+    return Failure(_cause(error, chain), why)
+
+
+def _cause(error: BaseException, chain: tuple[BaseException, ...]) -> str:
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        return "connect"
+    if any(isinstance(each, TimeoutError) for each in chain) or isinstance(error, httpx.TimeoutException):
+        return "timeout"  # the kernel gave up on unacknowledged data
+    if isinstance(error, httpx.NetworkError | OSError):
+        return "reset"
+    ended = isinstance(error, httpx.RemoteProtocolError) and str(error).startswith(("Server disconnected", "peer closed"))
+    return "reset" if ended else "odd"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and what led to it, groups opened."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for each in error.exceptions:
+                yield from _chain(each)
+        error = error.__cause__ or error.__context__
+
+
+def _headers(bearer: str | None, body: bytes | None) -> dict[str, str]:
+    headers = {"User-Agent": f"callout-agent/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
+    if bearer is not None:
+        headers["Authorization"] = f"Bearer {bearer}"
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
+async def _read(response: httpx.Response, began_at: float) -> Reply:
+    """The reply, its body cut off at the limit."""
+    body = bytearray()
+    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                break
+    headers = response.headers
+    plain = _plain(bytes(body), headers.get("content-encoding", ""))
+    return Reply(
+        status=response.status_code,
+        body=plain[:MAX_BODY_BYTES],
+        content_type=headers.get("content-type", ""),
+        retry_after=headers.get("retry-after"),
+        date=headers.get("date"),
+        elapsed_s=time.monotonic() - began_at,
+        too_large=len(plain) > MAX_BODY_BYTES,
+    )
+
+
+def _plain(body: bytes, encoding: str) -> bytes:
+    """Some gateways compress although we ask them not to. Never unpacks more than the limit."""
+    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return body
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        return body
+
+
+async def _close(client: httpx.AsyncClient, streams: list[Any]) -> None:
+    """Whatever goes wrong here concerns a connection that is given up anyway."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(CLOSE_S):
+            await client.aclose()
+    for stream in streams:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_S):
+                await stream.aclose()
