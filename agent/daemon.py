@@ -62,7 +62,7 @@ class Daemon:
         self.conditions = Conditions()
         self.notices = Notices(self.conditions)
         self.positions = Positions(tuple((each.name, each.kind) for each in config.receivers), _site(config))
-        self.connections = Connections(config, self.clock)
+        self.connections = Connections(config, self.clock, self._token_told)
         self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id())
         self.decider = Decider(
             self.store,
@@ -225,6 +225,10 @@ class Daemon:
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         """Turn a reply into conditions of the lane's origin."""
         self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.state.calm)
+
+    def _token_told(self, outcome: Outcome) -> None:
+        """A renewal of the token came to this."""
+        self.notices.take_token(outcome, wall=self.clock.wall())
 
     # --- presses and requests -----------------------------------------------------------------------------------------------
 

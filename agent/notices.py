@@ -38,6 +38,15 @@ class Notices:
         if outcome.asked is Asked.LOCATION:
             self._follow_positions(outcome, wall)
 
+    def take_token(self, outcome: Outcome, *, wall: float) -> None:
+        """What a renewal of the token came to. The old token may still work: degraded until dispatch says otherwise."""
+        if outcome.meaning is Meaning.ACCEPTED:
+            self._conditions.drop("token.renewal")
+            return
+        hint = "check token_url and its key (or token_file), and that the backend is up and knows this customer_id"
+        text = f"the token cannot be renewed ({outcome.cause})" + (f": {outcome.text}" if outcome.text else "")
+        self._conditions.put("token.renewal", Severity.DEGRADED, text, hint, wall=wall)
+
     def _follow_routes(self, outcome: Outcome, origin: Origin) -> None:
         if outcome.meaning is Meaning.UNAUTHORISED:
             self._scoped.add(outcome.asked)

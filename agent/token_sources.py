@@ -26,7 +26,9 @@ MAX_FILE_CHARS: Final = 65_536
 class Source(Protocol):
     """Fetches a token; `local` when that costs no request, so that it may be asked often."""
 
-    local: bool
+    @property
+    def local(self) -> bool:
+        """Whether a fetch costs no request."""
 
     async def fetch(self) -> Token | Outcome:
         """A token, or why there is none. Bounded by whoever calls."""

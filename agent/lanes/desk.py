@@ -34,8 +34,13 @@ class Terms:
 class Desk(Protocol):
     """The daemon as its lanes see it."""
 
-    clock: Clock
-    terms: Terms
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+
+    @property
+    def terms(self) -> Terms:
+        """From the config."""
 
     @property
     def state(self) -> State:

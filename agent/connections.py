@@ -1,0 +1,96 @@
+"""From the config to connections: one TLS context, one Credentials, and a `PanicApi` for whoever asks.
+
+Builds; decides only whether the configured host fits the environment and whether a drill may be raised there at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.config import Config
+from agent.credentials import Credentials
+from agent.line import tls_context
+from agent.model import Outcome
+from agent.panic_api import PanicApi, Service
+from agent.ports import Clock
+from agent.token_sources import ClientSecret, Source, TokenFile, TokenService
+
+TOKEN_NAME = "token.json"  # noqa: S105 - the name of a file
+
+
+class Connections:
+    """One per daemon. told: hears what a renewal of the token came to. Raises OSError or ssl.SSLError for an unusable ca_file."""
+
+    def __init__(self, config: Config, clock: Clock, told: Callable[[Outcome], None]) -> None:
+        self._config = config
+        api = config.panic_api
+        self._tls = tls_context(ca_file=None if api.ca_file is None else Path(api.ca_file))
+        self.credentials = Credentials(
+            self._source(clock),
+            clock,
+            keep=Path(config.store.path).parent / TOKEN_NAME,
+            audience=f"{api.base_url} {api.customer_id}",
+            deadline_s=api.deadline_s,
+            told=told,
+        )
+        self._service = Service(
+            base_url=api.base_url,
+            customer_id=api.customer_id,
+            classification_id=api.callout_classification_id,
+            drill_classification_id=config.drill.classification_id,
+            active_callouts_path=api.active_callouts_path,
+            return_callout_path=api.return_callout_path,
+            predefined_location=None if config.site is None else config.site.predefined_location,
+        )
+
+    def open(self) -> PanicApi:
+        """A connection of one's own."""
+        return PanicApi(self._service, self.credentials, self._tls, proxy=self._config.panic_api.proxy)
+
+    def not_production(self) -> str | None:
+        """Why a raise would reach no real responder; None if it would, or if that is what `environment` says."""
+        api = self._config.panic_api
+        if api.host_matches:
+            return None
+        return f'environment is "{api.environment}" and base_url leads to {api.host}'
+
+    def refuse_drill(self) -> str | None:
+        """Why a drill could not be told from an emergency; None where it could, or where nobody would come."""
+        if self._config.drill.classification_id is not None:
+            return None
+        api = self._config.panic_api
+        if api.is_loopback or (api.environment == "staging" and api.host_matches):
+            return None
+        return "no [drill] classification_id is configured"
+
+    async def aclose(self) -> None:
+        """End a renewal; connections close with the process."""
+        await self.credentials.aclose()
+
+    def _source(self, clock: Clock) -> Source:
+        api, given = self._config.panic_api, self._config.credentials
+        path = self._config.secret_path
+        if given.token_file is not None:
+            return TokenFile(path=path(given.token_file), clock=clock)
+        if given.client_id is not None and given.client_secret_file is not None:
+            return ClientSecret(
+                base_url=api.base_url,
+                customer_id=api.customer_id,
+                client_id=given.client_id,
+                secret_file=path(given.client_secret_file),
+                clock=clock,
+                tls=self._tls,
+                proxy=api.proxy,
+            )
+        return TokenService(
+            url=given.token_url or "",
+            customer_id=api.customer_id,
+            clock=clock,
+            tls=self._tls,
+            bearer_file=None if given.bearer_file is None else path(given.bearer_file),
+            client_cert_file=None if given.client_cert_file is None else path(given.client_cert_file),
+            client_key_file=None if given.client_key_file is None else path(given.client_key_file),
+            ca_file=None if api.ca_file is None else Path(api.ca_file),
+            proxy=api.proxy,
+        )
