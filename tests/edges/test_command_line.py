@@ -172,7 +172,7 @@ def test_closed_pipe_is_no_traceback(tmp_path: Path):
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-m", "agent.cli", "check", "--config", str(tmp_path / "none.toml")],
+        [sys.executable, "-m", "agent", "check", "--config", str(tmp_path / "none.toml")],
         cwd=REPO,
         stdout=writer,
         stderr=subprocess.PIPE,
