@@ -32,6 +32,7 @@ from agent.ports import Dispatch, FixSource
 from agent.positions import Positions, Site
 from agent.presses import Presses
 from agent.requests import Requests
+from agent.retention import Limits
 from agent.signals import (
     Command,
     DrillFailed,
@@ -63,7 +64,8 @@ class Daemon:
         self.notices = Notices(self.conditions)
         self.positions = Positions(tuple((each.name, each.kind) for each in config.receivers), _site(config))
         self.connections = Connections(config, self.clock, self._token_told)
-        self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id())
+        limits = Limits(max_mb=config.store.max_mb, before_press_s=config.store.before_press_s)
+        self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id(), limits=limits)
         self.decider = Decider(
             self.store,
             self.clock,

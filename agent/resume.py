@@ -52,7 +52,7 @@ async def recall(store: Store, directory: Path, timeout_s: float) -> Kept:
         return Kept(Remembered(), tuple(spooled), opening)
     fresh = []
     for path, press in spooled:
-        if press.number is not None and press.boot_id == identity.read_boot_id() and await store.has_press(press.at):
+        if press.boot_id == identity.read_boot_id() and await store.has_press(press.at):
             spool.done(path)
         else:
             fresh.append((path, press))

@@ -272,7 +272,7 @@ class Story:
         callout = await self._until(self._stage.seen, lambda seen: len(seen["positions"]) >= 4)
         status = await self._stage.status()
         age = status["stream"]["last_accepted_age_s"]
-        text = f"streaming: {len(callout['locations'])} positions at dispatch, newest {age} s ago"
+        text = f"streaming: {len(callout['positions'])} positions at dispatch, newest {age} s ago"
         self._check(text, held=status["stream"]["failed"] == 0)
 
     async def _cut_link(self) -> None:
@@ -300,7 +300,7 @@ class Story:
         status = await self._until(self._stage.status, lambda told: told["stream"]["last_sent_fix_time"] is not None)
         sent_fix = time.mktime(time.strptime(status["stream"]["last_sent_fix_time"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
         self._check(
-            f"link back: {took:.1f} s later the newest position was there, and no older one before it",
+            f"link back: {took:.1f} s later the newest position was there, not the oldest that waited",
             held=sent_fix >= mended_wall - 3,
         )
 
@@ -324,7 +324,7 @@ class Story:
         callout = await self._until(self._stage.seen, lambda seen: len(seen["positions"]) >= before + 3)
         status = await self._stage.status()
         self._check(
-            f"streaming goes on, unseen: {len(callout['locations']) - before} more positions; outwardly still standby",
+            f"streaming goes on, unseen: {len(callout['positions']) - before} more positions; outwardly still standby",
             held=status["callout"]["state"] == "standby" and status["stream"]["sent"] == 0,
         )
 
