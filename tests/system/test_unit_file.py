@@ -1,0 +1,98 @@
+"""The systemd files: they parse, and hold what people's lives hang on."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNIT = SYSTEMD / "callout-agent.service"
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.optionxform = str
+    parser.read(UNIT)
+    return parser
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL)
+
+
+def verify(text: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """The judgement of systemd itself, with a program that is there in place of the installed one."""
+    path = directory / "callout-agent.service"
+    path.write_text(text.replace("/usr/bin/callout-agent", "/bin/true"))
+    return run("systemd-analyze", "verify", "--man=no", str(path))
+
+
+def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Lines about our unit: an unknown key is told on stderr only, with exit code 0."""
+    return [line for line in done.stderr.splitlines() if "callout-agent.service" in line]
+
+
+def test_unit_is_verified_by_systemd(tmp_path: Path):
+    """No unknown key, no bad value."""
+    done = verify(UNIT.read_text(), tmp_path)
+    assert (done.returncode, complaints(done)) == (0, [])
+
+
+def test_verification_sees_an_unknown_key(tmp_path: Path):
+    """Or the test above would prove nothing."""
+    assert complaints(verify(UNIT.read_text().replace("Restart=always", "Restrat=always"), tmp_path))
+
+
+def test_service_is_never_given_up():
+    """Restarted always, without the start limit at which systemd stops trying, and watched."""
+    read = unit()
+    assert read["Unit"]["StartLimitIntervalSec"] == "0"
+    assert read["Service"]["Restart"] == "always"
+    assert 0 < float(read["Service"]["RestartSec"]) <= 5
+    assert 5 <= float(read["Service"]["WatchdogSec"]) <= 60
+
+
+def test_start_waits_for_nothing_that_may_never_come():
+    """Not for a network, a clock, a receiver or gpsd; and nothing that fails keeps it from starting."""
+    keys = unit()["Unit"].keys()
+    assert not keys & {"After", "Wants", "Requires", "BindsTo", "Requisite", "PartOf"}
+    assert not [key for key in keys if key.startswith(("Condition", "Assert"))]
+
+
+def test_presses_outlive_a_restart():
+    """The runtime directory stays, and nobody outside user and group can look into it or into the store."""
+    service = unit()["Service"]
+    assert service["RuntimeDirectoryPreserve"] == "yes"
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert service["StateDirectoryMode"][-1] == service["RuntimeDirectoryMode"][-1] == "0"
+    assert service["UMask"] == "0077"
+
+
+def test_user_and_groups_are_made(tmp_path: Path):
+    """systemd-sysusers makes the user, its group, and the groups of the hardware."""
+    done = run("systemd-sysusers", "--dry-run", f"--root={tmp_path}", str(SYSTEMD / "callout-agent.sysusers"))
+    if "unrecognized option" in done.stderr:
+        pytest.skip("this systemd-sysusers has no --dry-run")
+    assert done.returncode == 0, done.stderr
+    made = done.stdout + done.stderr
+    assert all(f"'{group}'" in made for group in ("callout-agent", "dialout", "gpio", "input"))
+
+
+def test_runtime_directory_takes_presses_of_the_group(tmp_path: Path):
+    """systemd-tmpfiles makes the place where a press waits for a daemon: shared by the group, none can remove another's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may give directories away")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").write_text(f"callout-agent:x:{os.getuid()}:{os.getgid()}::/:/bin/false\n")
+    (tmp_path / "etc" / "group").write_text(f"callout-agent:x:{os.getgid()}:\n")
+    done = run("systemd-tmpfiles", "--create", f"--root={tmp_path}", str(SYSTEMD / "callout-agent.tmpfiles"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "callout-agent" / "presses").stat().st_mode & 0o7777 == 0o3770
+    assert (tmp_path / "run" / "callout-agent").stat().st_mode & 0o7777 == 0o750

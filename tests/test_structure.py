@@ -1,0 +1,315 @@
+"""The house plan, kept: who may import whom, which libraries live where, how large a module may be, what no file may name.
+
+Reads the sources; imports none of them. A new module needs a row below: a room, or the reasons for what else it imports.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[1]
+PACKAGES = ("agent", "hardware", "simulator")
+
+LEAF = {"agent", "agent.model"}
+
+# Decisions, lowest first: each may import the leaf and those above it in this list.
+DECISIONS = (
+    "agent.geo",
+    "agent.signals",
+    "agent.wording",
+    "agent.records",
+    "agent.adoption",
+    "agent.raising",
+    "agent.streaming",
+    "agent.lifecycle",
+    "agent.gate",
+    "agent.positions",
+    "agent.cadence",
+    "agent.wire",
+    "agent.bodies",
+    "agent.delivery",
+    "agent.health",
+    "agent.findings",
+    "agent.notices",
+)
+
+# The config is read before anything else is there: it knows nobody, and its parts know only each other.
+CONFIG = {
+    "agent.rules": set(),
+    "agent.tables": {"agent.rules"},
+    "agent.settings": {"agent.rules", "agent.tables"},
+    "agent.config": {"agent.settings", "agent.tables"},
+}
+
+# Edges may import leaf, ports and decisions. What else, and why.
+EDGES = {
+    "agent.ports": (set(), "the edges' Protocols"),
+    "agent.aside": (set(), "threads beside the loop"),
+    "agent.clock": (set(), "the system's clock"),
+    "agent.control": (set(), "the socket, both ends"),
+    "agent.notify": (set(), "systemd"),
+    "agent.identity": (set(), "the tiny file beside the database"),
+    "agent.spool": ({"agent.identity"}, "a press is of a boot, and identity knows which boot this is"),
+    "agent.lookup": ({"agent.aside"}, "a name look-up blocks"),
+    "agent.line": ({"agent.lookup"}, "a connection begins with a look-up"),
+    # the store, from the outside in
+    "agent.schema": (set(), "tables and migrations"),
+    "agent.rows": (set(), "columns"),
+    "agent.retention": ({"agent.rows"}, "deletes rows"),
+    "agent.essence": ({"agent.identity", "agent.rows"}, "what outlives the file is written to the identity file"),
+    "agent.dbfile": ({"agent.schema"}, "opens and migrates; the schema is imported only when it does"),
+    "agent.keeper": ({"agent.dbfile", "agent.identity", "agent.retention", "agent.rows"}, "the store's thread"),
+    "agent.store": (
+        {"agent.dbfile", "agent.essence", "agent.identity", "agent.keeper", "agent.retention", "agent.rows"},
+        "the door of the store's rooms",
+    ),
+    # dispatch, likewise
+    "agent.token_sources": ({"agent.aside", "agent.line"}, "a secret file may hang, a token comes over a line"),
+    "agent.credentials": ({"agent.aside", "agent.token_sources"}, "renews what the sources give"),
+    "agent.panic_api": ({"agent.credentials", "agent.line"}, "a request needs a token and a line"),
+    "agent.connections": (
+        {"agent.config", "agent.credentials", "agent.line", "agent.panic_api", "agent.token_sources"},
+        "builds the way to dispatch from the config",
+    ),
+    # the daemon's own parts
+    "agent.decider": (set(), "the inbox"),
+    "agent.checkup": (set(), "facts to conditions, every second"),
+    "agent.tracking": (set(), "reports to the track"),
+    "agent.requests": ({"agent.control"}, "answers what comes over the socket"),
+    "agent.resume": ({"agent.identity", "agent.spool", "agent.store"}, "what the last process left behind"),
+    "agent.presses": ({"agent.resume", "agent.spool", "agent.store"}, "a press lies in the runtime directory until the store has it"),
+    "agent.lanes": (set(), "the lanes' package"),
+    "agent.lanes.desk": (set(), "what every lane sees"),
+    "agent.lanes.alert": ({"agent.lanes.desk"}, "a lane"),
+    "agent.lanes.cancel": ({"agent.lanes.desk"}, "a lane"),
+    "agent.lanes.event": ({"agent.lanes.desk"}, "a lane"),
+    "agent.lanes.location": ({"agent.lanes.desk"}, "a lane"),
+    "agent.lanes.watch": ({"agent.lanes.desk"}, "a lane"),
+    "agent.lanes.board": (
+        {f"agent.lanes.{lane}" for lane in ("alert", "cancel", "desk", "event", "location", "watch")},
+        "all lanes as one",
+    ),
+}
+
+# What commands may import beyond the agent's own rooms: they start the stand-in, and play or replay logs, but open no device.
+COMMANDS = {
+    "agent.cli.demo": {"hardware.feeder", "simulator.server", "simulator.settings"},
+    "agent.cli.replay": {"hardware.replay"},
+    "agent.cli.simulator": {"simulator.server", "simulator.settings"},
+}
+
+# A library lives in one room, so that it can be replaced there.
+LIBRARIES = {
+    "apscheduler": {"agent.housekeeping"},
+    "certifi": {"agent.line"},
+    "gpiod": {"hardware.button", "hardware.indicator"},
+    "gpsd": {"agent.cli.doctor"},
+    "httpx": {"agent.line", "agent.cli.demo"},
+    "pynmeagps": {"hardware.sentence"},
+    "serial": {"hardware.serial_port"},
+    "sqlite_utils": {"agent.schema", "agent.cli.track"},
+    "starlette": {"simulator.*"},
+    "trustme": {"simulator.tls"},
+    "uvicorn": {"simulator.server"},
+}
+
+# No decision has a clock, a disk, a network, chance or a log.
+IMPURE = {
+    "asyncio",
+    "concurrent",
+    "io",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "select",
+    "shutil",
+    "signal",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "threading",
+    "time",
+    "uuid",
+}
+NOW = {"now", "today", "utcnow"}
+
+BANNED_NAMES = re.compile(r"(^|_)(utils?|helpers?|commons?|managers?|misc|base)(_|$)")
+
+
+def path_of(module: str) -> Path:
+    path = REPO.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def is_module(name: str) -> bool:
+    return path_of(name).exists()
+
+
+@cache
+def modules() -> tuple[str, ...]:
+    paths = (path.relative_to(REPO).with_suffix("") for package in PACKAGES for path in (REPO / package).rglob("*.py"))
+    return tuple(sorted(".".join(path.parts).removesuffix(".__init__") for path in paths))
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(path_of(module).read_text(encoding="utf-8"))
+
+
+def imported(module: str) -> Iterator[str]:
+    """Every module that is imported anywhere in this one, by its full name."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            base = node.module or ""
+            yield from (f"{base}.{alias.name}" if is_module(f"{base}.{alias.name}") else base for alias in node.names)
+
+
+def ours(module: str) -> set[str]:
+    return {name for name in imported(module) if name.split(".")[0] in PACKAGES}
+
+
+def whole(package: str) -> set[str]:
+    return {name for name in modules() if name.split(".")[0] == package}
+
+
+@cache
+def allowed() -> dict[str, set[str]]:
+    """What each module with a room may import of ours."""
+    below = LEAF | set(DECISIONS)
+    rooms: dict[str, set[str]] = {name: set() for name in LEAF}
+    rooms |= {name: LEAF | set(DECISIONS[:place]) for place, name in enumerate(DECISIONS)}
+    rooms |= {name: LEAF | parts for name, parts in CONFIG.items()}
+    rooms |= {name: below | {"agent.ports"} | extra for name, (extra, _) in EDGES.items()}
+    rooms |= {"agent.daemon": below | set(EDGES) | set(CONFIG) | {"hardware"}}
+    commands = [name for name in modules() if name == "agent.__main__" or name.startswith("agent.cli")]
+    rooms |= {name: whole("agent") | COMMANDS.get(name, set()) for name in commands}
+    rooms |= {name: {"agent.model", "agent.ports"} | whole("hardware") for name in whole("hardware")}
+    rooms |= {name: whole("simulator") for name in whole("simulator")}
+    return rooms
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_only_what_its_room_allows(module: str):
+    """The arrows of DESIGN section 2: a wrong one is a decision that someone did not notice."""
+    assert module in allowed(), f"{module} has no room: give it one in this file"
+    wrong = ours(module) - allowed()[module]
+    assert not wrong, f"{module} must not import {', '.join(sorted(wrong))}"
+
+
+def test_no_room_stands_empty():
+    """A module that went takes its row along."""
+    rows = LEAF | set(DECISIONS) | set(CONFIG) | set(EDGES) | set(COMMANDS)
+    assert sorted(rows - set(modules())) == []
+
+
+def test_imports_form_no_circle():
+    """Also not among edges that are allowed to know each other."""
+    remaining = {module: ours(module) - {module} for module in modules()}
+    while free := [module for module, needs in remaining.items() if not needs & remaining.keys()]:
+        for module in free:
+            del remaining[module]
+    assert not remaining, f"in or behind a circle: {', '.join(remaining)}"
+
+
+def test_only_the_command_line_imports_the_daemon_and_only_the_daemon_opens_hardware():
+    """One composition root."""
+    assert {module for module in modules() if "agent.daemon" in ours(module)} <= {"agent.cli.run"}
+    assert {module for module in modules() if "hardware" in ours(module)} <= {"agent.daemon"}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_libraries_live_in_their_rooms(module: str):
+    """What is not Python's own or ours is imported only where the table says."""
+    foreign = {name.split(".")[0] for name in imported(module)} - set(PACKAGES) - set(sys.stdlib_module_names)
+    for library in foreign:
+        rooms = LIBRARIES.get(library, set())
+        assert module in rooms or f"{module.split('.', maxsplit=1)[0]}.*" in rooms, f"{module} must not import {library}"
+
+
+@pytest.mark.parametrize("module", [*sorted(LEAF), *DECISIONS])
+def test_decisions_are_pure(module: str):
+    """No IO, no clock, no chance, no logging, no await: time is data."""
+    assert not {name.split(".")[0] for name in imported(module)} & IMPURE
+    for node in ast.walk(tree(module)):
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith), f"{module}:{node.lineno} awaits"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            assert name not in NOW | {"open", "print"}, f"{module}:{node.lineno} calls {name}()"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_modules_are_small_and_say_what_they_are_for(module: str):
+    """400 lines, 300 for decisions; a docstring; a name that is a noun of the house."""
+    lines = path_of(module).read_text(encoding="utf-8").count("\n")
+    # The model is a list of words, not a decision: it may be as long as any other module.
+    limit = 300 if module in DECISIONS else 400
+    assert lines <= limit, f"{module} has {lines} lines, {limit} are allowed"
+    docstring = ast.get_docstring(tree(module))
+    assert docstring is not None, f"{module} has no docstring"
+    assert len(docstring.split()) >= 4, f"{module}: what does it decide or touch, and what must it not do?"
+    assert not any(BANNED_NAMES.search(part) for part in module.split(".")), f"{module} has a name that says nothing"
+
+
+def functions() -> Iterator[tuple[str, int]]:
+    for module in modules():
+        for node in ast.walk(tree(module)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{module}.{node.name}", (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_functions_are_short():
+    """10 lines at the median, 40 at most."""
+    lengths = dict(functions())
+    assert {name: lines for name, lines in lengths.items() if lines > 40} == {}
+    assert sorted(lengths.values())[len(lengths) // 2] <= 10
+
+
+def committed() -> list[Path]:
+    """Every file that git knows, or would take with the next commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("this is no git repository: nothing to tell committed files by")
+    return [path for name in listed.stdout.split("\0") if name and (path := REPO / name).is_file()]
+
+
+# In pieces, or this file would be the first to break its own rule.
+NEVER_NAMED = {
+    "a package registry's host": re.compile(
+        "|".join(
+            re.escape(first + last)
+            for first, last in (("pypi", ".org"), ("python", "hosted.org"), ("registry.", "npmjs"), ("deb.", "debian.org"))
+        )
+        + r"|--(extra-)?index"
+        + r"-url[ =]"
+    ),
+    "a path of one machine": re.compile("|".join(("/wo" + r"rk/", "/ro" + r"ot/[.a-z]", r"/ho" + r"me/[a-z]+/", "file" + ":///"))),
+    "a private key": re.compile("-----BEGIN [A-Z ]*" + "PRIVATE KEY-----"),
+}
+
+
+def test_no_file_names_a_registry_a_machine_or_a_key():
+    """What is committed works anywhere and gives nothing away."""
+    found = []
+    for path in committed():
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
+            found += [f"{path.relative_to(REPO)}:{number} names {what}" for what, pattern in NEVER_NAMED.items() if pattern.search(line)]
+    assert found == []
