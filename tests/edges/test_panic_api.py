@@ -1,0 +1,585 @@
+"""The Panic API client against a real TLS server that behaves and misbehaves."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import gc
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from scripted import CALLOUT, CUSTOMER, FIX, NAME, Answer, Server, Wired, drip, hang, raw, reply, reset, server_context
+
+from agent import lookup
+from agent.credentials import Credentials
+from agent.model import Asked, Meaning, Outcome, Place, Quality, SafeCode
+from agent.panic_api import PanicApi
+
+PLACE = Place(latitude=-33.92491234567, longitude=18.42412345678, accuracy_m=6.04, quality=Quality.LIVE, wall=1.0)
+RAISE = f"/customers/{CUSTOMER}/callouts"
+MARGIN_S = 0.4  # two busy cores
+
+
+async def raise_(api: PanicApi, shape: str = "nested", place: Place | None = PLACE, deadline_s: float = 2.0, **more: bool) -> Outcome:
+    return await api.raise_callout(place, response_type_id=3, shape=shape, deadline_s=deadline_s, **more)
+
+
+# --- what goes out ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "path", "body"),
+    [
+        ("nested", RAISE, {"location": {"latitude": -33.9249123, "longitude": 18.4241235, "accuracy": 6.0}, "responseTypeId": 3}),
+        ("flat", RAISE, {"latitude": -33.9249123, "longitude": 18.4241235, "responseTypeId": 3}),
+        ("legacy", "/callouts", {"location": {"latitude": -33.9249123, "longitude": 18.4241235, "accuracy": 6.0}, "responseTypeId": 3}),
+        ("predefined", "/predefinedLocations/externalRef/STORE%201%2Fa/callouts", {}),
+    ],
+)
+async def test_a_raise_has_the_documented_path_and_body(rig: Wired, shape: str, path: str, body: dict[str, object]) -> None:
+    """Each shape goes to its documented path with its documented fields, and brings the callout back."""
+    async with rig() as at:
+        at.server.on("POST", path, reply(201, CALLOUT))
+        outcome = await raise_(at.api, shape)
+        classified = {} if shape == "predefined" else {"calloutClassificationId": 1}
+        legacy = {"customerId": CUSTOMER} if shape == "legacy" else {}
+        assert at.server.seen[-1].json == body | classified | legacy
+        assert outcome.meaning is Meaning.ACCEPTED
+        assert (outcome.asked, outcome.shape, outcome.callout.id) == (Asked.RAISE, shape, 500123)
+
+
+@pytest.mark.parametrize("shape", ["nested", "flat", "legacy"])
+async def test_a_raise_without_a_position_goes_without_one(rig: Wired, shape: str) -> None:
+    """No fix is no reason to wait: the body simply has no coordinates."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts" if shape == "legacy" else RAISE, reply(200, CALLOUT))
+        assert (await raise_(at.api, shape, None)).meaning is Meaning.ACCEPTED
+        assert not {"location", "latitude", "longitude"} & at.server.seen[-1].json.keys()
+
+
+@pytest.mark.parametrize("shape", ["nested", "predefined"])
+async def test_a_drill_is_classified_as_one(rig: Wired, shape: str) -> None:
+    """Every drill carries the drill classification, also in the shape that is otherwise an empty body."""
+    async with rig() as at:
+        at.server.on("POST", at.api._raise_path(shape), reply(200, CALLOUT))
+        await raise_(at.api, shape, drill=True)
+        assert at.server.seen[-1].json["calloutClassificationId"] == 2
+
+
+async def test_every_other_operation_has_its_path(rig: Wired) -> None:
+    """Location, read, list, cancel and events go where the documentation says, with JSON, bearer and a name."""
+    async with rig() as at:
+        one = "/callouts/500123"
+        at.server.on("POST", f"{one}/location", reply(200, {"message": "ok"}))
+        at.server.on("GET", one, reply(200, {"callout": {"id": "500123", "status": "Responder Dispatched", "incidentInformation": []}}))
+        at.server.on("GET", RAISE, reply(200, [{"id": 500123}]))
+        at.server.on("POST", f"{one}/cancel", reply(200, {"id": 500123, "status": "created"}))
+        at.server.on("POST", f"{one}/events", reply(200, {"calloutEvent": {}}))
+        at.server.on("GET", f"{one}/events", reply(200, [{"id": 1, "message": "on our way", "createdAt": "2026-03-02T10:11:12Z"}]))
+        located = await at.api.locate(500123, FIX, deadline_s=2)
+        read = await at.api.read(500123, deadline_s=2)
+        listed = await at.api.look_up(deadline_s=2)
+        cancelled = await at.api.cancel(500123, None, deadline_s=2)
+        told = await at.api.tell(500123, "hello", deadline_s=2)
+        events = await at.api.events(500123, deadline_s=2)
+        assert [each.meaning for each in (located, read, listed, cancelled, told, events)] == [Meaning.ACCEPTED] * 6
+        assert [each.callout_id for each in (located, read, cancelled, told, events)] == [500123] * 5
+        bodies = [seen.json for seen in at.server.seen if seen.body][1:]
+        where = {"latitude": -33.9249123, "longitude": 18.4241235, "accuracy": 6.0}
+        assert bodies == [where, {}, {"source": "customer", "event": "hello"}]
+        assert read.callout.status == "Responder Dispatched"
+        assert listed.callouts[0].id == 500123
+        assert events.events[0].text == "on our way"
+        assert {seen.bearer for seen in at.server.seen[1:]} == {"first-token-value"}
+        assert at.server.seen[-1].headers["user-agent"].startswith("callout-agent/")
+        assert at.server.connections == 2  # one for the token, one for everything else
+
+
+@pytest.mark.parametrize("typed", ["0042zq", " zq ", "00 zq", "a\u00e9\u20ac\U0001f600", '"\\zq', "\udc80zq"])
+async def test_a_code_goes_as_typed_and_appears_nowhere_else(rig: Wired, typed: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Leading zeros, blanks and any character arrive as typed; no log, repr or outcome shows them."""
+    caplog.set_level(logging.DEBUG)
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/cancel", reply(400, {"message": f"wrong code {typed}"}))
+        outcome = await at.api.cancel(7, SafeCode(typed), deadline_s=2)
+        assert at.server.seen[-1].json == {"safeCode": typed}
+        for shown in (repr(outcome), repr(at.api.__dict__), caplog.text):
+            assert typed.strip() not in shown
+
+
+async def test_an_odd_id_stays_one_segment(rig: Wired) -> None:
+    """A string id from dispatch cannot lead to another path."""
+    async with rig() as at:
+        at.server.on("GET", "/callouts/a%2F..%2Fb%3Fc", reply(200, {"id": "a/../b?c", "status": "created"}))
+        assert (await at.api.read("a/../b?c", deadline_s=2)).meaning is Meaning.ACCEPTED
+
+
+async def test_the_shape_of_an_event_is_learnt(rig: Wired) -> None:
+    """On 400 the other documented shape goes once; what worked is used first from then on."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/events", reply(400, {"message": "event?"}), reply(200, {"id": 1}))
+        assert (await at.api.tell(7, "one", deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert (await at.api.tell(7, "two", deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert [seen.json for seen in at.server.seen[1:]] == [
+            {"source": "customer", "event": "one"},
+            {"message": "one"},
+            {"message": "two"},
+        ]
+
+
+async def test_an_event_refused_in_both_shapes_is_rejected(rig: Wired) -> None:
+    """Then the message can be parked."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/events", reply(422, {"message": "no"}))
+        assert (await at.api.tell(7, "one", deadline_s=2)).meaning is Meaning.REJECTED
+        assert len(at.server.seen) == 3
+
+
+async def test_location_and_return_falls_back_to_the_sure_path(rig: Wired) -> None:
+    """The configured path may not exist: the position still arrives, and the plain path is used from then on."""
+    async with rig(return_callout_path="updateLocationAndReturnCallout") as at:
+        at.server.on("POST", "/callouts/7/location", reply(200, {"message": "ok"}))
+        for _ in range(2):
+            assert (await at.api.locate(7, FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
+        at_paths = at.server.paths()[1:]
+        assert at_paths == ["POST /callouts/7/updateLocationAndReturnCallout", "POST /callouts/7/location", "POST /callouts/7/location"]
+
+
+async def test_location_and_return_brings_the_callout(rig: Wired) -> None:
+    """Where the path exists the answer is read."""
+    async with rig(return_callout_path="updateLocationAndReturnCallout") as at:
+        at.server.on(
+            "POST", "/callouts/7/updateLocationAndReturnCallout", reply(200, {"message": "", "callout": {"id": 7, "status": "Closed "}})
+        )
+        assert (await at.api.locate(7, FIX, deadline_s=2)).callout.closed
+
+
+async def test_what_is_no_position_is_not_sent(rig: Wired) -> None:
+    """A NaN never becomes a body."""
+    async with rig() as at:
+        outcome = await at.api.locate(7, replace(FIX, latitude=float("nan")), deadline_s=2)
+        assert (outcome.meaning, outcome.cause, at.server.seen) == (Meaning.RETRY, "odd", [])
+
+
+# --- what comes back ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(285, {"message": "closed", "callout": {"id": 7, "status": "closed"}}),
+        reply(285, {"message": "closed"}),
+        reply(285),
+        reply(285, body=b"{not json", kind="text/html"),
+    ],
+)
+async def test_285_closes_whatever_its_body(rig: Wired, answer: Answer) -> None:
+    """For a location, cancel or event; for a raise or read it closes nothing."""
+    async with rig() as at:
+        for path in ("/callouts/7/location", "/callouts/7/cancel", "/callouts/7/events"):
+            at.server.on("POST", path, answer)
+        at.server.on("GET", "/callouts/7", answer)
+        at.server.on("POST", RAISE, answer)
+        closing = (
+            await at.api.locate(7, FIX, deadline_s=2),
+            await at.api.cancel(7, SafeCode("0042"), deadline_s=2),
+            await at.api.tell(7, "x", deadline_s=2),
+        )
+        assert [(each.meaning, each.callout_id) for each in closing] == [(Meaning.CLOSED, 7)] * 3
+        assert {(await at.api.read(7, deadline_s=2)).meaning, (await raise_(at.api)).meaning} == {Meaning.RETRY}
+
+
+async def test_a_redirect_is_not_followed(rig: Wired, authority: trustme.CA) -> None:
+    """A captive portal or a mistake must not get the token or the position."""
+    async with rig() as at, Server(server_context(authority)) as elsewhere:
+        at.server.on("POST", RAISE, reply(307, Location=f"{elsewhere.url}/catch"))
+        outcome = await raise_(at.api)
+        assert (outcome.meaning, outcome.cause, elsewhere.connections) == (Meaning.RETRY, "redirect", 0)
+
+
+async def test_no_body_is_read_beyond_the_limit(rig: Wired) -> None:
+    """An endless body costs neither memory nor time, and the next request works."""
+    async with rig() as at:
+        at.server.on("POST", RAISE, reply(200, body=b" " * 3_000_000), reply(200, CALLOUT))
+        outcome = await raise_(at.api)
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "too_large")
+        assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (reply(200, body=b"<!doctype html><p>Log in", kind="text/html"), "html"),
+        (reply(200, {"message": "no id"}), "odd"),
+        (reply(204), "odd"),
+        (reply(418, {"message": "x"}), "odd"),
+        (reply(511, body=b"<html>", kind="text/html"), "html"),
+        (reply(502, body=b"<html>Bad gateway", kind="text/html"), "http_502"),
+        (raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "odd"),
+        (raw(b""), "reset"),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{"), "reset"),
+        (raw(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "odd"),
+        (reset(), "reset"),
+    ],
+)
+async def test_what_is_no_answer_is_tried_again(rig: Wired, answer: Answer, cause: str) -> None:
+    """None of these is a delivery, and the very next request over a sound server works."""
+    async with rig() as at:
+        at.server.on("POST", RAISE, answer, reply(201, CALLOUT))
+        outcome = await raise_(at.api)
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, cause)
+        assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
+
+
+async def test_a_kept_connection_that_died_is_replaced_at_once(rig: Wired) -> None:
+    """A server that closed an idle connection costs no retry time: a request over a dead one goes again over a new one."""
+    async with rig() as at:
+        at.server.on("POST", RAISE, reply(201, CALLOUT), reset(), reply(201, CALLOUT))
+        assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
+        assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
+        assert len(at.server.paths()) == 4
+
+
+async def test_compressed_against_our_wish_is_still_read(rig: Wired) -> None:
+    """A gateway that compresses whatever is asked of it must not cost a callout."""
+    import gzip
+    import json
+
+    async with rig() as at:
+        at.server.on("POST", RAISE, reply(201, body=gzip.compress(json.dumps(CALLOUT).encode()), Content_Encoding="gzip"))
+        assert (await raise_(at.api)).callout.id == 500123
+
+
+# --- time ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [hang(), drip()], ids=["hang", "drip"])
+async def test_the_deadline_is_total(rig: Wired, answer: Answer) -> None:
+    """Neither silence nor a byte now and then stretches an attempt, and what is cut off leaves no connection behind."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        at.server.on("POST", RAISE, answer, reply(200, CALLOUT))
+        began = time.monotonic()
+        outcome = await raise_(at.api, deadline_s=0.5)
+        took = time.monotonic() - began
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "timeout")
+        assert 0.5 <= took < 0.5 + MARGIN_S
+        assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
+        await at.server.until_open(1)
+
+
+async def test_a_half_open_server_leaks_no_connection(rig: Wired) -> None:
+    """A handshake that never ends is cut at the deadline, and the socket is closed with it."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        async with Server(None) as silent:
+            api = at.another(base_url=f"https://{NAME}:{silent.port}")
+            before = _descriptors()
+            for _ in range(20):
+                outcome = await api.look_up(deadline_s=0.03)
+                assert outcome.cause == "timeout"
+                assert "TLS" in outcome.text or "connecting" in outcome.text
+            await api.aclose()
+            await silent.until_open(0)
+            assert _descriptors() <= before + 1
+    gc.collect()
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_two_hundred_cancelled_attempts_leak_nothing(rig: Wired) -> None:
+    """Cancellation passes through at every point of an attempt; afterwards one request uses one connection as ever."""
+    async with rig() as at:
+        at.server.on("GET", RAISE, reply(200, []))
+        await at.api.look_up(deadline_s=2)
+        at.server.on("POST", RAISE, hang())
+        for number in range(200):
+            attempt = asyncio.ensure_future(raise_(at.api))
+            await asyncio.sleep(number % 10 * 0.001)  # any point: look-up, connect, handshake, sending, waiting
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+        assert (await at.api.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+        await at.server.until_open(1)
+        assert len([task for task in asyncio.all_tasks() if "close" in repr(task.get_coro())]) == 0
+
+
+async def test_a_second_request_waits_within_its_own_deadline(rig: Wired) -> None:
+    """One connection: concurrent use is slow at worst, never wrong."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        at.server.on("POST", RAISE, hang())
+        at.server.on("GET", RAISE, reply(200, []))
+        raising = asyncio.ensure_future(raise_(at.api, deadline_s=0.4))
+        await at.server.until(2)
+        assert (await at.api.look_up(deadline_s=0.1)).cause == "timeout"
+        assert (await at.api.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert (await raising).cause == "timeout"
+
+
+async def test_lanes_do_not_wait_for_each_other(rig: Wired) -> None:
+    """A hung request on one instance delays none on another."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        at.server.on("POST", RAISE, hang())
+        at.server.on("GET", RAISE, reply(200, []))
+        raising = asyncio.ensure_future(raise_(at.api, deadline_s=5))
+        await at.server.until(2)
+        other = at.another()
+        began = time.monotonic()
+        assert (await other.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert time.monotonic() - began < MARGIN_S
+        raising.cancel()
+        await asyncio.gather(raising, return_exceptions=True)
+        await other.aclose()
+
+
+# --- the network and TLS ------------------------------------------------------------------------------------------------
+
+
+async def test_a_closed_port_is_connect_and_an_unknown_name_is_dns(rig: Wired) -> None:
+    """Causes are stable words, so that conditions can have hints."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        refused = at.another(base_url=f"https://{NAME}:1")
+        unknown = at.another(base_url="https://nowhere.invalid")
+        assert (await refused.look_up(deadline_s=2)).cause == "connect"
+        assert (await unknown.look_up(deadline_s=5)).cause == "dns"
+        await refused.aclose()
+        await unknown.aclose()
+
+
+def _days(number: int) -> dt.datetime:
+    return dt.datetime.now(dt.UTC) + dt.timedelta(days=number)
+
+
+@pytest.mark.parametrize(
+    ("names", "terms", "cause"),
+    [
+        ((NAME,), {"not_before": _days(-30), "not_after": _days(-1)}, "tls.clock"),
+        ((NAME,), {"not_before": _days(1), "not_after": _days(30)}, "tls.clock"),
+        (("other.test",), {}, "tls"),
+    ],
+    ids=["expired", "not-yet", "name"],
+)
+async def test_a_certificate_that_does_not_hold_is_told(
+    rig: Wired, authority: trustme.CA, names: tuple[str, ...], terms: dict[str, Any], cause: str
+) -> None:
+    """A wrong time, ours or theirs, is told apart from a wrong host; nothing is sent in either case."""
+    async with rig() as at, Server(server_context(authority, *names, **terms)) as wrong:
+        await at.credentials.current(urgent=True)
+        api = at.another(base_url=wrong.url)
+        outcome = await raise_(api)
+        assert (outcome.meaning, outcome.cause, wrong.seen) == (Meaning.RETRY, cause, [])
+        await api.aclose()
+
+
+async def test_an_unknown_authority_is_tls(rig: Wired) -> None:
+    """An interceptor gets nothing."""
+    async with rig() as at, Server(server_context(trustme.CA())) as wrong:
+        await at.credentials.current(urgent=True)
+        api = at.another(base_url=wrong.url)
+        assert ((await raise_(api)).cause, wrong.seen) == ("tls", [])
+        await api.aclose()
+
+
+async def test_plain_http_on_a_tls_port_is_tls(rig: Wired) -> None:
+    """Something that speaks no TLS is not dispatch."""
+    async with rig() as at, Server(None) as plain:
+        await at.credentials.current(urgent=True)
+        api = at.another(base_url=plain.url.replace("http:", "https:"))
+        outcome = await api.look_up(deadline_s=0.5)
+        assert outcome.meaning is Meaning.RETRY
+        assert outcome.cause in ("tls", "reset", "timeout")
+        await api.aclose()
+
+
+# --- tokens -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_401_costs_one_renewal_and_one_retry(rig: Wired) -> None:
+    """The new token is used for the retry and from then on."""
+    async with rig() as at:
+        at.server.on("POST", RAISE, reply(401), reply(201, CALLOUT))
+        assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
+        assert [seen.bearer for seen in at.server.seen if seen.path.endswith("callouts")] == ["first-token-value", "second-token-value"]
+
+
+async def test_a_route_outside_the_scope_leaves_the_others_alone(rig: Wired) -> None:
+    """A fresh token refused is `scope` for that route; another route goes on with the token, and no renewal storm begins."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/events", reply(401))
+        at.server.on("POST", "/callouts/7/location", reply(200, {"message": "ok"}))
+        await at.credentials.current(urgent=False)
+        at.clock.ahead_s = 61
+        told = [await at.api.tell(7, "x", deadline_s=2) for _ in range(3)]
+        assert [(each.meaning, each.cause) for each in told] == [(Meaning.UNAUTHORISED, "scope")] * 3
+        assert (await at.api.locate(7, FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert at.server.paths().count("POST /token") == 2
+
+
+async def test_a_token_just_renewed_is_not_renewed_again(rig: Wired) -> None:
+    """Within a minute of a renewal a 401 is told as it is; only a raise may ask again."""
+    async with rig() as at:
+        at.server.on("GET", RAISE, reply(401))
+        assert [(await at.api.look_up(deadline_s=2)).cause for _ in range(3)] == ["http_401"] * 3
+        assert at.server.paths().count("POST /token") == 1
+
+
+async def test_a_raise_may_renew_every_time(rig: Wired) -> None:
+    """At most one renewal a minute does not hold for a raise."""
+    async with rig() as at:
+        at.server.on("POST", "/token", *(reply(200, {"access_token": f"token-number-{n}", "expires_in": 3600}) for n in range(9)))
+        at.server.on("POST", RAISE, reply(401))
+        for _ in range(3):
+            assert (await raise_(at.api)).meaning is Meaning.UNAUTHORISED
+        assert at.server.paths().count("POST /token") == 4
+
+
+async def test_a_raise_does_not_wait_for_a_hung_token_service(rig: Wired) -> None:
+    """A token believed expired is tried at once: dispatch decides what is expired."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        at.server.on("POST", "/token", hang())
+        at.server.on("POST", RAISE, reply(201, CALLOUT))
+        at.clock.ahead_s = 100_000
+        began = time.monotonic()
+        outcome = await raise_(at.api)
+        assert outcome.meaning is Meaning.ACCEPTED
+        assert time.monotonic() - began < MARGIN_S
+        assert [seen.bearer for seen in at.server.seen if seen.path.endswith("callouts")] == ["first-token-value"]
+
+
+async def test_without_a_token_the_reason_is_told(rig: Wired) -> None:
+    """No token and none to be had: retry, and why."""
+    async with rig() as at:
+        at.server.on("POST", "/token", reply(500))
+        outcome = await raise_(at.api)
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "no_token")
+        assert "500" in outcome.text
+
+
+async def test_a_token_service_that_hangs_is_not_blamed_on_dispatch(rig: Wired) -> None:
+    """The deadline passed in a renewal: the cause is the token, not the dispatch host."""
+    async with rig() as at:
+        at.server.on("POST", "/token", hang())
+        outcome = await raise_(at.api, deadline_s=0.3)
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "no_token")
+
+
+async def test_one_renewal_serves_all_lanes(rig: Wired) -> None:
+    """Five lanes refused at once share one renewal."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        at.clock.ahead_s = 61
+        lanes = [at.another() for _ in range(5)]
+        at.server.on("GET", RAISE, *([reply(401)] * 5), reply(200, []))
+        outcomes = await asyncio.gather(*(lane.look_up(deadline_s=3) for lane in lanes))
+        assert [each.meaning for each in outcomes] == [Meaning.ACCEPTED] * 5
+        assert at.server.paths().count("POST /token") == 2
+        for lane in lanes:
+            await lane.aclose()
+
+
+async def test_nothing_secret_is_in_any_text(rig: Wired, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever dispatch echoes: no token, coordinate or code gets into an outcome or the log."""
+    caplog.set_level(logging.DEBUG, logger="callout-agent")
+    echo = {"message": "bad: Bearer first-token-value at -33.9249123,18.4241235 code 0042"}
+    async with rig() as at:
+        for status in (400, 401, 403, 404, 409, 422, 429, 500):
+            at.server.on("POST", RAISE, reply(status, echo))
+            at.server.on("POST", "/callouts/7/cancel", reply(status, echo))
+            at.server.on("POST", "/callouts/7/location", reply(status, echo))
+            for outcome in (
+                await raise_(at.api),
+                await at.api.cancel(7, SafeCode("0042"), deadline_s=2),
+                await at.api.locate(7, FIX, deadline_s=2),
+            ):
+                for secret in ("token-value", "33.92", "18.42", "0042"):
+                    assert secret not in repr(outcome) + caplog.text
+
+
+async def test_a_lost_answer_leaves_the_request_delivered(rig: Wired) -> None:
+    """The request arrived although no answer came: only that an answer is missing is told, never that nothing happened."""
+    async with rig() as at:
+        await at.credentials.current(urgent=True)
+        at.server.on("POST", RAISE, reset(), reply(200, CALLOUT))
+        first = await raise_(at.api)
+        again = await raise_(at.api)
+        assert (first.meaning, first.cause, again.callout.id) == (Meaning.RETRY, "reset", 500123)
+        assert at.server.paths().count(f"POST {RAISE}") == 2
+
+
+# --- an address from memory ---------------------------------------------------------------------------------------------
+
+
+async def test_a_hung_look_up_does_not_stop_a_raise(rig: Wired) -> None:
+    """Through httpx, httpcore and anyio: without an answer the last good address is used after 1.5 s, and TLS still checks the name."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, lookup.LookupLoop)
+    async with rig() as at:
+        at.server.on("GET", RAISE, reply(200, []))
+        assert (await at.api.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+        await at.api.aclose()
+        release = _hang_look_ups(loop)
+        try:
+            began = time.monotonic()
+            outcome = await at.api.look_up(deadline_s=3)
+            took = time.monotonic() - began
+        finally:
+            release()
+        assert outcome.meaning is Meaning.ACCEPTED
+        assert 1.4 < took < 1.5 + MARGIN_S
+
+
+async def test_an_address_from_memory_is_checked_by_name(rig: Wired, authority: trustme.CA) -> None:
+    """Whoever answers at the remembered address without the host's certificate gets nothing."""
+    loop = asyncio.get_running_loop()
+    context = server_context(authority)
+    async with rig(context=context) as at:
+        at.server.on("GET", RAISE, reply(200, []))
+        await at.api.look_up(deadline_s=2)
+        await at.api.aclose()
+        port = at.server.port
+        await at.server.__aexit__()
+        impostor = await asyncio.start_server(
+            lambda _r, w: w.transport.abort(), "127.0.0.1", port, ssl=server_context(authority, "evil.test")
+        )
+        release = _hang_look_ups(loop)
+        try:
+            outcome = await at.api.look_up(deadline_s=3)
+        finally:
+            release()
+            impostor.close()
+        assert outcome.cause == "tls"
+
+
+def _hang_look_ups(loop: lookup.LookupLoop) -> Callable[[], None]:
+    """From now on the system's resolver answers nobody; calling the result lets the threads end."""
+    import threading
+
+    gate = threading.Event()
+
+    def never(*_question: object) -> list[tuple[object, ...]]:
+        gate.wait()
+        raise OSError
+
+    loop.resolver._ask = never
+    return gate.set
+
+
+def test_a_client_is_shown_without_its_secrets(trusting: ssl.SSLContext) -> None:
+    """No repr of anything on the way to dispatch holds a body."""
+    from agent.panic_api import Call
+
+    assert "0042" not in repr(Call(Asked.CANCEL, "POST", "/callouts/7/cancel", b'{"safeCode":"0042"}'))
+    assert Credentials.__repr__ is not object.__repr__
