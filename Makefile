@@ -14,8 +14,8 @@ STAMP := $(VENV)/.installed
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
 
-demo: $(STAMP) | system ## everything on this machine: a drill from press to close, against a stand-in for dispatch
-	@$(VENV)/bin/callout-agent demo
+demo: $(STAMP) | system ## everything on this machine: a drill from press to close (ARGS="--keep", ARGS="--log FILE")
+	@$(VENV)/bin/callout-agent demo $(ARGS)
 
 test: $(STAMP) | system ## all tests; what this machine cannot run is skipped, with the reason (ARGS="-k gate" for some)
 	@$(PY) -m pytest $(ARGS)

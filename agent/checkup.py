@@ -34,6 +34,18 @@ def look(
         )
 
 
+def stand(conditions: Conditions, *, broken: str | None, elsewhere: str | None, wall: float) -> None:
+    """What holds from the start until something proves otherwise. broken: the config, in words. elsewhere: not production."""
+    if broken is not None:
+        text = f"the config is broken and the last good copy is used: {broken}"
+        conditions.put("config.last_good", Severity.CRITICAL, text, "mend it; `callout-agent check` names every problem", wall=wall)
+    if elsewhere is not None:
+        hint = 'set environment = "staging" for a test installation, or mend base_url'
+        conditions.put("dispatch.not_production", Severity.CRITICAL, elsewhere, hint, wall=wall)
+    hint = "it is proven as soon as dispatch answers the first look-up"
+    conditions.put("dispatch.unproven", Severity.CRITICAL, "dispatch has not answered since start", hint, wall=wall)
+
+
 def _receivers(conditions: Conditions, positions: Positions, wall: float) -> None:
     """One condition per kind of trouble; two receivers with the same trouble share it."""
     ailing = [(source, source.ailment) for source in positions.sources.values() if source.ailment is not None]

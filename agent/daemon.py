@@ -21,6 +21,7 @@ from agent.config import Config, Problem
 from agent.connections import Connections
 from agent.decider import Decider
 from agent.health import Conditions, Facts, Origin
+from agent.housekeeping import Housekeeping
 from agent.lanes.board import Lanes
 from agent.lanes.desk import Terms
 from agent.lanes.event import Message
@@ -52,6 +53,7 @@ log = logging.getLogger("callout-agent")
 TICK_S = 1.0
 OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
 RESTART_COMFORT_S = 1.0
+FLOOR_EVERY_S = 600.0  # how often the trusted time is stored, the floor of the clock at the next start
 
 
 class Daemon:
@@ -93,7 +95,11 @@ class Daemon:
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
         self.stopping = False
-        self._standing_conditions(tuple(problems))
+        self._clock_trusted = self.clock.trusted()
+        self._floor_due_at = 0.0
+        problem = next(iter(problems), None)
+        broken = None if problem is None else str(problem)
+        checkup.stand(self.conditions, broken=broken, elsewhere=self.connections.not_production(), wall=self.clock.wall())
 
     # --- life --------------------------------------------------------------------------------------------------------------
 
@@ -125,6 +131,7 @@ class Daemon:
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self._tick_forever(), "tick"
         yield self._comfort(self._serve), "control"
+        yield Housekeeping(self.clock, {"prune": self._prune}).run(), "housekeeping"
 
     async def _recover(self) -> None:
         """Restart is an event like any other: what was kept goes into the inbox before anything new."""
@@ -174,6 +181,9 @@ class Daemon:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.conditions.drop("control.socket")
         await control.serve(path, Requests(self).handle)
+
+    async def _prune(self) -> None:
+        await self.store.prune(wall=self.clock.wall(), keep_days=self.config.store.keep_days)
 
     def _open_receivers(self) -> list[FixSource]:
         receivers = self.config.receivers
@@ -334,9 +344,20 @@ class Daemon:
             forced = self.tracking.relieve() if wanted else None
             if forced is not None:
                 self._tell_doubt(forced)
+            self._follow_clock()
             self._check()
             self.supervisor.status(health.line(self.document()))
             self.supervisor.alive()
+
+    def _follow_clock(self) -> None:
+        """When the wall clock becomes plausible, what was written by the implausible one gets its true time (law 9)."""
+        trusted = self.clock.trusted()
+        if trusted and not self._clock_trusted:
+            self.store.restamp(self.clock.at(), self.clock.wall())
+        self._clock_trusted = trusted
+        if trusted and self.clock.at() >= self._floor_due_at:
+            self._floor_due_at = self.clock.at() + FLOOR_EVERY_S
+            self.store.step(NoteKept("trusted_wall", f"{self.clock.wall():.0f}"))
 
     def _tell_doubt(self, fix: Fix) -> None:
         to = stream_to(self.state)
@@ -352,18 +373,6 @@ class Daemon:
             proof_wall=self._proof_wall,
             started_at=self._started_at,
         )
-
-    def _standing_conditions(self, problems: tuple[Problem, ...]) -> None:
-        wall, put = self.clock.wall(), self.conditions.put
-        if problems:
-            text = f"the config is broken and the last good copy is used: {problems[0]}"
-            put("config.last_good", Severity.CRITICAL, text, "mend it; `callout-agent check` names every problem", wall=wall)
-        wrong = self.connections.not_production()
-        if wrong is not None:
-            hint = 'set environment = "staging" for a test installation, or mend base_url'
-            put("dispatch.not_production", Severity.CRITICAL, wrong, hint, wall=wall)
-        hint = "it is proven as soon as dispatch answers the first look-up"
-        put("dispatch.unproven", Severity.CRITICAL, "dispatch has not answered since start", hint, wall=wall)
 
 
 def _reraise(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,6 @@ wrote into a URL: `shown` is the only way a value gets into a message.
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from dataclasses import dataclass
 from typing import Protocol
@@ -104,7 +103,7 @@ class Number:
 
     def read(self, value: object) -> float:
         """Raises RefusedError; NaN and infinity are no numbers here."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or not self.low <= value <= self.high:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
             raise RefusedError(f"must be a number from {self.low:g} to {self.high:g}")
         return float(value)
 

@@ -14,12 +14,11 @@ import sys
 from pathlib import Path
 
 from agent.cli import talk
-from agent.config import Config, ConfigError, Problem, load_or_last_good
+from agent.config import Config, ConfigError, Problem, keep_good_copy, load_or_last_good
 from agent.daemon import Daemon
 from agent.lookup import LookupLoop
 
 HELP = "run the daemon"
-LAST_GOOD = "last-good-config.toml"
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
@@ -32,16 +31,26 @@ def run(args: argparse.Namespace) -> int:
     """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
     listen_to_logs(debug=args.debug)
     path = Path(args.config)
-    copy = Path(talk.setting(path, "store", "path", talk.DEFAULT_STORE)).parent / LAST_GOOD
+    copy = last_good_path(path)
     try:
         config, problems = load_or_last_good(path, copy)
     except ConfigError as error:
         talk.complain(f"{path} is broken and there is no last good copy:\n{error}", "callout-agent check names every problem")
         return 1
+    if not problems and not keep_good_copy(config, copy):
+        logging.getLogger("callout-agent").warning("no last good copy of the config can be kept at %s", copy)
     code = _live(config, problems)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
+
+
+def last_good_path(config: Path) -> Path:
+    """Where the last good copy is. Not where the config says: it is for the day when the config cannot be read."""
+    state = os.environ.get("STATE_DIRECTORY")  # set by systemd for StateDirectory=
+    if state:
+        return Path(state.partition(":")[0]) / f"{config.name}.last-good"
+    return config.with_name(f".{config.name}.last-good")
 
 
 def _live(config: Config, problems: tuple[Problem, ...]) -> int:

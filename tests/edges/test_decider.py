@@ -20,6 +20,7 @@ class SlowStore:
         self.kept: list[Write] = []
         self.waiting: list[asyncio.Future[None]] = []
         self.hangs = False
+        self.asked = asyncio.Event()
 
     def step(self, *writes: Write) -> Awaitable[None]:
         """Keep; the disk answers at once unless it hangs."""
@@ -27,6 +28,7 @@ class SlowStore:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.hangs:
             self.waiting.append(future)
+            self.asked.set()
         else:
             future.set_result(None)
         return future
@@ -67,8 +69,7 @@ def test_anything_else_is_acted_on_only_when_it_is_on_disk():
         await decider.decide(press())
         store.hangs = True
         decided = asyncio.ensure_future(decider.decide(ACCEPTED))
-        while not store.waiting:
-            await asyncio.sleep(0)  # noqa: ASYNC110 - the store is told nothing that an event could hang on
+        await store.asked.wait()
         assert decider.state.phase is Phase.RAISING, "not before the disk has it"
         store.waiting[0].set_result(None)
         await decided

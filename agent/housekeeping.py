@@ -1,0 +1,76 @@
+"""Wall-clock jobs: what is to happen at an hour of the day, by APScheduler.
+
+Only while the wall clock is trusted; a scheduler is dropped and built anew when the clock steps. Never for a deadline, never
+oftener than hourly: a clock set a year ahead under a one-second job would have it run thirty million times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from agent.ports import Clock
+
+log = logging.getLogger("callout-agent")
+
+LOOK_S: Final = 10.0
+STEP_S: Final = 60.0  # a wall clock that ran this much differently from the monotonic one was set
+NIGHT: Final = {"hour": 3, "minute": 17}  # UTC; not on the hour, when everybody's jobs run
+
+Job = Callable[[], Awaitable[None]]
+
+
+class Housekeeping:
+    """jobs: by name; each runs nightly. A job that fails is logged and comes again the next night."""
+
+    def __init__(self, clock: Clock, jobs: Mapping[str, Job]) -> None:
+        self._clock = clock
+        self._jobs = jobs
+        self._scheduler: AsyncIOScheduler | None = None
+        self._offset = 0.0
+
+    async def run(self) -> None:
+        """Never returns. Follows the clock: trusted or not, stepped or not."""
+        try:
+            while True:
+                self._follow()
+                await asyncio.sleep(LOOK_S)
+        finally:
+            self._drop()
+
+    def _follow(self) -> None:
+        offset = self._clock.wall() - self._clock.at()
+        stepped = abs(offset - self._offset) > STEP_S
+        self._offset = offset
+        if stepped or not self._clock.trusted():
+            self._drop()
+        if self._scheduler is None and self._clock.trusted():
+            self._build()
+
+    def _build(self) -> None:
+        scheduler = AsyncIOScheduler(timezone="UTC")
+        for name, job in self._jobs.items():
+            trigger = CronTrigger(timezone="UTC", **NIGHT)
+            scheduler.add_job(_guarded(name, job), trigger, id=name, coalesce=True, max_instances=1, misfire_grace_time=3_600)
+        scheduler.start()
+        self._scheduler = scheduler
+
+    def _drop(self) -> None:
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
+
+def _guarded(name: str, job: Job) -> Job:
+    async def work() -> None:
+        try:
+            await job()
+        except Exception:  # a comfort: it may fail, and must not take the scheduler with it
+            log.exception("housekeeping: %s failed; it comes again tomorrow", name)
+
+    return work
