@@ -92,6 +92,12 @@ class Settings:
     response_types: tuple[tuple[int, str], ...] = ((1, "SECURITY"), (2, "MEDICAL"))
     first_callout_id: int | None = None
 
+    def __post_init__(self) -> None:
+        """Plain words are taken for the choices they name. Raises ValueError for any other word."""
+        object.__setattr__(self, "generation", Generation(self.generation))
+        object.__setattr__(self, "closed_body", ClosedBody(self.closed_body))
+        object.__setattr__(self, "incident_shape", IncidentShape(self.incident_shape))
+
 
 # What a person or a test may change while it runs. Keys and customers are not among them.
 _CHANGEABLE = (
@@ -133,7 +139,7 @@ def _convert(settings: Settings, name: str, value: Any) -> Any:
     if isinstance(now, frozenset):
         _require(name, value, isinstance(value, list) and all(isinstance(item, str) for item in value))
         return frozenset(value if isinstance(value, list) else ())
-    whole = isinstance(now, int)
+    whole = name.endswith("_status")
     fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     return _require(name, value, fits and (200 <= value <= 599 if whole else 0 <= value < 1e9))
 

@@ -1,0 +1,104 @@
+"""Cancels over HTTP: whoever stands beside the wearer must not be able to tell a duress code from a right one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.simulator.rooms import THERE, Room
+
+
+def outwardly(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Everything that a client sees of an answer, but for the date and the length."""
+    headers = [pair for pair in answer.headers.raw if pair[0].lower() not in (b"date", b"content-length")]
+    return answer.status_code, headers, answer.content
+
+
+def cancel(room: Room, number: int, code: str | None) -> httpx.Response:
+    return room.api("POST", f"/callouts/{number}/cancel", {} if code is None else {"safeCode": code})
+
+
+@pytest.mark.parametrize("generation", ["new", "old"])
+@pytest.mark.parametrize("refused", [frozenset(), frozenset({"cancel"})])
+@pytest.mark.parametrize("closed_first", [False, True])
+def test_a_wrong_code_answers_byte_for_byte_like_a_right_one(
+    open_room: Callable[..., Room], generation: str, refused: frozenset[str], *, closed_first: bool
+) -> None:
+    """Whatever the order, open or closed; and everything that can be read afterwards stays the same too."""
+    room = open_room(generation=generation, refuse_closed=refused)
+    number = room.raise_callout()
+    if closed_first:
+        room.act(number, "close")
+    before = [outwardly(room.api("GET", f"/callouts/{number}{path}")) for path in ("", "/events")]
+    answers = [outwardly(cancel(room, number, code)) for code in ("0042", "9999", "0042", "1")]
+    assert answers == [answers[0]] * 4
+    after = [outwardly(room.api("GET", f"/callouts/{number}{path}")) for path in ("", "/events")]
+    assert after == before
+    assert [each["verdict"] for each in room.seen(number)["cancels"]] == ["right", "wrong", "right", "wrong"]
+
+
+def test_the_answers_stay_alike_where_a_right_code_closes_at_once(open_room: Callable[..., Room]) -> None:
+    """The answer itself must not tell that the callout was closed by it."""
+    room = open_room(right_code_closes=True)
+    number = room.raise_callout()
+    right = outwardly(cancel(room, number, "0042"))
+    assert room.seen(number)["closed"]
+    room.sim("PATCH", "/settings", {"right_code_closes": False})
+    other = room.raise_callout()
+    wrong = outwardly(cancel(room, other, "9999"))
+    assert wrong[:2] == right[:2]
+    assert b'"status": "created"' in right[2]
+    assert b'"status": "created"' in wrong[2]
+
+
+def test_a_wrong_code_is_duress_for_the_dispatcher_alone(room: Room) -> None:
+    number = room.raise_callout()
+    assert cancel(room, number, "9999").status_code == 200
+    assert room.seen(number)["duress"]
+    assert not room.seen(number)["closed"]
+    assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 200
+    for path in ("", "/events", "/maps"):
+        assert b"uress" not in room.api("GET", f"/callouts/{number}{path}").content
+    assert b"uress" not in room.api("GET", "/customers/4711/callouts").content
+
+
+def test_a_right_code_leaves_the_close_to_dispatch(room: Room) -> None:
+    number = room.raise_callout()
+    cancel(room, number, "0042")
+    seen = room.seen(number)
+    assert (seen["softCancelled"], seen["closed"], seen["duress"]) == (True, False, False)
+    assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 200
+    room.act(number, "close")
+    assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 285
+
+
+@pytest.mark.parametrize("body", [{}, None])
+def test_without_a_code_a_cancel_is_unconditional(room: Room, body: dict[str, str] | None) -> None:
+    number = room.raise_callout()
+    told = room.api("POST", f"/callouts/{number}/cancel", body)
+    assert (told.status_code, told.json()["callout"]["status"]) == (200, "closed")
+    assert room.seen(number)["cancels"][0]["verdict"] == "unconditional"
+
+
+@pytest.mark.parametrize("code", ["", " ", None, 42])
+def test_a_blank_code_is_400_and_cancels_nothing(room: Room, code: object) -> None:
+    number = room.raise_callout()
+    assert room.api("POST", f"/callouts/{number}/cancel", {"safeCode": code}).status_code == 400
+    assert room.seen(number)["cancels"] == []
+
+
+def test_codes_are_shown_for_the_dispatchers_key_only_and_in_order(room: Room) -> None:
+    number = room.raise_callout()
+    for code in ("7391", "0042", " 8264x"):
+        cancel(room, number, code)
+    path = f"/callouts/{number}/codes"
+    for key in ("wrong", room.chosen.device_key):
+        assert room.sim("GET", path, headers={"Authorization": f"Bearer {key}"}).status_code == 401
+    told = room.sim("GET", path, headers={"Authorization": f"Bearer {room.chosen.dispatcher_key}"}).json()
+    assert [each["typed"] for each in told] == ["7391", "0042", " 8264x"]
+    for view in ("/callouts", f"/callouts/{number}", "/requests", "/settings", "/tokens", "/faults", "/customers", ""):
+        shown = room.sim("GET", view).text
+        assert "7391" not in shown, view
+        assert "8264x" not in shown, view
