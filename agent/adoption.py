@@ -38,12 +38,13 @@ def choose(callouts: tuple[Callout, ...], policy: AdoptPolicy, closed: tuple[Cal
     """Adopt, offer or leave alone. here: our newest fix, None if there is none."""
     mine = [each for each in callouts if not each.closed and each.customer_id in (None, policy.customer_id)]
     disputed = max((each for each in mine if each.id in closed), key=_age_key, default=None)
-    candidate = ours(mine, policy.customer_id, closed)
-    if candidate is None or policy.mode == "never":
-        return Choice(disputed=disputed if policy.mode != "never" else None)
-    if policy.mode == "always" or (here is not None and _near(candidate, here)):
-        return Choice(adopted=candidate, disputed=None)
-    return Choice(offer=candidate, disputed=disputed)
+    if policy.mode == "never":
+        return Choice(disputed=disputed)  # it was ours once: that is no adoption
+    fresh = [each for each in mine if each.id not in closed]
+    fit = [each for each in fresh if policy.mode == "always" or (here is not None and _near(each, here))]
+    if fit:
+        return Choice(adopted=max(fit, key=_age_key))
+    return Choice(offer=max(fresh, key=_age_key, default=None), disputed=disputed)
 
 
 def _near(callout: Callout, here: Fix) -> bool:
@@ -53,6 +54,6 @@ def _near(callout: Callout, here: Fix) -> bool:
     return away_m <= NEAR_M + (callout.accuracy_m or UNKNOWN_ACCURACY_M) + (here.accuracy_m or UNKNOWN_ACCURACY_M)
 
 
-def _age_key(callout: Callout) -> tuple[float, float]:
+def _age_key(callout: Callout) -> tuple[float, int]:
     """Newest last: by the time of creation, else by number, since dispatch counts up."""
-    return callout.created_wall or 0.0, float(callout.id) if isinstance(callout.id, int) else 0.0
+    return callout.created_wall or 0.0, callout.id if isinstance(callout.id, int) else 0

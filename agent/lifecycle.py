@@ -74,8 +74,8 @@ def stream_to(state: State) -> CalloutId | None:
 
 
 def next_cancel(state: State) -> Cancel | None:
-    """The oldest cancel not yet answered that may go to the callout of now."""
-    return next((cancel for cancel in state.cancels if cancel.bound == state.callout_id and cancel.bound is not None), None)
+    """The oldest cancel not yet answered that may go to the callout of now, or to the drill that it overtook."""
+    return next((each for each in state.cancels if each.bound is not None and each.bound in (state.callout_id, state.overtaken)), None)
 
 
 def may_drill(state: State) -> bool:

@@ -6,6 +6,7 @@ Handlers of the table in `lifecycle`, under the rules of its theory. No IO, no c
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from agent import adoption, wording
 from agent.model import Callout, CalloutId, Meaning, Press
@@ -29,6 +30,8 @@ from agent.signals import (
     Tell,
 )
 
+ELSEWHERE: Final = "elsewhere"  # the origin of an adopted callout
+
 # --- pressed -------------------------------------------------------------------------------------------------------------
 
 
@@ -43,39 +46,39 @@ def press_again(state: State, event: Pressed) -> Step:
         return state, ()
     text = wording.pressed_again(event.press)
     phase = Phase.RAISING if state.phase is Phase.RAISING else Phase.ACTIVE
-    state = _owe(replace(state, phase=phase), event.press)
-    if state.drill:
-        return _real_emergency(state)
+    was_drill = state.drill
+    state = replace(_owe(replace(state, phase=phase), event.press), drill=False)
+    if was_drill:  # without an id yet, the owed drill press stays: the first id may be the drill's
+        return (state, ()) if state.callout_id is None else overtake(state, state.callout_id)
     if state.callout_id is None:
         return replace(state, notes=(*state.notes, text)), ()
     return state, (Tell(state.callout_id, text), LocateNow())
 
 
-def _real_emergency(state: State) -> Step:
-    """A press during a drill: the drill's callout is told, streamed to, cancelled, and settles nothing."""
-    owed = tuple(press for press in state.owed if not press.drill)
-    state = replace(state, drill=False, owed=owed)
-    if state.callout_id is None:
-        return state, ()
-    return _overtake(state, state.callout_id)
-
-
-def _overtake(state: State, drill_id: CalloutId) -> Step:
+def overtake(state: State, drill_id: CalloutId) -> Step:
+    """A press during a drill: the drill's callout, by now ours, is told, streamed to, cancelled, and settles nothing."""
     number = state.cancel_number + 1
     state = replace(
         state,
-        phase=Phase.ACTIVE,
-        callout_id=drill_id,
+        owed=real(state.owed),
         overtaken=drill_id,
-        cancels=(Cancel(number, None, drill_id),),
+        cancels=(*state.cancels, Cancel(number, None, drill_id)),
         cancel_number=number,
     )
     return state, (Tell(drill_id, wording.REAL_EMERGENCY), LocateNow())
 
 
+def real(presses: tuple[Press, ...]) -> tuple[Press, ...]:
+    """Without the drills."""
+    return tuple(press for press in presses if not press.drill)
+
+
 def _owe(state: State, press: Press) -> State:
-    """Unsent codes are dropped and calm ends: the wearer asks for help again."""
-    return replace(state, owed=(*state.owed, press), press_number=max(state.press_number, press.number), calm=False, cancels=())
+    """Unsent codes are dropped and calm ends: the wearer asks for help again. Our own cancel of an overtaken drill stays."""
+    cancels = tuple(each for each in state.cancels if each.code is None and each.bound is not None and each.bound == state.overtaken)
+    if press.number <= state.press_number:  # `callout.unknown` made a press of its own meanwhile: no raise sent so far may settle this one
+        press = replace(press, number=state.press_number + 1)
+    return replace(state, owed=(*state.owed, press), press_number=press.number, calm=False, cancels=cancels)
 
 
 # --- raise and look-up ---------------------------------------------------------------------------------------------------
@@ -91,21 +94,38 @@ def raise_replied(state: State, event: RaiseReplied) -> Step:
         return drill_replied(state, event, callout)
     if callout.closed:
         return state, ((ReadNow(),) if callout.id == state.callout_id else ())
-    if callout.id in state.closed:  # one of us is wrong: only an accepted location settles it
+    return _raised(state, event, callout)
+
+
+def _raised(state: State, event: RaiseReplied, callout: Callout) -> Step:
+    """Dispatch says that this one is open, in answer to a real raise."""
+    if callout.id == state.overtaken:
+        gone = state.callout_id is None  # the real callout has ended and the drill's still lives
+        return _taken_for_drill(state, callout, event) if gone and state.owed else (state, ())
+    if callout.id in state.closed or _may_be_old(state, callout, event):  # only an accepted location settles it
         found = (callout.id, event.covers)
         return replace(state, disputed=callout.id, found=found), (Probe(callout.id),)
-    if callout.id == state.overtaken:
-        return state, ()
+    if in_doubt(state):
+        return _taken_for_drill(state, callout, event)
     return _settle_by_raise(state, callout, event)
+
+
+def _may_be_old(state: State, callout: Callout, event: RaiseReplied) -> bool:
+    """Sent before the callout of now became ours: that one would be left for one that dispatch may have closed long ago."""
+    if state.callout_id in (None, callout.id, state.overtaken) or event.sent_at is None or state.raised_at is None:
+        return False
+    return event.sent_at < state.raised_at
 
 
 def _settle_by_raise(state: State, callout: Callout, event: RaiseReplied) -> Step:
     settled = tuple(press for press in state.owed if press.number <= event.covers)
-    told = tuple(Tell(callout.id, text) for text in late_notes(settled, event.wall) + state.notes)
+    told = tuple(Tell(callout.id, text) for text in late_notes(real(settled), event.wall) + state.notes)
     known = callout.id == state.callout_id
+    origin = origin_of(settled or state.owed)
     if not known:
-        origin = settled[0].origin if settled else (state.owed[0].origin if state.owed else "press")
         state = begin(state, callout, origin, event)
+    elif settled and state.origin == ELSEWHERE:  # adopted, and now the wearer's own
+        state = replace(state, origin=origin)
     state = replace(state, owed=tuple(press for press in state.owed if press.number > event.covers), notes=(), found=None)
     status = state.status if callout.status is None else callout.status
     return replace(state, status=status), (*told, *(() if known else (LocateNow(), ReadNow())))
@@ -113,24 +133,57 @@ def _settle_by_raise(state: State, callout: Callout, event: RaiseReplied) -> Ste
 
 def drill_replied(state: State, event: RaiseReplied, callout: Callout) -> Step:
     """The answer to a raise that was marked as a drill."""
-    if not state.drill:  # overtaken by a real press while it was on its way, or over: if it lives it must not stay open
-        if not state.owed or callout.closed or callout.id in state.closed or state.callout_id is not None:
-            return state, ()
-        return _overtake(state, callout.id)
-    if callout.existed or callout.closed:
-        owed = tuple(press for press in state.owed if not press.drill)
-        return replace(state, phase=Phase.STANDBY, drill=False, owed=owed), (DrillFailed(wording.DRILL_FOUND_ONE),)
+    if not state.drill:
+        return _late_drill(state, event, callout)
+    known_closed = callout.closed or callout.id in state.closed
+    if callout.id == state.callout_id:
+        return (state, (ReadNow(),)) if callout.closed else _settle_by_raise(state, callout, event)
+    if state.callout_id is not None or (known_closed and event.covers < state.press_number):  # an attempt of an earlier drill
+        return state, ()
+    if callout.existed or known_closed:
+        failed = () if state.calm else (DrillFailed(wording.DRILL_FOUND_ONE),)
+        return replace(state, phase=Phase.STANDBY, drill=False, owed=(), cancels=(), notes=()), failed
     return _settle_by_raise(state, callout, event)
+
+
+def _late_drill(state: State, event: RaiseReplied, callout: Callout) -> Step:
+    """A real press overtook the drill while its raise was on its way: if that opened a callout, it must not stay open."""
+    if callout.closed or callout.id in state.closed or callout.id in (state.callout_id, state.overtaken):
+        return state, ()
+    if state.callout_id is None:
+        return _taken_for_drill(state, callout, event)
+    if callout.existed:
+        return state, ()
+    mistaken = state.overtaken  # now it is known which one the drill's is
+    cancels = tuple(each for each in state.cancels if each.code is not None or each.bound != mistaken)
+    number = state.cancel_number + 1
+    return replace(state, overtaken=callout.id, cancels=(*cancels, Cancel(number, None, callout.id)), cancel_number=number), ()
+
+
+def in_doubt(state: State) -> bool:
+    """A drill raise was on its way when the real press came, and no id was answered yet."""
+    return not state.drill and any(press.drill for press in state.owed)
+
+
+def _taken_for_drill(state: State, callout: Callout, event: RaiseReplied) -> Step:
+    """The first id after a press during a drill. One that existed before the drill is a real callout and is not cancelled."""
+    state = replace(state, owed=real(state.owed))
+    if callout.existed:
+        state, commands = _settle_by_raise(state, callout, event)
+        return state, (Tell(callout.id, wording.REAL_EMERGENCY), *commands)
+    waiting = tuple(each for each in state.cancels if each.bound is None)  # typed for the emergency, not for the drill
+    state = begin(replace(state, cancels=()), callout, origin_of(state.owed), event)
+    return overtake(replace(state, cancels=waiting), callout.id)
 
 
 def looked_up_raising(state: State, event: LookedUp) -> Step:
     """A raise whose answer was lost may have succeeded: an open callout of ours is streamed to while the raise goes on."""
-    if event.covers == 0 or state.drill:
+    if event.covers == 0 or state.drill or in_doubt(state):
         return state, ()
     callout = adoption.ours(event.outcome.callouts or (), event.policy.customer_id, state.closed)
     if callout is None or callout.id == state.overtaken:
         return state, ()
-    state = begin(state, callout, state.owed[0].origin if state.owed else "press", event)
+    state = begin(state, callout, origin_of(state.owed), event)
     return replace(state, found=(callout.id, event.covers)), (LocateNow(),)
 
 
@@ -148,22 +201,26 @@ def looked_up_standby(state: State, event: LookedUp) -> Step:
     state = replace(state, disputed=None if choice.disputed is None else choice.disputed.id)
     if choice.adopted is None:
         return state, commands
-    return begin(state, choice.adopted, "elsewhere", event), (*commands, LocateNow(), ReadNow())
+    return begin(state, choice.adopted, ELSEWHERE, event), (*commands, LocateNow(), ReadNow())
 
 
 def late_raise(state: State, event: RaiseReplied) -> Step:
     """An answer after the end: another attempt of the same raise. If it opened a callout that we do not know, it is ours."""
-    if event.drill:
+    if event.drill or (event.outcome.callout is not None and event.outcome.callout.id in state.closed):
         return state, ()
     return raise_replied(state, event)
 
 
 def begin(state: State, callout: Callout, origin: str, event: RaiseReplied | LookedUp | LocationReplied) -> State:
-    """A callout becomes ours. Codes typed before there was an id belong to it; codes for another one are dropped."""
-    cancels = tuple(replace(cancel, bound=callout.id) for cancel in state.cancels if cancel.bound in (None, callout.id))
+    """A callout becomes ours. Codes typed before there was an id belong to it; codes for another one are dropped.
+
+    Calm lasts until the next press, so one that begins during it (adopted, or answered late) is streamed to as inwardly as any.
+    """
+    kept = (each for each in state.cancels if each.bound in (None, callout.id, state.overtaken))
+    cancels = tuple(replace(each, bound=callout.id) if each.bound is None else each for each in kept)
     return replace(
         state,
-        phase=Phase.CANCELLING if state.calm and (cancels or state.phase is not Phase.STANDBY) else Phase.ACTIVE,
+        phase=Phase.CANCELLING if state.calm else Phase.ACTIVE,
         callout_id=callout.id,
         origin=origin,
         since_wall=callout.created_wall or event.wall,
@@ -175,6 +232,11 @@ def begin(state: State, callout: Callout, origin: str, event: RaiseReplied | Loo
         closed=tuple(closed for closed in state.closed if closed != callout.id),
         disputed=None,
     )
+
+
+def origin_of(presses: tuple[Press, ...]) -> str:
+    """Who asked for the callout that answers these presses."""
+    return presses[0].origin if presses else "press"
 
 
 def late_notes(settled: tuple[Press, ...], wall: float) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def _settled(owed: tuple[Press, ...], after: State, wall: float) -> tuple[Write,
 
 
 def _ended(before: State, after: State, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
-    """The callout of before is no longer the callout of now; and ids that were learnt to be closed."""
+    """The callout of before is no longer the callout of now."""
     if before.callout_id is None or before.callout_id == after.callout_id:
         return ()
     closed_wall = wall if before.callout_id in after.closed else None
@@ -42,6 +42,7 @@ def _going_on(before: State, after: State, base_url: str, customer_id: int) -> t
 
 
 def _record(state: State, callout_id: CalloutId, phase: Phase, base_url: str, customer_id: int, closed_wall: float | None) -> CalloutRecord:
+    """An overtaken drill stays marked as a drill, so that a restart does not take it for the real callout."""
     return CalloutRecord(
         id=callout_id,
         base_url=base_url,
@@ -49,7 +50,7 @@ def _record(state: State, callout_id: CalloutId, phase: Phase, base_url: str, cu
         phase=phase.value,
         calm=state.calm,
         origin=state.origin,
-        drill=state.drill,
+        drill=state.drill or callout_id == state.overtaken,
         raised_wall=state.since_wall,
         press_number=state.press_number,
         dispatch_status=state.status,

@@ -54,8 +54,12 @@ class State:
     may settle once a location is accepted. cancels: not yet answered, in the order typed. cancel_in_flight: one is on the
     wire. overtaken: a drill's id that became a real emergency: it settles nothing and is cancelled. closed: ids known
     closed, newest first. notes: texts for the event stream that wait for an id. raised_again: the one repeat that
-    `callout.unknown` allows was made. unknown: dispatch does not know the callout. disputed: closed for us, listed as open.
-    offered: an open callout that is not near and was told our position.
+    `callout.unknown` allows was made. unknown: dispatch does not know the callout. disputed: closed for us (or older than the
+    callout of now), told as open: only an accepted location makes it ours. offered: an open callout that is not near and was
+    told our position.
+
+    drill: every owed press is one. A drill press that is owed beside a real one means that a drill raise was on its way when
+    the real press came: the first id that is answered may be the drill's.
     """
 
     phase: Phase = Phase.STANDBY
@@ -129,13 +133,17 @@ class CancelSent:
 
 @dataclass(frozen=True, slots=True)
 class RaiseReplied:
-    """covers: the highest press number that this raise may settle, taken when it was sent. drill: it was raised as one."""
+    """covers: the highest press number that this raise may settle, taken when it was sent. drill: it was raised as one.
+
+    sent_at: monotonic s; None when untold. An answer to a raise sent before the callout of now became ours may be old news.
+    """
 
     outcome: Outcome
     covers: int
     drill: bool
     at: float
     wall: float
+    sent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from agent import wording
-from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Press
-from agent.raising import begin, late_notes
+from agent.model import Asked, Callout, CalloutId, CalloutRecord, Meaning, Outcome, Press
+from agent.raising import ELSEWHERE, begin, late_notes, origin_of, overtake, real
 from agent.signals import (
     CLOSED_REMEMBERED,
     Cancel,
@@ -35,6 +35,7 @@ from agent.signals import (
 
 UNKNOWN_ROUNDS: Final = 3  # DESIGN section 4: 404 on location and read and a list without the id, three times ...
 UNKNOWN_SPAN_S: Final = 60.0  # ... over this
+CLOSES: Final = frozenset({Asked.LOCATION, Asked.CANCEL, Asked.EVENT})  # the requests to which 285 means closed
 YOUNG_S: Final = 600.0  # a callout of ours younger than this is raised once more
 
 # --- replies for the callout of now ----------------------------------------------------------------------------------------
@@ -45,7 +46,7 @@ def located(state: State, event: LocationReplied) -> Step:
     state, closed = _closed_by(state, event.outcome)
     if closed:
         return state, ()
-    if state.callout_id is None:
+    if state.callout_id is None or _answers_raise(state, event.outcome.callout_id):
         return _probed(state, event)
     if event.outcome.callout_id != state.callout_id:
         return state, ()
@@ -60,12 +61,17 @@ def located(state: State, event: LocationReplied) -> Step:
     return state, ()
 
 
+def _answers_raise(state: State, callout_id: CalloutId | None) -> bool:
+    """A probe of another callout than that of now, which dispatch gave as the answer to our raise."""
+    return callout_id not in (None, state.callout_id) and state.found is not None and callout_id == state.found[0] == state.disputed
+
+
 def _probed(state: State, event: LocationReplied) -> Step:
-    """Without a callout a location reply answers a probe: an accepted one proves that the callout lives after all."""
+    """An accepted location proves that the callout lives after all."""
     probed = event.outcome.callout_id
     if probed is None or probed != state.disputed or event.outcome.meaning is not Meaning.ACCEPTED:
         return state, ()
-    origin = state.owed[0].origin if state.owed else "elsewhere"
+    origin = origin_of(state.owed) if state.owed else ELSEWHERE
     state, commands = _settle_by_found(begin(state, Callout(id=probed), origin, event), event)
     return state, (*commands, LocateNow(), ReadNow())
 
@@ -103,31 +109,37 @@ def cancel_replied(state: State, event: CancelReplied) -> Step:
     state, closed = _closed_by(replace(state, cancel_in_flight=False), event.outcome)
     if closed or event.outcome.meaning in (Meaning.RETRY, Meaning.UNAUTHORISED):
         return state, ()
-    return replace(state, cancels=tuple(cancel for cancel in state.cancels if cancel.number != event.number)), (ReadNow(),)
+    cancels = tuple(cancel for cancel in state.cancels if cancel.number != event.number)
+    return replace(state, cancels=cancels), (() if state.callout_id is None else (ReadNow(),))
 
 
 def _closed_by(state: State, outcome: Outcome) -> tuple[State, bool]:
     """Closed by a 285 for that id. For another id than the callout of now it is only remembered."""
-    by_read = outcome.asked is Asked.LOCATION and outcome.callout is not None and outcome.callout.closed
-    if (outcome.meaning is not Meaning.CLOSED and not by_read) or outcome.callout_id is None:
+    shown = outcome.asked is Asked.LOCATION and outcome.callout is not None and outcome.callout.closed
+    by_read = shown and outcome.meaning is Meaning.ACCEPTED
+    by_285 = outcome.asked in CLOSES and outcome.meaning is Meaning.CLOSED
+    if not (by_read or by_285) or outcome.callout_id is None:
         return state, False
     if outcome.callout_id == state.callout_id:
         return close(state, outcome.callout_id), True
-    return replace(state, closed=_remember(state.closed, outcome.callout_id)), True
+    cancels = tuple(each for each in state.cancels if each.bound != outcome.callout_id)
+    disputed = None if state.disputed == outcome.callout_id else state.disputed
+    return replace(state, closed=_remember(state.closed, outcome.callout_id), cancels=cancels, disputed=disputed), True
 
 
 def close(state: State, callout_id: CalloutId | None) -> State:
-    """The only way out. Calm holds after the close; a press still owed goes on being raised."""
+    """The only way out. Calm holds after the close; a press still owed goes on being raised. A drill is over with its callout."""
+    owed = () if state.drill else state.owed
     return replace(
         State(
-            phase=Phase.RAISING if state.owed else Phase.STANDBY,
+            phase=Phase.RAISING if owed else Phase.STANDBY,
             calm=state.calm,
-            owed=state.owed,
+            owed=owed,
             press_number=state.press_number,
             cancel_number=state.cancel_number,
             cancel_in_flight=state.cancel_in_flight,
-            overtaken=state.overtaken if state.owed else None,
-            notes=state.notes if state.owed else (),
+            overtaken=state.overtaken if owed else None,
+            notes=state.notes if owed else (),
         ),
         closed=state.closed if callout_id is None else _remember(state.closed, callout_id),
     )
@@ -147,7 +159,7 @@ def _missing(state: State, at: float) -> Step:
     if missing.rounds < UNKNOWN_ROUNDS or at - first_at < UNKNOWN_SPAN_S:
         return state, ()
     state = replace(state, unknown=True)
-    young = state.raised_at is not None and at - state.raised_at < YOUNG_S and state.origin != "elsewhere" and not state.drill
+    young = state.raised_at is not None and at - state.raised_at < YOUNG_S and state.origin != ELSEWHERE and not state.drill
     if not young or state.raised_again:
         return state, ()
     again = Press(state.press_number + 1, at, state.since_wall, state.origin, note="dispatch no longer knew the callout")
@@ -181,24 +193,50 @@ def cancel_sent(state: State, _event: CancelSent) -> Step:
 
 
 def restart(state: State, event: Restarted) -> Step:
-    """A code lived in memory only: a cancel that was not delivered is gone, the callout lives, and it stays calm."""
-    state = replace(state, press_number=event.press_number, owed=event.owed, closed=event.closed, calm=event.calm)
-    state = replace(state, notes=tuple(wording.pressed_again(press) for press in event.owed[1:]))
-    state = replace(state, drill=bool(event.owed) and all(press.drill for press in event.owed))
-    record = event.record
-    if record is None or record.phase == Phase.STANDBY.value:
-        return replace(state, phase=Phase.RAISING if event.owed else Phase.STANDBY), ()
+    """A code lived in memory only: a cancel that was not delivered is gone, the callout lives, and it stays calm.
+
+    It comes a second time when the store answers late; what this process saw meanwhile is the newer truth.
+    """
     state = replace(
         state,
-        phase=Phase.CANCELLING if record.calm else Phase.ACTIVE,
+        press_number=max(state.press_number, event.press_number, *(press.number for press in event.owed)),
+        closed=_merge(state.closed, event.closed),
+        calm=state.calm if state.press_number else event.calm,
+        notes=tuple(wording.pressed_again(press) for press in real(event.owed)[1:]),
+    )
+    record = event.record
+    if record is not None and record.phase != Phase.STANDBY.value:
+        return _go_on(state, event, record)
+    owed, drill = event.owed, all(press.drill for press in event.owed)
+    if owed and not owed[0].drill:
+        owed = real(owed)
+    return replace(state, phase=Phase.RAISING if owed else Phase.STANDBY, owed=owed, drill=drill and bool(owed)), ()
+
+
+def _go_on(state: State, event: Restarted, record: CalloutRecord) -> Step:
+    """With the callout that was open. A drill that a real press overtook is told and cancelled again: that was lost with us."""
+    age_s = event.wall - record.raised_wall
+    calm = state.calm or record.calm
+    state = replace(
+        state,
+        phase=Phase.CANCELLING if calm else Phase.ACTIVE,
         callout_id=record.id,
         origin=record.origin,
         since_wall=record.raised_wall,
+        raised_at=event.at - age_s if 0 <= age_s < YOUNG_S else None,
         status=record.dispatch_status,
-        calm=record.calm,
-        drill=record.drill and all(press.drill for press in event.owed),
+        calm=calm,
+        closed=tuple(known for known in state.closed if known != record.id),
     )
-    return state, (LocateNow(), ReadNow())
+    owed = real(event.owed)
+    if not record.drill or not owed:
+        return replace(state, owed=event.owed if record.drill else owed, drill=record.drill), (LocateNow(), ReadNow())
+    state, commands = overtake(replace(state, owed=owed), record.id)
+    return state, (*commands, ReadNow())
+
+
+def _merge(newer: tuple[CalloutId, ...], older: tuple[CalloutId, ...]) -> tuple[CalloutId, ...]:
+    return (*newer, *(known for known in older if known not in newer))[:CLOSED_REMEMBERED]
 
 
 def forget(state: State, event: Forgotten) -> Step:

@@ -85,7 +85,7 @@ class AlertLane(Lane):
                 await dispatch.aclose()
 
     async def _raise(self, dispatch: Dispatch) -> None:
-        state, place = self.desk.state, self.desk.place()
+        state, place, sent_at = self.desk.state, self.desk.place(), self.desk.clock.at()
         press = state.owed[-1]
         settles, drill = covers(state), state.drill
         shape = raise_shape(self._refused, has_position=place is not None, predefined=self.desk.terms.predefined)
@@ -98,7 +98,7 @@ class AlertLane(Lane):
         )
         self._learn(outcome)
         self.desk.notice(outcome, Origin.CALLOUT)
-        await self.desk.decide(RaiseReplied(outcome, settles, drill, self.desk.clock.at(), self.desk.clock.wall()))
+        await self.desk.decide(RaiseReplied(outcome, settles, drill, self.desk.clock.at(), self.desk.clock.wall(), sent_at))
         self._say_what_it_was(outcome, wording.source_of(place, self.desk.clock.wall()), drill=drill)
         self.ring()
 
