@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import grp
 import os
+import pwd
 import ssl
 import stat
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from pathlib import Path
 
 from agent.config import Config, ConfigError, Problem, ReplayReceiver, SerialReceiver, load
 from agent.rules import shown
+
+SERVICE_USER = "callout-agent"  # as in the unit
 
 HELP = "check the config, its files and permissions; exit 0 if all is well, 1 if not"
 
@@ -80,6 +83,26 @@ def _look_at_config_file(path: Path) -> Iterator[Finding]:
     if path.stat().st_mode & stat.S_IWOTH:
         yield _found("config", path, "must not be writable by others: they could send callouts elsewhere", f"chmod o-w {path}")
 
+    elif _is_closed_to_service(path):
+        yield _found(
+            "config", path, f"cannot be read by the service's user {SERVICE_USER}", f"chown {SERVICE_USER} {path}, or chmod 644 {path}"
+        )
+
+
+def _is_closed_to_service(path: Path) -> bool:
+    """Whether root checks for a service that has fewer rights than root. Directories above are left to the doctor."""
+    try:
+        user = pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        return False
+    status = path.stat()
+    if os.geteuid() != 0:
+        return False
+    if status.st_uid == user.pw_uid:
+        return not status.st_mode & stat.S_IRUSR
+    group = stat.S_IRGRP if status.st_gid in os.getgrouplist(SERVICE_USER, user.pw_gid) else 0
+    return not status.st_mode & (group | stat.S_IROTH)
+
 
 def _look_at_dispatch(config: Config) -> Iterator[Finding]:
     api = config.panic_api
@@ -113,8 +136,13 @@ def _look_at_secret(key: str, path: Path) -> Iterator[Finding]:
         yield _found(key, path, "is empty", "put the secret into it, on one line")
     mode = stat.S_IMODE(path.stat().st_mode)
     # systemd hands a credential over with an access list of its own, which shows up as rights of the group.
-    if mode & 0o077 and path.parent != Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere")):
+    if path.parent == Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere")):
+        return
+    if mode & 0o077:
         yield _found(key, path, f"must not be open to group or others, mode is {mode:04o}", f"chmod 600 {path}")
+    elif _is_closed_to_service(path):
+        rule = f"cannot be read by the service's user {SERVICE_USER}, unless systemd hands it over"
+        yield _found(key, path, rule, f"chown {SERVICE_USER} {path}, or LoadCredential in the unit", fatal=False)
 
 
 def _why_unreadable(path: Path) -> tuple[str, str] | None:

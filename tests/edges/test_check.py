@@ -284,6 +284,24 @@ def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.C
     assert run(path, capsys)[0] == 1
 
 
+def test_root_checks_for_the_service_too(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """What root can read its service may not: a secret may come through systemd and is noted, the config cannot and is an error."""
+    if os.geteuid() != 0:
+        pytest.skip("only root checks for someone with fewer rights")
+    monkeypatch.setattr(check, "SERVICE_USER", "nobody")
+    path = config_in(place)
+    code, out = run(path, capsys)
+    assert (code, "note: credentials.bearer_file" in out, "LoadCredential" in out) == (0, True, True)
+    os.chown(place / "device-key", NOBODY, NOBODY)
+    assert "note: " not in run(path, capsys)[1]
+    path.chmod(0o600)
+    code, out = run(path, capsys)
+    assert (code, "error: config" in out) == (1, True)
+    os.chown(path, 0, NOBODY)
+    path.chmod(0o640)
+    assert run(path, capsys)[0] == 0
+
+
 def test_missing_pins_and_odd_host_are_notes(place: Path, capsys: pytest.CaptureFixture[str]):
     """What may be right tomorrow, or is meant so, is told and does not fail."""
     api = 'environment = "staging"'
