@@ -46,6 +46,7 @@ from agent.signals import (
     Tell,
 )
 from agent.store import Store
+from agent.timekeeping import FLOOR_NOTE, Timekeeping
 from agent.tracking import Tracking
 
 log = logging.getLogger("callout-agent")
@@ -53,7 +54,6 @@ log = logging.getLogger("callout-agent")
 TICK_S = 1.0
 OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
 RESTART_COMFORT_S = 1.0
-FLOOR_EVERY_S = 600.0  # how often the trusted time is stored, the floor of the clock at the next start
 
 
 class Daemon:
@@ -77,6 +77,7 @@ class Daemon:
         )
         self.terms = _terms(config)
         self.supervisor = Supervisor()
+        self.timekeeping = Timekeeping(self.clock, self.store)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         self.lanes = Lanes(self, self._message_settled)
@@ -95,10 +96,7 @@ class Daemon:
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
         self.stopping = False
-        self._clock_trusted = self.clock.trusted()
-        self._floor_due_at = 0.0
-        problem = next(iter(problems), None)
-        broken = None if problem is None else str(problem)
+        broken = next((str(problem) for problem in problems), None)
         checkup.stand(self.conditions, broken=broken, elsewhere=self.connections.not_production(), wall=self.clock.wall())
 
     # --- life --------------------------------------------------------------------------------------------------------------
@@ -136,9 +134,7 @@ class Daemon:
     async def _recover(self) -> None:
         """Restart is an event like any other: what was kept goes into the inbox before anything new."""
         kept = await resume.recall(self.store, self.spool, OPEN_STORE_S)
-        floor = kept.note_number("trusted_wall")
-        if floor is not None:
-            self.clock.raise_floor(floor)
+        self.timekeeping.take_floor(kept.note_number(FLOOR_NOTE))
         await self._resume(kept)
         for path, spooled in kept.spooled:
             self.presses.take_up(path, spooled)
@@ -344,20 +340,10 @@ class Daemon:
             forced = self.tracking.relieve() if wanted else None
             if forced is not None:
                 self._tell_doubt(forced)
-            self._follow_clock()
+            self.timekeeping.follow()
             self._check()
             self.supervisor.status(health.line(self.document()))
             self.supervisor.alive()
-
-    def _follow_clock(self) -> None:
-        """When the wall clock becomes plausible, what was written by the implausible one gets its true time (law 9)."""
-        trusted = self.clock.trusted()
-        if trusted and not self._clock_trusted:
-            self.store.restamp(self.clock.at(), self.clock.wall())
-        self._clock_trusted = trusted
-        if trusted and self.clock.at() >= self._floor_due_at:
-            self._floor_due_at = self.clock.at() + FLOOR_EVERY_S
-            self.store.step(NoteKept("trusted_wall", f"{self.clock.wall():.0f}"))
 
     def _tell_doubt(self, fix: Fix) -> None:
         to = stream_to(self.state)

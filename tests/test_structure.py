@@ -83,6 +83,8 @@ EDGES = {
     "agent.decider": (set(), "the inbox"),
     "agent.checkup": (set(), "facts to conditions, every second"),
     "agent.tracking": (set(), "reports to the track"),
+    "agent.housekeeping": (set(), "jobs by the hour of the day"),
+    "agent.timekeeping": ({"agent.clock", "agent.store"}, "what follows from a clock that becomes plausible"),
     "agent.requests": ({"agent.control"}, "answers what comes over the socket"),
     "agent.resume": ({"agent.identity", "agent.spool", "agent.store"}, "what the last process left behind"),
     "agent.presses": ({"agent.resume", "agent.spool", "agent.store"}, "a press lies in the runtime directory until the store has it"),
