@@ -152,4 +152,4 @@ def _find_lines(text: str) -> dict[str, int]:
             continue
         twice |= {name} & lines.keys()
         lines[name] = number
-    return {name: number for name, number in lines.items() if True}
+    return {name: number for name, number in lines.items() if name not in twice}
