@@ -28,8 +28,8 @@ class Simulation:
         self.settings = settings
         self.root_url = root_url
         first = settings.first_callout_id
-        # A second of the clock per id: a run started later never hands out an id of an earlier one.
-        self.state = State(settings, int(time.time()) % 1_000_000_000 if first is None else first)
+        # Ten ids for each second of the clock: a run started later does not hand out the ids of an earlier one again.
+        self.state = State(settings, int(time.time() * 10) % 10_000_000_000 if first is None else first)
         self.tokens = Tokens()
         self.faults = Faults()
         self.traffic = Traffic()

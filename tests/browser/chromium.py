@@ -83,7 +83,7 @@ class Browser:
             const look = () => {{
                 let found = null;
                 try {{ found = ({expression}); }} catch (error) {{ found = null; }}
-                if (found || performance.now() > end) done(found); else setTimeout(look, 20);
+                if (found || performance.now() > end) done(found instanceof Node ? true : found); else setTimeout(look, 20);
             }};
             look(); }})"""
         found = self.value(wait)

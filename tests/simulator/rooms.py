@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -84,3 +86,10 @@ def furnish(**chosen: Any) -> Room:
     room = Room(running)
     room.as_device()
     return room
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Ask until it is so, 5 s at most."""
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end, "it never came true"

@@ -1,0 +1,91 @@
+"""Server-sent events: a page hears what changed, and only once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.simulator.rooms import FIRST, THERE, Room
+
+Told = tuple[str, dict[str, Any]]
+
+
+@contextmanager
+def listening(room: Room) -> Iterator[Iterator[Told]]:
+    """The events of one listener; a read that waits longer than the client's timeout fails."""
+
+    def events(lines: Iterator[str]) -> Iterator[Told]:
+        name = ""
+        for line in lines:
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+    with room.http.stream("GET", room.running.root_url + "/sim/live") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        yield events(stream.iter_lines())
+
+
+def next_of(events: Iterator[Told], name: str) -> dict[str, Any]:
+    return next(told for heard, told in events if heard == name)
+
+
+def test_a_listener_gets_everything_first(room: Room) -> None:
+    number = room.raise_callout()
+    with listening(room) as events:
+        name, told = next(events)
+    assert name == "hello"
+    assert [each["id"] for each in told["callouts"]] == [number]
+    assert {"now", "customers", "faults", "settings", "responseTypes", "requests"} <= set(told)
+
+
+def test_a_callout_and_its_positions_arrive_as_they_happen(room: Room) -> None:
+    """Positions are told once: each view says how many older ones it leaves out."""
+    with listening(room) as events:
+        next_of(events, "hello")
+        number = room.raise_callout()
+        first = next_of(events, "callout")["callout"]
+        assert (first["id"], first["positionsFrom"], len(first["positions"])) == (number, 0, 1)
+        for count in (1, 2):
+            room.api("POST", f"/callouts/{number}/location", {**THERE, "latitude": count})
+            told = next_of(events, "callout")["callout"]
+            assert (told["positionsFrom"], [each["latitude"] for each in told["positions"]]) == (count, [count])
+        room.act(number, "close")
+        assert next_of(events, "callout")["callout"]["status"] == "closed"
+
+
+def test_requests_faults_customers_and_a_reset_are_told(room: Room) -> None:
+    with listening(room) as events:
+        next_of(events, "hello")
+        room.api("GET", "/callouts/1")
+        assert next_of(events, "request")["requests"][0]["operation"] == "read"
+        room.sim("POST", "/faults", {"action": "reset"})
+        assert next_of(events, "faults")["faults"][0]["action"] == "reset"
+        room.sim("PATCH", "/customers/4711", {"subscribed": False})
+        assert not next_of(events, "customers")["customers"][0]["subscribed"]
+        room.sim("POST", "/reset")
+        assert next_of(events, "reset")["customers"][0]["subscribed"]
+
+
+def test_the_stream_holds_no_secret(room: Room) -> None:
+    with listening(room) as events:
+        next_of(events, "hello")
+        number = room.raise_callout()
+        room.api("POST", f"/callouts/{number}/cancel", {"safeCode": "7391"})
+        heard = [next(events)]
+        while not (heard[-1][0] == "callout" and heard[-1][1]["callout"]["cancels"]):
+            heard.append(next(events))
+    assert heard[-1][1]["callout"]["duress"]
+    assert "7391" not in json.dumps(heard)
+    assert room.headers["Authorization"].split()[1] not in json.dumps(heard)
+
+
+def test_two_listeners_hear_the_same(room: Room) -> None:
+    with listening(room) as one, listening(room) as other:
+        next_of(one, "hello")
+        next_of(other, "hello")
+        room.raise_callout()
+        assert next_of(one, "callout")["callout"]["id"] == next_of(other, "callout")["callout"]["id"] == FIRST
