@@ -13,7 +13,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ class Kept:
     """
 
     audience: str
-    token: str
+    token: str = field(repr=False)
     boot: str
     at: float
     life_s: float | None
