@@ -86,6 +86,8 @@ class AlertLane(Lane):
 
     async def _raise(self, dispatch: Dispatch) -> None:
         state, place, sent_at = self.desk.state, self.desk.place(), self.desk.clock.at()
+        if not state.owed:  # settled between the decision to raise and this moment
+            return
         press = state.owed[-1]
         settles, drill = covers(state), state.drill
         shape = raise_shape(self._refused, has_position=place is not None, predefined=self.desk.terms.predefined)
