@@ -69,7 +69,7 @@ def _unanswered(outcome: Outcome) -> Finding:
         )
     if cause == "no_token":
         hint = "check token_url and its key, or token_file; the backend must know this customer_id"
-        return Finding("token.none", Severity.CRITICAL, _with("there is no token to raise with", outcome), hint)
+        return Finding("token.none", Severity.CRITICAL, _with("no token to raise with", outcome), hint)
     if cause.startswith("http_"):
         return Finding(
             "dispatch.failing", Severity.CRITICAL, f"dispatch answers {cause[5:]} to {outcome.asked}", "wait; tell dispatch if it lasts"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import fcntl
 import logging
 import os
 import signal
@@ -37,12 +38,34 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         talk.complain(f"{path} is broken and there is no last good copy:\n{error}", "callout-agent check names every problem")
         return 1
+    lock = alone(Path(config.control.socket).parent)
+    if lock is None:
+        talk.complain("another daemon runs on this device", "callout-agent status; systemctl status callout-agent")
+        return 1
     if not problems and not keep_good_copy(config, copy):
         logging.getLogger("callout-agent").warning("no last good copy of the config can be kept at %s", copy)
     code = _live(config, problems)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
+
+
+def alone(directory: Path) -> int | None:
+    """A lock that the kernel lets go with the process: two daemons would stream and raise twice. None: someone holds it.
+
+    Where no lock can be made (a full or missing runtime directory) the daemon runs all the same: -1.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def last_good_path(config: Path) -> Path:
