@@ -227,6 +227,7 @@ class Story:
     async def tell(self) -> bool:
         """All of it; whether every step held. A step that fails ends the story: the next ones stand on it."""
         self._say(f"dispatch simulator and its control room page: {self._stage.page}")
+        self._say("(open it in a browser; the certificate is a throw-away one, so the browser asks first)")
         self._say("a recorded receiver plays into a real serial line, re-stamped to now")
         for step in (
             self._arm,

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent import control
-
-DEFAULT_SOCKET = "/run/callout-agent/control.sock"
-DEFAULT_STORE = "/var/lib/callout-agent/agent.db"
+from agent.settings import Control, Store
 
 
 def setting(config: Path, table: str, key: str, default: str) -> str:
@@ -29,12 +27,12 @@ def setting(config: Path, table: str, key: str, default: str) -> str:
 
 def socket_path(args: argparse.Namespace) -> Path:
     """The daemon's control socket."""
-    return Path(setting(Path(args.config), "control", "socket", DEFAULT_SOCKET))
+    return Path(setting(Path(args.config), "control", "socket", Control().socket))
 
 
 def store_path(args: argparse.Namespace) -> Path:
     """The daemon's database."""
-    return Path(setting(Path(args.config), "store", "path", DEFAULT_STORE))
+    return Path(setting(Path(args.config), "store", "path", Store().path))
 
 
 def ask(args: argparse.Namespace, request: dict[str, Any], *, timeout_s: float = 5.0) -> dict[str, Any]:
