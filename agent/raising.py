@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent import adoption, wording
+from agent.delivery import EXISTED_AFTER_S
 from agent.model import Callout, CalloutId, Meaning, Press
 from agent.signals import (
     Cancel,
@@ -101,7 +102,7 @@ def _raised(state: State, event: RaiseReplied, callout: Callout) -> Step:
     """Dispatch says that this one is open, in answer to a real raise."""
     if callout.id == state.overtaken:
         gone = state.callout_id is None  # the real callout has ended and the drill's still lives
-        return _taken_for_drill(state, callout, event) if gone and state.owed else (state, ())
+        return _overtake_anew(state, callout, event) if gone and state.owed else (state, ())
     if callout.id in state.closed or _may_be_old(state, callout, event):  # only an accepted location settles it
         found = (callout.id, event.covers)
         return replace(state, disputed=callout.id, found=found), (Probe(callout.id),)
@@ -167,10 +168,15 @@ def in_doubt(state: State) -> bool:
 
 def _taken_for_drill(state: State, callout: Callout, event: RaiseReplied) -> Step:
     """The first id after a press during a drill. One that existed before the drill is a real callout and is not cancelled."""
+    drill_age_s = max((event.at - press.at for press in state.owed if press.drill), default=float("inf"))
     state = replace(state, owed=real(state.owed))
-    if callout.existed:
+    if callout.existed and drill_age_s < EXISTED_AFTER_S:
         state, commands = _settle_by_raise(state, callout, event)
         return state, (Tell(callout.id, wording.REAL_EMERGENCY), *commands)
+    return _overtake_anew(state, callout, event)
+
+
+def _overtake_anew(state: State, callout: Callout, event: RaiseReplied) -> Step:
     waiting = tuple(each for each in state.cancels if each.bound is None)  # typed for the emergency, not for the drill
     state = begin(replace(state, cancels=()), callout, origin_of(state.owed), event)
     return overtake(replace(state, cancels=waiting), callout.id)
