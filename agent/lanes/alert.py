@@ -54,7 +54,7 @@ class AlertLane(Lane):
         try:
             while self._wanted():
                 alive = {task for task in alive if not task.done()}
-                if self._take_hurry() or (self.desk.clock.at() >= self._next_at and len(alive) < MAX_ALIVE):
+                if len(alive) < MAX_ALIVE and (self._take_hurry() or self.desk.clock.at() >= self._next_at):
                     alive.add(asyncio.create_task(self._attempt(), name="raise"))
                     self._next_at = self.desk.clock.at() + FRESH_AFTER_S
                 await self._next(alive)
@@ -68,7 +68,8 @@ class AlertLane(Lane):
 
     async def _next(self, alive: set[asyncio.Task[None]]) -> None:
         """Until an attempt ends, the next is due, or someone rings."""
-        rung = asyncio.ensure_future(self._rung(max(0.0, self._next_at - self.desk.clock.at())))
+        due_in_s = None if len(alive) >= MAX_ALIVE else max(0.0, self._next_at - self.desk.clock.at())
+        rung = asyncio.ensure_future(self._rung(due_in_s))
         try:
             await asyncio.wait({rung, *alive}, return_when=asyncio.FIRST_COMPLETED)
         finally:

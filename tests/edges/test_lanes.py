@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -328,3 +329,20 @@ def test_callout_that_closes_while_a_press_is_owed_is_followed_by_another():
         assert bench.state.callout_id == 102
 
     play(story)
+
+
+def test_attempts_that_all_hang_are_few_and_cost_no_work_and_the_first_answer_wins():
+    async def story(bench: Bench, service: Service) -> None:
+        service.hold[Asked.RAISE] = asyncio.Event()
+        for number in range(1, 10):
+            await bench.press(number)
+        before = time.process_time()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.until(lambda: False), 0.5)
+        assert time.process_time() - before < 0.4, "waiting is not spinning"
+        assert service.asked.count(Asked.RAISE) == 4
+        service.hold.pop(Asked.RAISE).set()
+        await bench.until(lambda: not bench.state.owed)
+        assert len(service.callouts) == 1
+
+    play(story, drive=False)
