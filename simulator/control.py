@@ -166,13 +166,14 @@ class Desk:
         return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     def view(self, topic: Topic, listener: Listener) -> Any:
-        """What a listener is told about one topic."""
+        """What a listener is told about one topic, None where there is nothing left to tell."""
         name, number = topic
         now = {"now": self.sim.now()}
         if name in ("hello", "reset"):
             return {**now, **self._everything(listener)}
-        if name == "callout" and number in self.sim.state.callouts:
-            return {**now, "callout": self._news_of(self.sim.state.callouts[number], listener)}
+        if name == "callout":
+            found = self.sim.state.callouts.get(number or 0)
+            return found and {**now, "callout": self._news_of(found, listener)}
         if name == "request" and number is not None:
             return {**now, "requests": [seen.tell() for seen in self.sim.traffic.since(number - 1) if seen.number == number]}
         if name == "faults":

@@ -55,7 +55,9 @@ class Hub:
                 if not await _ring(listener.rung, stopping):
                     yield frame("beat", view(("beat", None), listener))
                 for topic in listener.take():
-                    yield frame(topic[0], view(topic, listener))
+                    # None: what changed has gone since, by a reset.
+                    if (document := view(topic, listener)) is not None:
+                        yield frame(topic[0], document)
         finally:
             self._listeners.discard(listener)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import shutil
 import socket
 import ssl
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -81,12 +83,20 @@ def _protocol(connections: Connections) -> type[H11Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens."""
+    """Tells when it listens, and ends when told to instead of at the next tick."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.leave = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        ticking = asyncio.ensure_future(super().main_loop())
+        leaving = asyncio.ensure_future(self.leave.wait())
+        await asyncio.wait({ticking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        ticking.cancel()
+        leaving.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -98,6 +108,7 @@ class Running:
     """A running simulator, as a context manager.
 
     port 0 takes a free one. tls: HTTPS with a throw-away CA in `ca_file`, by default in a folder of its own that goes with it.
+    `stop` and `start` in between are an outage: port, certificate and everything the simulation knows stay.
     Attributes once entered: `root_url`, `base_url` (of the Panic API), `token_url` (the backend's mint), `ca_file` (None without
     TLS), `port`. Raises OSError where the port is taken, ValueError for a host that is not loopback unless `expose`.
     """
@@ -118,7 +129,11 @@ class Running:
         self.host = host
         self.port = port
         self._tls = tls
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._tidy: weakref.finalize[..., Any] | None = None
+        self._context: ssl.SSLContext | None = None
+        self._sim: Simulation | None = None
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
         self.ca_file = ca_file if tls else None
         self.root_url = ""
 
@@ -138,20 +153,19 @@ class Running:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+        if self._tidy:
+            self._tidy()
 
     def start(self) -> None:
         """Listen; returns once connections are taken."""
         listener = _listen(self.host, self.port)
         try:
-            context = self._make_tls()
+            sim = self._furnish(listener.getsockname()[1])
         except BaseException:
             listener.close()
             raise
-        self.port = listener.getsockname()[1]
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        self.root_url = f"{'https' if context else 'http'}://{name}:{self.port}"
-        self._sim = Simulation(self.settings, self.root_url)
-        self._server = _Server(_configure(self._sim, context))
+        sim.stopping = asyncio.Event()
+        self._server = _Server(_configure(sim, self._context))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
         self._thread.start()
         if not self._server.listening.wait(START_S):
@@ -159,25 +173,36 @@ class Running:
 
     def stop(self) -> None:
         """End every stream and pause, give answers a moment, drop what is left. Within a second; twice is harmless."""
-        loop = self._server.loop
-        if self._thread.is_alive() and loop is not None:
-            loop.call_soon_threadsafe(self._wind_down, loop)
-            self._thread.join()
-        if self._folder:
-            self._folder.cleanup()
+        server, thread = self._server, self._thread
+        if server and thread and thread.is_alive() and server.loop:
+            server.loop.call_soon_threadsafe(self._wind_down, server, server.loop)
+            thread.join()
 
-    def _wind_down(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._sim.stopping.set()
-        self._server.should_exit = True
-        loop.call_later(GRACE_S, self._sim.connections.cut_all)
+    def _wind_down(self, server: _Server, loop: asyncio.AbstractEventLoop) -> None:
+        server.leave.set()
+        if self._sim:
+            self._sim.stopping.set()
+            loop.call_later(GRACE_S, self._sim.connections.cut_all)
 
-    def _make_tls(self) -> ssl.SSLContext | None:
+    def _furnish(self, port: int) -> Simulation:
+        """What stays over an outage: made at the first start."""
+        if self._sim is None:
+            self.port = port
+            self._make_tls()
+            name = f"[{self.host}]" if ":" in self.host else self.host
+            self.root_url = f"{'https' if self._tls else 'http'}://{name}:{port}"
+            self._sim = Simulation(self.settings, self.root_url)
+        return self._sim
+
+    def _make_tls(self) -> None:
         if not self._tls:
-            return None
+            return
         if self.ca_file is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="simulator-ca-")
-            self.ca_file = Path(self._folder.name) / "ca.pem"
-        return make_context(self.ca_file, () if self.host in ("0.0.0.0", "::") else (self.host,))  # noqa: S104 - compared, not bound
+            folder = Path(tempfile.mkdtemp(prefix="simulator-ca-"))
+            self._tidy = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self.ca_file = folder / "ca.pem"
+        anywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        self._context = make_context(self.ca_file, () if anywhere else (self.host,))
 
 
 def _configure(sim: Simulation, context: ssl.SSLContext | None) -> uvicorn.Config:

@@ -262,11 +262,13 @@ by("zoomout").addEventListener("click", () => map.scaleBy(1 / 1.6));
 by("zoomfit").addEventListener("click", () => map.scaleBy(0));
 window.addEventListener("hashchange", () => { choose(Number(location.hash.slice(1)), true); drawAll(); });
 
-setInterval(() => {
+function tick() {
   by("clock").textContent = `${new Date(now()).toISOString().slice(11, 19)} UTC`;
   if (heard && Date.now() - heard > SILENT_MS) link("No word from the server");
   drawAges(current());
-}, 1000);
+}
 
+setInterval(tick, 1000);
+tick();
 link("Connecting");
 listen();

@@ -148,8 +148,13 @@ export function events(callout) {
   );
 }
 
-// Long ids shortened to their end, so that what differs can be read.
-const shortPath = (path) => path.replace("/panic-api/v2", "").replace(/\d{5,}/g, (digits) => `…${digits.slice(-3)}`);
+// The operation and the end of the id it is about: what differs must be readable in a narrow column.
+function shortly(entry) {
+  const path = entry.path.replace("/panic-api/v2", "");
+  if (!entry.operation) return `${entry.method} ${path}`;
+  const id = path.match(/\/(\d+)(?:\/|$)/)?.[1] ?? "";
+  return `${entry.operation} ${id.length > 5 ? `…${id.slice(-4)}` : id}`;
+}
 
 export function request(entry) {
   const status = entry.status ?? "–";
@@ -158,7 +163,7 @@ export function request(entry) {
     "li",
     { title: `${entry.method} ${entry.path}${entry.fault ? ` (fault: ${entry.fault})` : ""}` },
     make("span", { class: "time" }, entry.received.slice(11, 19)),
-    make("span", { class: "path" }, `${entry.method} ${shortPath(entry.path)}`),
+    make("span", { class: "path" }, shortly(entry)),
     make("span", { class: `status ${kind}` }, String(status)),
   );
 }

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from simulator.control import Desk
+from simulator.live import Listener
+from simulator.settings import Settings
+from simulator.simulation import Simulation
 from tests.simulator.rooms import FIRST, THERE, Room
 
 Told = tuple[str, dict[str, Any]]
@@ -81,6 +85,12 @@ def test_the_stream_holds_no_secret(room: Room) -> None:
     assert heard[-1][1]["callout"]["duress"]
     assert "7391" not in json.dumps(heard)
     assert room.headers["Authorization"].split()[1] not in json.dumps(heard)
+
+
+def test_a_callout_that_a_reset_took_is_not_told() -> None:
+    """A listener that was too slow to hear of it hears of the reset only."""
+    desk = Desk(Simulation(Settings(), "http://127.0.0.1:1"))
+    assert desk.view(("callout", 5), Listener()) is None
 
 
 def test_two_listeners_hear_the_same(room: Room) -> None:

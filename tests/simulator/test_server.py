@@ -103,10 +103,31 @@ def test_the_same_port_can_be_taken_again_at_once() -> None:
             Running(port=first.port).start()
 
 
+def test_an_outage_keeps_port_certificate_and_callouts() -> None:
+    """Nothing listens in between; afterwards the same client goes on where it was."""
+    running = Running(tls=True)
+    running.start()
+    room = Room(running)
+    room.as_device()
+    number = room.raise_callout()
+    running.stop()
+    with pytest.raises(httpx.ConnectError):
+        room.api("GET", f"/callouts/{number}")
+    running.start()
+    assert room.api("GET", f"/callouts/{number}").json()["callout"]["id"] == number
+    assert running.ca_file is not None
+    assert running.ca_file.exists()
+    room.close()
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])
 def test_it_binds_loopback_only_unless_told_otherwise(host: str) -> None:
     with pytest.raises(ValueError, match="loopback"):
         Running(host=host)
+
+
+def test_a_server_that_never_ran_can_be_stopped() -> None:
+    Running().stop()
 
 
 def test_ids_of_a_later_run_are_higher() -> None:
