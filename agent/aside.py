@@ -7,6 +7,7 @@ waited for at exit. A thread whose answer is no longer wanted is abandoned, not 
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ _hanging: set[str] = set()  # names at work; changed from several threads, one a
 def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T]:
     """Begin blocking work; the future gets its result or exception. Cancelling the future abandons the thread.
 
-    Must be called on the loop. Raises RuntimeError when the system has no thread left.
+    Must be called on the loop. Where the system has no thread left the future gets an OSError.
     """
     loop = loop or asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -31,7 +32,10 @@ def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop |
         else:
             _deliver(loop, _succeed, future, result)
 
-    threading.Thread(target=body, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=body, name=name, daemon=True).start()
+    except RuntimeError:
+        future.set_exception(OSError(errno.EAGAIN, "no thread is left"))
     return future
 
 
@@ -42,9 +46,9 @@ async def run(work: Callable[[], T], *, name: str, limit_s: float) -> T:
     """
     if name in _hanging:
         raise TimeoutError(f"{name}: still waiting for the last one")
-    _hanging.add(name)
 
     def once() -> T:
+        _hanging.add(name)
         try:
             return work()
         finally:

@@ -217,7 +217,7 @@ class Credentials:
             await asyncio.wait({self._loading}, timeout=LOAD_S)
 
     def _loaded(self, loading: asyncio.Future[Kept | None]) -> None:
-        kept = None if loading.cancelled() else loading.result()
+        kept = None if loading.cancelled() or loading.exception() is not None else loading.result()
         if kept is not None and kept.audience == self._audience and self._token is None:
             self._token = revived(kept, at=self._clock.at(), wall=self._clock.wall() if self._clock.trusted() else None, boot=_boot())
 

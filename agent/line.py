@@ -168,7 +168,7 @@ def failure_of(error: BaseException) -> Failure:
         if isinstance(each, ssl.SSLError):
             return Failure("tls", f"TLS failed: {(each.reason or 'unknown').lower().replace('_', ' ')}")
         if isinstance(each, socket.gaierror):
-            return Failure("dns", "the name look-up failed")
+            return Failure("dns", f"the name look-up failed: {each.strerror or 'no answer'}")
     why = next((os.strerror(each.errno) for each in chain if isinstance(each, OSError) and each.errno), type(error).__name__)
     return Failure(_cause(error, chain), why)
 

@@ -87,11 +87,7 @@ class Resolver:
 
     def _begin(self, question: Question) -> None:
         host, port, family, kind, proto, flags = question
-        try:
-            asked = aside.start(lambda: self._ask(host, port, family, kind, proto, flags), name=f"look-up {host}", loop=self._loop)
-        except RuntimeError:  # no thread to be had: others may answer, or the memory serves
-            self._tell(question, lambda waiter: waiter.set_exception(socket.gaierror(socket.EAI_AGAIN, "no thread for a look-up")))
-            return
+        asked = aside.start(lambda: self._ask(host, port, family, kind, proto, flags), name=f"look-up {host}", loop=self._loop)
         self._alive[question] = self._alive.get(question, 0) + 1
         asked.add_done_callback(lambda done: self._end(question, done))
 

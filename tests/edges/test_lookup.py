@@ -75,7 +75,7 @@ async def test_without_an_answer_the_last_good_one_is_offered(system: System) ->
     system.hanging.add(HOST)
     began = time.monotonic()
     assert await resolve(of) == ["192.0.2.1"]
-    assert PATIENCE_S <= time.monotonic() - began < PATIENCE_S + 0.3
+    assert PATIENCE_S <= time.monotonic() - began < PATIENCE_S + 0.75
 
 
 async def test_a_failed_look_up_is_mended_from_memory_at_once(system: System) -> None:
