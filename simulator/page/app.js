@@ -129,7 +129,7 @@ function drawSelected(callout) {
   map.show(callout?.positions ?? []);
   by("heading").replaceChildren(...(callout ? panels.heading(callout) : []));
   by("duress").hidden = !callout?.duress;
-  by("duress").textContent = "Duress: a wrong safe code was entered. Whoever typed it saw a normal cancel; the callout stays open.";
+  by("duress").textContent = "Duress: a wrong safe code was entered. Whoever typed it saw a normal cancel.";
   by("facts").replaceChildren(...(callout ? panels.facts(callout) : []));
   refill(by("acts"), panels.acts(callout), "act");
   drawEvents(callout);

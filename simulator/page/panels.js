@@ -92,7 +92,7 @@ export function position(callout, now) {
   const rows = [
     [callout.closed ? "Last position at" : "Age of position", text, level],
     ["Accuracy", accuracy === null || accuracy === undefined ? "not told" : `± ${lengthText(accuracy)}`, ""],
-    ["Speed", last ? speedText(callout.positions) : "–", ""],
+    [level === "fresh" || level === "old" ? "Speed" : "Last known speed", last ? speedText(callout.positions) : "–", ""],
     ["Position", last ? `${last.latitude.toFixed(5)}, ${last.longitude.toFixed(5)}` : "–", ""],
   ];
   return rows.map(([name, value, kind]) => make("div", { class: kind, "data-row": name }, make("dt", {}, name), make("dd", {}, value)));
