@@ -14,6 +14,7 @@ from agent.cadence import Pace
 from agent.clock import SystemClock
 from agent.decider import Decider
 from agent.health import Origin
+from agent.lanes import alert
 from agent.lanes.board import Lanes
 from agent.lanes.desk import Terms
 from agent.lanes.event import Message
@@ -330,7 +331,9 @@ def test_callout_that_closes_while_a_press_is_owed_is_followed_by_another():
     play(story)
 
 
-def test_attempts_that_all_hang_are_few_and_cost_no_work_and_the_first_answer_wins():
+def test_attempts_that_all_hang_are_few_and_cost_no_work_and_the_first_answer_wins(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(alert, "FRESH_AFTER_S", 0.01)
+
     async def story(bench: Bench, service: Service) -> None:
         service.hold[Asked.RAISE] = asyncio.Event()
         for number in range(1, 10):
