@@ -243,7 +243,7 @@ class Credentials:
 
 def revived(kept: Kept, *, at: float, wall: float | None, boot: str) -> Token:
     """A kept token with its age: exact within one boot; after another by the wall clock; renewed at once if that is doubtful."""
-    if boot and kept.boot == boot:
+    if boot and kept.boot == boot and kept.at <= at:
         return Token(kept.token, kept.at, kept.life_s, kept.expires_wall)
     if wall is None or kept.expires_wall is None or wall < kept.kept_wall:
         return Token(kept.token, at - UNKNOWN_LIFE_S, None, kept.expires_wall)

@@ -27,7 +27,7 @@ CAP_S: Final = 15.0  # while a callout is wanted
 REFUSED_CAP_S: Final = 60.0  # a raise that dispatch refuses outright
 DEADLINE_CAP_S: Final = 60.0  # a 2G handshake can take 12 s; nothing needs longer than this
 EXISTED_AFTER_S: Final = 120.0  # older than this at the reply: open before we raised, even if our first answers were lost
-LOGGED_WORD: Final = re.compile(r"[A-Za-z][A-Za-z'-]{0,14}[.,:;!?]?")
+PLAIN_WORD: Final = re.compile(r"[A-Za-z][A-Za-z'-]{0,14}[.,:;!?]?")
 MAX_WORDS: Final = 16
 
 
@@ -217,7 +217,7 @@ def _existed(created_wall: float | None, reply: Reply) -> bool | None:
 def _said(asked: Asked, reply: Reply) -> str:
     """Why dispatch refused a raise, in its plain words only: what holds a digit could be a coordinate, a number or a token."""
     message = wire.message_of(wire.document_of(reply.body)) if asked is Asked.RAISE else None
-    words = [word for word in (message or "").split()[:MAX_WORDS] if LOGGED_WORD.fullmatch(word)]
+    words = [word for word in (message or "").split()[:MAX_WORDS] if PLAIN_WORD.fullmatch(word)]
     return f": {' '.join(words)}" if words else ""
 
 

@@ -41,6 +41,7 @@ class Resolver:
         self._queue: deque[Question] = deque()
         self._known: dict[Question, list[Address]] = {}
         self._good: dict[Question, list[Address]] = {}
+        self.proven: dict[str, str] = {}  # host -> address; whoever keeps it across a restart hands it to `recall`
 
     @property
     def alive(self) -> int:
@@ -49,9 +50,15 @@ class Resolver:
 
     def confirm(self, host: str, address: str) -> None:
         """A connection to this address was really `host`: it is what is offered, even if a later answer leads astray."""
+        self.proven[host] = address
         for question, known in self._known.items():
             if question[0] == host and any(each[4][0] == address for each in known):
                 self._good[question] = sorted(known, key=lambda each: each[4][0] != address)
+
+    def recall(self, host: str, address: str) -> None:
+        """An address that was proven before a restart: offered while nothing better is known. Ignores what is no address."""
+        if _is_address(address):
+            self.proven.setdefault(host, address)
 
     async def resolve(self, question: Question) -> list[Address]:
         """An answer of now, else the last good one. Raises socket.gaierror when there is neither; waits as long as its caller does."""
@@ -77,7 +84,17 @@ class Resolver:
             return offer
 
     def _offer(self, question: Question) -> list[Address] | None:
-        return self._good.get(question) or self._known.get(question)
+        """What was proven, else what was last answered, else what was proven in an earlier life."""
+        return self._good.get(question) or self._known.get(question) or self._recalled(question)
+
+    def _recalled(self, question: Question) -> list[Address] | None:
+        host, port, family, kind, proto, _ = question
+        address = self.proven.get(host)
+        its_family = socket.AF_INET6 if address is not None and ":" in address else socket.AF_INET
+        if address is None or family not in (socket.AF_UNSPEC, its_family):
+            return None
+        where = (address, port, 0, 0) if its_family is socket.AF_INET6 else (address, port)
+        return [(its_family, kind or socket.SOCK_STREAM, proto, "", where)]
 
     def _start(self, question: Question) -> None:
         if self.alive < MAX_ALIVE and self._alive.get(question, 0) < MAX_ALIVE_PER_NAME:

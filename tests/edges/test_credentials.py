@@ -387,6 +387,7 @@ def test_after_another_boot_the_wall_clock_tells_the_age() -> None:
     kept = Kept("4711", "abcdefgh", "boot-1", at=1_000.0, life_s=3_600.0, expires_wall=50_000.0, kept_wall=46_400.0)
     same = revived(kept, at=2_800.0, wall=None, boot="boot-1")
     assert (same.at, same.life_s) == (1_000.0, 3_600.0)
+    assert revived(kept, at=5.0, wall=49_100.0, boot="boot-1").spent(5.0) == pytest.approx(0.75)  # another clock under the same name
     later = revived(kept, at=5.0, wall=49_100.0, boot="boot-2")
     assert later.spent(5.0) == pytest.approx(0.75)
     for wall in (None, 46_000.0):

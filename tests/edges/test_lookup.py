@@ -107,6 +107,24 @@ async def test_what_was_proven_outlives_a_false_answer(system: System) -> None:
     assert await resolve(of) == ["192.0.2.2", "192.0.2.1"]
 
 
+async def test_an_address_proven_before_a_restart_serves_a_dead_resolver(system: System) -> None:
+    """A device that boots with a link but without a working resolver still reaches dispatch; nonsense is not recalled."""
+    of = resolver(system)
+    system.answers[HOST] = socket.gaierror(socket.EAI_AGAIN, "temporary")
+    of.recall(HOST, "nonsense")
+    with pytest.raises(socket.gaierror):
+        await resolve(of)
+    of.recall(HOST, "192.0.2.7")
+    assert await resolve(of) == ["192.0.2.7"]
+    of.confirm(HOST, "192.0.2.8")
+    of.recall(HOST, "192.0.2.9")
+    assert of.proven == {HOST: "192.0.2.8"}
+    row = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.8", 443))
+    assert await of.resolve((HOST, 443, socket.AF_INET, 0, 0, 0)) == [row]
+    with pytest.raises(socket.gaierror):
+        await of.resolve((HOST, 443, socket.AF_INET6, 0, 0, 0))
+
+
 async def test_a_hundred_abandoned_look_ups_leave_few_threads(system: System) -> None:
     """Callers give up at their deadline; what hangs is bounded, in all and per name."""
     of = resolver(system)
