@@ -6,13 +6,14 @@ silence hide another's fixes, nor hand out a stored position as a live one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agent.gate import Gate, judge, relieve
 from agent.model import Ailment, Fix, Place, Quality, Reason, Report
 
 STALE_S = 10.0  # DESIGN section 5: older than this at sending is stale
-SILENT_S = 4.0  # the next receiver takes over within 5 s
+SILENT_S = 3.0  # and a second until the next receiver's epoch, and as much on the way: taken over within 5 s
+HELD_S = 1.0  # a report this much later than its receiver's usual was held up on its way: its position is as old as that
 STORED_LIMIT_S = 86_400.0  # a stored position younger than this keeps the device armed (law 7)
 POSSIBLE_SPEED_MPS = 40.0  # how far one may have gone since a stored fix (DESIGN section 5)
 WORST_ACCURACY_M = 100_000.0
@@ -21,23 +22,32 @@ UNKNOWN_ACCURACY_M = 50.0
 
 @dataclass(slots=True)
 class Source:
-    """One receiver as we know it. epoch_at, fix_at: monotonic s of the last report and of the last fix that passed."""
+    """One receiver as we know it. epoch_at, fix_at: monotonic s of the last report and of the last fix that passed.
+
+    fix_gaps_s: between its last three fixes. The smaller one is its rhythm: one long gap was an interruption, two are a slow receiver.
+    """
 
     name: str
     kind: str
     gate: Gate = field(default_factory=Gate)
     epoch_at: float | None = None
     fix_at: float | None = None
-    fix_gap_s: float = 1.0  # of its last two fixes: a receiver of one fix per 5 s is not silent after 4
+    fix_gaps_s: tuple[float, float] = (1.0, 1.0)
     ailment: Ailment | None = None
 
     def has_position(self, now_at: float) -> bool:
         """Whether its fixes are of now, measured by its own rhythm."""
-        return self.fix_at is not None and now_at - self.fix_at <= max(SILENT_S, 2.5 * min(self.fix_gap_s, STALE_S))
+        return self.fix_at is not None and now_at - self.fix_at <= max(SILENT_S, 2.5 * min(*self.fix_gaps_s, STALE_S))
 
     def lives(self, now_at: float) -> bool:
         """Whether it says anything at all."""
         return self.epoch_at is not None and now_at - self.epoch_at <= SILENT_S
+
+    def passed(self, fix: Fix) -> None:
+        """A fix passed the gate."""
+        if self.fix_at is not None:
+            self.fix_gaps_s = (self.fix_gaps_s[1], fix.at - self.fix_at)
+        self.fix_at = fix.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +85,12 @@ class Positions:
         source = self.sources[report.receiver]
         source.epoch_at = report.at
         source.gate, verdict = judge(source.gate, report, wall=wall, wall_trusted=wall_trusted)
-        if verdict.fixes:
-            newest = verdict.fixes[-1]
-            source.fix_gap_s = newest.at - source.fix_at if source.fix_at is not None else 1.0
-            source.fix_at = newest.at
+        fixes = tuple(_aged(fix, _held_s(source.gate, report.at)) for fix in verdict.fixes)
+        for fix in fixes:
+            source.passed(fix)
         if self.used(report.at) is not source:
             return (), verdict.reason
-        return self._take(verdict.fixes), verdict.reason
+        return self._take(fixes), verdict.reason
 
     def relieve(self, now_at: float) -> Fix | None:
         """While a callout is wanted: a doubted position rather than none for 15 s (law 10)."""
@@ -146,3 +155,19 @@ class Positions:
         if self.site is None:
             return None
         return Place(self.site.latitude, self.site.longitude, self.site.accuracy_m, Quality.SITE, None)
+
+
+def _held_s(gate: Gate, at: float) -> float:
+    """How long the report of `at` was held up on its way (a stopped gpsd, a busy machine); 0 for next to nothing, or unknown."""
+    pace = gate.pace
+    if pace.gnss is None or pace.base is None or pace.at != at:
+        return 0.0
+    late_s = pace.at - pace.gnss - pace.base
+    return late_s if late_s > HELD_S else 0.0
+
+
+def _aged(fix: Fix, held_s: float) -> Fix:
+    """The fix with the moment at which it would have arrived: "of now" must mean the position, not the delivery (law 3)."""
+    if held_s == 0.0:
+        return fix
+    return replace(fix, at=fix.at - held_s, wall=fix.wall if fix.gnss_time is not None else fix.wall - held_s)

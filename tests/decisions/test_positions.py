@@ -8,7 +8,7 @@ import pytest
 
 from agent import BUILT_AT_WALL
 from agent.model import Fix, Quality, Report
-from agent.positions import Positions, Site
+from agent.positions import HELD_S, Positions, Site
 
 T0 = BUILT_AT_WALL + 86_400.0
 LAT, LON = -33.9249, 18.4241
@@ -77,6 +77,37 @@ def test_slow_receiver_is_not_silent_between_its_fixes():
     used = positions.used(59.9)
     assert used is not None
     assert used.name == "gpsd"
+
+
+def test_one_fix_after_a_long_silence_does_not_make_a_receiver_slow():
+    positions = two()
+    for at in (*range(10), 30):
+        hear(positions, report("gpsd", at))
+    taken = {at: hear(positions, report("serial", at + 0.5)) for at in range(27, 36)}
+    assert not taken[31], "the first one is back"
+    assert taken[34], "and is given up as soon as a receiver of one fix a second may be"
+
+
+def held_up(at: float, by_s: float) -> Report:
+    return replace(report("gpsd", at), at=at + by_s)
+
+
+def test_position_that_was_held_up_on_its_way_is_as_old_as_it_is():
+    """Eight seconds of epochs come at once when a stopped gpsd goes on: none of them is of the moment of its delivery."""
+    positions = two()
+    for at in range(5):
+        hear(positions, report("gpsd", at))
+    taken = [fix.at for at in range(5, 13) for fix in hear(positions, held_up(at, 13.0 - at))]
+    assert taken == pytest.approx(list(range(5, 13)), abs=HELD_S)
+    assert positions.live(20.0) is not None
+    assert positions.live(23.5) is None
+
+
+def test_small_delays_are_no_age():
+    positions = two()
+    for at in range(5):
+        hear(positions, report("gpsd", at))
+    assert [fix.at for fix in hear(positions, held_up(5, 0.8))] == [5.8]
 
 
 def for_raise(positions: Positions, at: float, *, trusted: bool = True):
