@@ -8,6 +8,8 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# Most tests wait for a process, a clock or a socket: more at once than there are cores.
+JOBS := 4
 
 .PHONY: help demo test lint lock clean system
 
@@ -18,7 +20,7 @@ demo: $(STAMP) | system ## everything on this machine: a drill from press to clo
 	@$(VENV)/bin/callout-agent demo $(ARGS)
 
 test: $(STAMP) | system ## all tests; what this machine cannot run is skipped, with the reason (ARGS="-k gate" for some)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(STAMP) ## ruff, its formatter, mypy
 	@$(PY) -m ruff check .
