@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import cadence, checkup, control, health, identity, resume, wording
+from agent import cadence, checkup, control, health, identity, links, resume, wording
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import Connections
@@ -128,6 +128,7 @@ class Daemon:
         yield from ((self.tracking.receive(source), source.name) for source in self._open_receivers())
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self._tick_forever(), "tick"
+        yield links.watch(self._link_changed), "links"
         yield self._comfort(self._serve), "control"
         yield Housekeeping(self.clock, {"prune": self._prune}).run(), "housekeeping"
 
@@ -177,6 +178,11 @@ class Daemon:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.conditions.drop("control.socket")
         await control.serve(path, Requests(self).handle)
+
+    def _link_changed(self) -> None:
+        """A link that comes back cuts every wait short."""
+        self.lanes.hurry()
+        self.connections.credentials.hurry()
 
     async def _prune(self) -> None:
         await self.store.prune(wall=self.clock.wall(), keep_days=self.config.store.keep_days)

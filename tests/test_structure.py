@@ -55,6 +55,7 @@ EDGES = {
     "agent.aside": (set(), "threads beside the loop"),
     "agent.clock": (set(), "the system's clock"),
     "agent.control": (set(), "the socket, both ends"),
+    "agent.links": (set(), "netlink"),
     "agent.notify": (set(), "systemd"),
     "agent.identity": (set(), "the tiny file beside the database"),
     "agent.spool": ({"agent.identity"}, "a press is of a boot, and identity knows which boot this is"),

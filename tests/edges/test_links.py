@@ -1,0 +1,48 @@
+"""A link that comes back is noticed by the kernel's word, in a network namespace of the test's own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STORY = """
+import asyncio, subprocess
+from agent import links
+
+async def main():
+    changes = asyncio.Event()
+    watching = asyncio.create_task(links.watch(changes.set))
+    await asyncio.sleep(0)
+    for words in ("link set lo up", "addr add 10.99.0.1/24 dev lo", "addr del 10.99.0.1/24 dev lo", "link set lo down"):
+        changes.clear()
+        (await asyncio.create_subprocess_exec("ip", *words.split()))
+        async with asyncio.timeout(5):
+            await changes.wait()
+        print(words)
+    watching.cancel()
+
+asyncio.run(main())
+"""
+
+
+def namespaces() -> bool:
+    tools = shutil.which("unshare"), shutil.which("ip")
+    return all(tools) and subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not namespaces(), reason="no user and network namespaces here (unshare -rn, ip)")
+def test_links_and_addresses_that_come_and_go_are_told():
+    done = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-c", STORY],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    told = ["link set lo up", "addr add 10.99.0.1/24 dev lo", "addr del 10.99.0.1/24 dev lo", "link set lo down"]
+    assert done.stdout.splitlines() == told, done.stderr
