@@ -64,9 +64,10 @@ def shifted(lines: Iterable[bytes] = DRIVE) -> list[bytes]:
 
 
 class Diary(FakePort):
-    """A pty that notes when it first said each place. entries: (UTC s, place), oldest first.
+    """A pty that notes when it said each place. entries: (UTC s, place), oldest first; the sentences of one epoch are one entry.
 
-    What stood half written when the plug was pulled is no sentence and is not noted.
+    A receiver that fell silent within an epoch says the rest of it, with the time of then, when it speaks again. What stood half
+    written when the plug was pulled is no sentence and is not noted.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,8 +91,9 @@ class Diary(FakePort):
         self._line = b""
 
     def _note(self, place: Place | None) -> None:
-        if place is not None and (not self.entries or self.entries[-1][1] != place):
-            self.entries.append((time.time(), place))
+        now = time.time()
+        if place is not None and (not self.entries or self.entries[-1][1] != place or now - self.entries[-1][0] > 0.5):
+            self.entries.append((now, place))
 
 
 @contextlib.asynccontextmanager
@@ -138,6 +140,7 @@ def nearest(place: Place, places: Iterable[Place]) -> int:
 
 
 def said_at(each: Posted, *feeders: Feeder) -> float:
-    """UTC s when a receiver said the place that was posted; fails if none did before it was posted."""
-    entries = [entry for feeder in feeders for entry in diary_of(feeder).entries if entry[0] <= each.wall + 0.01]
+    """UTC s when a receiver last said the place that was posted; fails if none did before it was posted."""
+    told = [entry for feeder in feeders for entry in diary_of(feeder).entries if entry[0] <= each.wall + 0.01]
+    entries = sorted(told, reverse=True)
     return entries[nearest(each.place, [place for _, place in entries])][0]

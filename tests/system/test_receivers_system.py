@@ -186,7 +186,7 @@ async def lose_a_line(folder: Path) -> None:
         await ails(stage, "receiver.silent")
         feeder.resume()
         await healed(stage, "receiver.silent", feeder)
-        feeder.garbage(bytes(range(256)) * 8 + b"$GPGGA,garbage\r\n")
+        feeder.garbage(b"$" * 4000)  # each byte begins a sentence: the dearest garbage there is
         await ails(stage, "receiver.garbage")
         assert await slowest_status_s(stage, for_s=3.0) < 1.0
         feeder.resume()
@@ -209,7 +209,7 @@ async def slowest_status_s(stage: Stage, for_s: float) -> float:
 
     await stage.until(ask, lambda passed_s: passed_s >= for_s, for_s + 5, "asking for status")
     share = (cpu_s(stage.agent.pid) - used_s) / (time.monotonic() - began)
-    assert share < 0.5, f"garbage takes {share:.0%} of a core"
+    assert share < 0.45, f"garbage takes {share:.0%} of a core"
     return slowest_s
 
 
@@ -262,6 +262,9 @@ async def stop_the_agent(folder: Path) -> None:
     async with staged(folder) as stage, feeding(stage.tty) as feeder:
         await stage.start()
         await raised(stage)
+        count = len((await newest(stage))["positions"])
+        # Just after a position left: one that was on its way when the process stopped would leave as it is when it goes on.
+        await stage.until_callout(lambda seen: len(seen["positions"]) > count + 1, 5, "a position just left")
         await stage.signal(signal.SIGSTOP)
         end = time.monotonic() + 13
         await stage.until(stage.callouts, lambda _: time.monotonic() > end, 20, "stopped for long")
@@ -294,7 +297,7 @@ async def second_takes_over(folder: Path) -> None:
         stage.receivers = gpsd_receiver(gpsd) + serial_receiver(other)
         await stage.start()
         await raised(stage)
-        await streams(stage, first, after=time.time())
+        await stage.until(lambda: positions_from(stage, first, 0.0), lambda found: len(found) >= 2, 8, "the first is used")
         for _ in range(2):
             first.pause()
             paused_at = time.time()
