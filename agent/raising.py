@@ -113,7 +113,7 @@ def _raised(state: State, event: RaiseReplied, callout: Callout) -> Step:
 
 def _may_be_old(state: State, callout: Callout, event: RaiseReplied) -> bool:
     """Sent before the callout of now became ours: that one would be left for one that dispatch may have closed long ago."""
-    if state.callout_id in (None, callout.id, state.overtaken) or event.sent_at is None or state.raised_at is None:
+    if state.callout_id in (None, callout.id) or event.sent_at is None or state.raised_at is None:
         return False
     return event.sent_at < state.raised_at
 

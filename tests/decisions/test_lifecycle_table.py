@@ -416,8 +416,9 @@ def test_raise_that_opened_a_new_callout_is_followed_there():
 
 def test_answer_to_a_raise_from_before_the_callout_of_now_replaces_it_only_if_it_takes_a_position():
     now = play(pressed(), raised(Y, at=50.0, sent_at=40.0), pressed(2))
-    state, commands = step(now, raised(X, 1, at=60.0, sent_at=30.0))
+    state, commands = step(now, raised(X, 2, at=60.0, sent_at=30.0))
     assert (stream_to(state), len(state.owed), commands) == (Y, 1, (Probe(X),))
+    assert play(located(Y), start=state).owed == state.owed, "that ours lives says nothing of the other"
     assert stream_to(play(closed(X), start=state)) == Y
     assert stream_to(play(located(X), start=state)) == X
     assert stream_to(play(raised(X, 2, at=70.0, sent_at=55.0), start=now)) == X, "sent since then: dispatch has moved on"
@@ -560,6 +561,10 @@ def test_codes_never_reach_another_callout():
 def test_code_typed_for_a_drill_that_failed_reaches_no_adopted_callout():
     state = play(pressed(drill=True), code("1"), raised(X, drill=True, existed=True), listed(at(NEAR, Y)))
     assert (stream_to(state), next_cancel(state)) == (Y, None)
+
+
+def test_cancel_bound_elsewhere_is_never_next():
+    assert next_cancel(State(Phase.CANCELLING, callout_id=X, calm=True, cancels=(Cancel(1, None, Y), Cancel(2, None, None)))) is None
 
 
 def test_cancel_sent_after_the_close_is_forgotten_when_its_reply_comes():
@@ -757,6 +762,7 @@ def test_drill_ends_with_its_callout_and_raises_nothing_real():
     behind_a_cancel = play(CancelSent(1), closed(), pressed(2, drill=True), start=CANCELLING)
     state = play(raised(Y, covers(behind_a_cancel), drill=True), start=behind_a_cancel)
     assert (stream_to(state), state.drill) == (Y, True)
+    assert play(raised(Y, 2, drill=True, existed=True), start=state).owed == (), "its own id is no callout that existed before"
     state = play(closed(Y), start=state)
     assert (state.phase, raise_wanted(state)) == (Phase.STANDBY, False)
 
@@ -815,6 +821,12 @@ def test_code_typed_while_the_overtaken_drill_had_no_id_waits_for_the_real_callo
     assert (next_cancel(state).bound, next_cancel(state).code.typed()) == (Y, "1")
 
 
+def test_old_answer_with_the_true_drill_does_not_replace_what_was_taken_for_it():
+    state = play(pressed(drill=True), pressed(2), raised(Y, 2, at=9.0, sent_at=8.0))
+    state, commands = step(state, raised(X, 2, at=10.0, sent_at=7.0))
+    assert (stream_to(state), commands, raise_wanted(state)) == (Y, (Probe(X),), True)
+
+
 def test_close_of_the_overtaken_drill_goes_on_raising():
     state = play(pressed(2), closed(), start=DRILL)
     assert state.phase is Phase.RAISING
@@ -850,6 +862,20 @@ def test_late_answer_to_a_drill_tells_which_callout_is_the_drills():
 
 
 # --- forget -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [closed(), read(X, "closed"), Forgotten(X)])
+def test_end_of_a_callout_is_written_down_as_closed(end: Happening):
+    before = play(pressed(2), start=ACTIVE)
+    assert (kept_of(before, play(end, start=before)).phase, kept_of(before, play(end, start=before)).closed_wall) == ("standby", WALL)
+    moved = records.writes(before, play(raised(Y), start=before), base_url="https://x", customer_id=OURS, wall=WALL)
+    assert [(each.record.id, each.record.phase) for each in moved if isinstance(each, CalloutKept)] == [(X, "standby"), (Y, "active")]
+
+
+def test_accepted_location_adopts_nothing_that_is_not_disputed():
+    for start in (State(), RAISING, play(pressed(), raised(X), closed())):
+        assert play(located(Y), start=start) == start
+        assert play(located(X), start=start) == start
 
 
 def test_root_may_forget_the_callout_of_now_and_no_other():
