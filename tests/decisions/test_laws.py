@@ -283,6 +283,7 @@ class Emergency(RuleBasedStateMachine):
         self.clock.now += 1
         if self.dispatch.open is not None:
             self.dispatch.close(self.dispatch.open.id, self.clock.now)
+            self._lose_older_drills()
 
     @rule(closes=st.booleans())
     def dispatch_changes_its_mind_about_cancels(self, closes: bool):  # noqa: FBT001 - drawn by name
@@ -362,12 +363,18 @@ class Emergency(RuleBasedStateMachine):
         if request.asked is Asked.RAISE and not request.drill:
             self._lose_older_drills()
         if refusal is None:
+            was_open = self.dispatch.open
             request.outcome = self.dispatch.handle(request, self.clock.now)
+            if was_open is not None and was_open.closed is not None:
+                self._lose_older_drills()
         else:
             request.outcome = Outcome(request.asked, REFUSALS[refusal], "refused", callout_id=request.callout_id, http_status=refusal)
 
     def _lose_older_drills(self) -> None:
-        """The one thing this network does not do: carry a drill's raise so slowly that it opens a callout after a real one closed."""
+        """The one thing this network does not do: carry a drill's raise so slowly that it opens a callout after another one closed.
+
+        No device could tell that callout from the answer to its real raise.
+        """
         for each in [each for each in self.requests if each.asked is Asked.RAISE and each.drill and each.outcome is None]:
             each.outcome = Outcome(Asked.RAISE, Meaning.RETRY, "reset")
 
