@@ -158,3 +158,12 @@ def test_starved_wearer_gets_a_doubted_position_but_not_while_fixes_are_live():
     assert forced is not None
     assert forced.quality is Quality.FORCED
     assert positions.live(23.0) is forced
+
+
+def test_fix_that_waited_for_its_second_is_dropped_when_another_receiver_was_newer():
+    positions = two()
+    for at in range(11):
+        hear(positions, report("gpsd", at))
+    hear(positions, report("serial", 9.5))
+    taken = hear(positions, report("serial", 15.0))
+    assert [fix.at for fix in taken] == [15.0]

@@ -349,3 +349,72 @@ def test_attempts_that_all_hang_are_few_and_cost_no_work_and_the_first_answer_wi
         assert len(service.callouts) == 1
 
     play(story, drive=False)
+
+
+def test_position_is_sent_once_and_an_older_one_never_follows():
+    async def story(bench: Bench, service: Service) -> None:
+        at = bench.clock.at()
+        bench.fix = Fix(at, 1.8e9, "fake", -33.9, 18.4)
+        await bench.press()
+        await bench.until(lambda: len(service.positions) == 1)
+        for older in (at, at - 1.0):
+            bench.fix = Fix(older, 1.8e9, "fake", -33.9, 18.4)
+            bench.lanes.location.locate_now()
+            reads = service.asked.count(Asked.READ)
+            await bench.until(lambda reads=reads: service.asked.count(Asked.READ) > reads + 3)
+        assert service.positions == [(101, at)]
+        bench.fix = Fix(at + 1.0, 1.8e9, "fake", -33.9, 18.4)
+        bench.lanes.location.ring()
+        await bench.until(lambda: len(service.positions) == 2)
+
+    play(story, drive=False)
+
+
+def test_dispatch_that_asks_for_time_is_given_it_by_the_location_lane():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: len(service.positions) >= 2)
+        busy = Outcome(Asked.LOCATION, Meaning.RETRY, "http_429", callout_id=101, http_status=429, retry_after_s=0.4)
+        tried: list[float] = []
+
+        def fault(asked: Asked) -> Outcome | None:
+            if asked is Asked.LOCATION:
+                tried.append(bench.clock.at())
+            return busy if asked is Asked.LOCATION else None
+
+        service.fault = fault
+        await bench.until(lambda: len(tried) == 3)
+        assert min(later - earlier for earlier, later in itertools.pairwise(tried)) >= 0.4
+
+    play(story)
+
+
+def test_raise_that_was_sent_while_a_cancel_was_on_the_wire_settles_no_press():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press(1)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.hold[Asked.CANCEL] = asyncio.Event()
+        await bench.decide(CancelAsked(SafeCode("0042")))
+        await bench.until(lambda: Asked.CANCEL in service.asked)
+        raised = service.asked.count(Asked.RAISE)
+        await bench.press(2)
+        await bench.until(lambda: service.asked.count(Asked.RAISE) > raised + 1)
+        assert [press.number for press in bench.state.owed] == [2], "the cancel may end what that raise returned"
+        service.hold.pop(Asked.CANCEL).set()
+        await bench.until(lambda: not bench.state.owed)
+        assert bench.state.phase is Phase.ACTIVE
+
+    play(story)
+
+
+def test_look_up_that_was_asked_for_once_is_made_once():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        before = service.asked.count(Asked.LOOK_UP)
+        bench.lanes.watch.look_up_now()
+        reads = service.asked.count(Asked.READ)
+        await bench.until(lambda: service.asked.count(Asked.READ) > reads + 5)
+        assert service.asked.count(Asked.LOOK_UP) == before + 1
+
+    play(story)

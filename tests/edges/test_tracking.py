@@ -1,0 +1,63 @@
+"""The track grows at the pace that the outward state allows: after a cancel like in standby (law 5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.cadence import Pace
+from agent.clock import SystemClock
+from agent.model import Fix, Report
+from agent.positions import Positions
+from agent.signals import Phase, State
+from agent.tracking import Tracking
+
+STANDBY = State()
+ACTIVE = State(Phase.ACTIVE, callout_id=7)
+CANCELLING = State(Phase.CANCELLING, callout_id=7, calm=True)
+
+
+class Kept:
+    """A store that remembers what it was asked to keep."""
+
+    def __init__(self) -> None:
+        self.recorded: list[float] = []
+        self.told: list[float] = []
+
+    def record(self, fix: Fix) -> None:
+        """Into the track."""
+        self.recorded.append(fix.at)
+
+    def sent(self, fix: Fix) -> None:
+        """Accepted by dispatch."""
+        self.told.append(fix.at)
+
+
+def drive(state: State, seconds: int = 120) -> tuple[Kept, Tracking]:
+    """Stand still for so long, one report a second, every fifth fix accepted by dispatch if there is a callout."""
+    store, clock = Kept(), SystemClock()
+    positions = Positions((("serial", "serial"),))
+    tracking = Tracking(positions, store, clock, Pace(), state=lambda: state, fresh=lambda: None, ailing=lambda: None)  # type: ignore[arg-type]
+    base = clock.wall()
+    for at in range(seconds):
+        tracking.hear(Report(float(at), "serial", 3, gnss_time=base + at, latitude=1.5, longitude=2.5, accuracy_m=5.0))
+        if state.callout_id is not None and at % 5 == 0 and positions.newest is not None:
+            tracking.sent(positions.newest)
+    return store, tracking
+
+
+def test_cancelled_callout_grows_the_track_exactly_like_standby():
+    assert drive(CANCELLING)[0].recorded == drive(STANDBY)[0].recorded
+    assert drive(CANCELLING)[0].told == []
+
+
+def test_every_position_that_dispatch_has_is_in_the_track_and_marked():
+    store, tracking = drive(ACTIVE)
+    assert len(store.told) >= 20
+    assert set(store.told) <= set(store.recorded)
+    assert tracking.stream.sent == len(store.told)
+
+
+@pytest.mark.parametrize("state", [STANDBY, ACTIVE, CANCELLING])
+def test_track_never_goes_back(state: State):
+    recorded = drive(state)[0].recorded
+    assert recorded == sorted(set(recorded))
