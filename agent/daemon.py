@@ -63,7 +63,7 @@ class Daemon:
         self.config = config
         self.clock = SystemClock()
         self.conditions = Conditions()
-        self.notices = Notices(self.conditions)
+        self.notices = Notices(self.conditions, config.panic_api.customer_id)
         self.positions = Positions(tuple((each.name, each.kind) for each in config.receivers), _site(config))
         self.connections = Connections(config, self.clock, self._token_told)
         limits = Limits(max_mb=config.store.max_mb, before_press_s=config.store.before_press_s)
@@ -305,6 +305,7 @@ class Daemon:
             self.tracking.start_stream()
         if after.phase is Phase.STANDBY and before.phase is not Phase.STANDBY:
             self.conditions.drop_origin(Origin.CALLOUT)
+        self.notices.take_state(after, wall=self.clock.wall())
         self._log_step(before, after)
         if isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED:
             self._proof_wall = event.wall
@@ -328,9 +329,9 @@ class Daemon:
                 self.conditions.put("drill.failed", Severity.NOTE, text, "try again when no callout is open", wall=self.clock.wall())
 
     def _offer_position(self, callout_id: CalloutId) -> None:
-        fix = self.positions.newest
-        if fix is not None:
-            self.tell(callout_id, wording.offered(fix.latitude, fix.longitude, fix.accuracy_m, self.clock.at() - fix.at))
+        place = self.place()
+        if place is not None:
+            self.tell(callout_id, wording.offered(place, self.clock.wall()))
 
     def _log_step(self, before: State, after: State) -> None:
         """For the journal, outwardly: a calm device has nothing to say (law 5)."""

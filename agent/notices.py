@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent import findings
 from agent.health import Conditions, Origin
 from agent.model import Asked, Meaning, Outcome, Severity
+from agent.signals import State
 
 POSITIONS_REFUSED = 3  # DESIGN section 6: three 400 in a row
 RAISE_CODES = ("dispatch.no_entitlement", "dispatch.rejects_raise", "token.refused")
@@ -16,8 +17,9 @@ RAISE_CODES = ("dispatch.no_entitlement", "dispatch.rejects_raise", "token.refus
 class Notices:
     """One per daemon."""
 
-    def __init__(self, conditions: Conditions) -> None:
+    def __init__(self, conditions: Conditions, customer_id: int) -> None:
         self._conditions = conditions
+        self._customer_id = customer_id
         self._scoped: set[Asked] = set()
         self._refused_positions = 0
 
@@ -34,7 +36,7 @@ class Notices:
             if finding.code in findings.PATH:
                 self._conditions.drop(*(code for code in findings.PATH if code != finding.code), origin=origin)
             self._conditions.put(finding.code, finding.severity, finding.text, finding.hint, wall=wall, origin=origin)
-        self._follow_routes(outcome, origin)
+        self._follow_routes(outcome, origin, wall)
         if outcome.asked is Asked.LOCATION:
             self._follow_positions(outcome, wall)
 
@@ -47,7 +49,31 @@ class Notices:
         text = f"the token cannot be renewed ({outcome.cause})" + (f": {outcome.text}" if outcome.text else "")
         self._conditions.put("token.renewal", Severity.DEGRADED, text, hint, wall=wall)
 
-    def _follow_routes(self, outcome: Outcome, origin: Origin) -> None:
+    def take_state(self, state: State, *, wall: float) -> None:
+        """What the lifecycle knows to be wrong between us and dispatch."""
+        if state.unknown:
+            text = f"dispatch does not know callout {state.callout_id} any more, and has not said that it is closed"
+            hint = "streaming is tried once a minute; ask dispatch, or give it up as root: `callout-agent callout forget ID`"
+            self._conditions.put("callout.unknown", Severity.DEGRADED, text, hint, wall=wall, origin=Origin.CALLOUT)
+        else:
+            self._conditions.drop("callout.unknown", origin=Origin.CALLOUT)
+        if state.disputed is not None:
+            text = f"dispatch lists callout {state.disputed} as open and has said that it is closed"
+            hint = "a position is offered to it once a minute; it is taken up again if dispatch accepts one"
+            self._conditions.put("dispatch.disagrees", Severity.NOTE, text, hint, wall=wall)
+        else:
+            self._conditions.drop("dispatch.disagrees")
+
+    def _follow_customers(self, outcome: Outcome, wall: float, origin: Origin) -> None:
+        others = {each.customer_id for each in outcome.callouts or ()} - {None, self._customer_id}
+        if not others:
+            self._conditions.drop("dispatch.foreign_customer", origin=origin)
+            return
+        hint = "check active_callouts_path and the token's customer; such callouts are ignored"
+        text = "dispatch lists callouts of another customer as ours"
+        self._conditions.put("dispatch.foreign_customer", Severity.DEGRADED, text, hint, wall=wall, origin=origin)
+
+    def _follow_routes(self, outcome: Outcome, origin: Origin, wall: float) -> None:
         if outcome.meaning is Meaning.UNAUTHORISED:
             self._scoped.add(outcome.asked)
         if outcome.meaning is not Meaning.ACCEPTED:
@@ -60,6 +86,7 @@ class Notices:
                 self._conditions.drop(*RAISE_CODES, origin=whose)
         if outcome.asked is Asked.LOOK_UP:
             self._conditions.drop("dispatch.no_list", origin=origin)
+            self._follow_customers(outcome, wall, origin)
 
     def _follow_positions(self, outcome: Outcome, wall: float) -> None:
         refused = outcome.meaning is Meaning.REJECTED and outcome.http_status in (400, 422)

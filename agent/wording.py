@@ -75,7 +75,8 @@ def doubtful(accuracy_m: float | None) -> str:
     return f"The receiver's positions contradict each other; the one now shown may be wrong by {spread}."
 
 
-def offered(latitude: float, longitude: float, accuracy_m: float | None, age_s: float) -> str:
+def offered(place: Place, now_wall: float) -> str:
     """Our position for a callout that was raised elsewhere, not near."""
-    spread = "" if accuracy_m is None else f" within {accuracy_m:.0f} m"
-    return f"The tracking device of this customer is not near: it is at {latitude:.5f}, {longitude:.5f}{spread}, {span(age_s)} ago."
+    spread = "" if place.accuracy_m is None else f" within {place.accuracy_m:.0f} m"
+    when = " (its configured site)" if place.wall is None else f", {span(now_wall - place.wall)} ago"
+    return f"The tracking device of this customer is not near: it is at {place.latitude:.5f}, {place.longitude:.5f}{spread}{when}."

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.health import Conditions, Facts, Origin, Stream, armed, document, line
-from agent.model import Asked, Fix, Meaning, Outcome, Press, Severity, StoreSummary
+from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, Severity, StoreSummary
 from agent.notices import Notices
 from agent.signals import Phase, State
 
@@ -108,7 +108,7 @@ def reply(asked: Asked, meaning: Meaning, cause: str, status: int | None = None)
 
 def test_failure_is_shown_until_dispatch_answers():
     conditions = Conditions()
-    notices = Notices(conditions)
+    notices = Notices(conditions, 1)
     notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "timeout"), Origin.DEVICE, wall=1.0, calm=False)
     assert codes(conditions) == ["dispatch.unreachable"]
     notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "html", 200), Origin.DEVICE, wall=2.0, calm=False)
@@ -119,7 +119,7 @@ def test_failure_is_shown_until_dispatch_answers():
 
 def test_calm_device_learns_of_dispatch_by_its_polls_alone():
     conditions = Conditions()
-    notices = Notices(conditions)
+    notices = Notices(conditions, 1)
     notices.take(reply(Asked.LOCATION, Meaning.RETRY, "timeout"), Origin.CALLOUT, wall=1.0, calm=True)
     assert codes(conditions, calm=True) == []
     notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "timeout"), Origin.DEVICE, wall=2.0, calm=True)
@@ -129,7 +129,7 @@ def test_calm_device_learns_of_dispatch_by_its_polls_alone():
 
 def test_refused_raise_says_that_help_was_not_summoned_until_one_is_accepted():
     conditions = Conditions()
-    notices = Notices(conditions)
+    notices = Notices(conditions, 1)
     notices.take(reply(Asked.RAISE, Meaning.REJECTED, "http_403", 403), Origin.CALLOUT, wall=1.0, calm=False)
     (shown,) = conditions.shown(calm=False)
     assert shown.code == "dispatch.no_entitlement"
@@ -142,7 +142,7 @@ def test_refused_raise_says_that_help_was_not_summoned_until_one_is_accepted():
 
 def test_three_refused_positions_in_a_row_are_a_condition():
     conditions = Conditions()
-    notices = Notices(conditions)
+    notices = Notices(conditions, 1)
     for _ in range(2):
         notices.take(reply(Asked.LOCATION, Meaning.REJECTED, "http_400", 400), Origin.CALLOUT, wall=1.0, calm=False)
     assert codes(conditions) == []
@@ -154,9 +154,29 @@ def test_three_refused_positions_in_a_row_are_a_condition():
 
 def test_token_out_of_scope_on_one_route_lasts_until_that_route_accepts():
     conditions = Conditions()
-    notices = Notices(conditions)
+    notices = Notices(conditions, 1)
     notices.take(reply(Asked.EVENT, Meaning.UNAUTHORISED, "scope", 401), Origin.CALLOUT, wall=1.0, calm=False)
     notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=2.0, calm=False)
     assert codes(conditions) == ["token.scope"]
     notices.take(reply(Asked.EVENT, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=3.0, calm=False)
+    assert codes(conditions) == []
+
+
+def test_callouts_of_another_customer_are_a_condition_until_the_list_is_ours_again():
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    listed = Outcome(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", callouts=(Callout(5, customer_id=2),))
+    notices.take(listed, Origin.DEVICE, wall=1.0, calm=False)
+    assert codes(conditions) == ["dispatch.foreign_customer"]
+    notices.take(replace(listed, callouts=(Callout(5, customer_id=1),)), Origin.DEVICE, wall=2.0, calm=False)
+    assert codes(conditions) == []
+
+
+def test_callout_that_dispatch_forgot_and_one_that_it_disputes_are_conditions_while_they_last():
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    notices.take_state(State(Phase.ACTIVE, callout_id=5, unknown=True, disputed=4), wall=1.0)
+    assert codes(conditions) == ["callout.unknown", "dispatch.disagrees"]
+    assert codes(conditions, calm=True) == ["dispatch.disagrees"]
+    notices.take_state(State(Phase.ACTIVE, callout_id=5), wall=2.0)
     assert codes(conditions) == []
