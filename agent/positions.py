@@ -13,6 +13,7 @@ from agent.model import Ailment, Fix, Place, Quality, Reason, Report
 
 STALE_S = 10.0  # DESIGN section 5: older than this at sending is stale
 SILENT_S = 3.0  # and a second until the next receiver's epoch, and as much on the way: taken over within 5 s
+SIMULATED_EPOCHS = 3  # an epoch cut short may lack the word that gives a simulator away: so many in a row without it end the doubt
 HELD_S = 1.0  # a report this much later than its receiver's usual was held up on its way: its position is as old as that
 STORED_LIMIT_S = 86_400.0  # a stored position younger than this keeps the device armed (law 7)
 POSSIBLE_SPEED_MPS = 40.0  # how far one may have gone since a stored fix (DESIGN section 5)
@@ -33,6 +34,7 @@ class Source:
     epoch_at: float | None = None
     fix_at: float | None = None
     fix_gaps_s: tuple[float, float] = (1.0, 1.0)
+    doubtful: int = 0  # epochs that a receiver that played or estimated is not believed yet
     ailment: Ailment | None = None
 
     def has_position(self, now_at: float) -> bool:
@@ -42,6 +44,15 @@ class Source:
     def lives(self, now_at: float) -> bool:
         """Whether it says anything at all."""
         return self.epoch_at is not None and now_at - self.epoch_at <= SILENT_S
+
+    def suspect(self, report: Report) -> Report:
+        """The report, marked as simulated if this receiver was lately caught at it."""
+        if report.simulated:
+            self.doubtful = SIMULATED_EPOCHS
+        elif report.mode >= 2 and self.doubtful > 0:
+            self.doubtful -= 1
+            return replace(report, simulated=True)
+        return report
 
     def passed(self, fix: Fix) -> None:
         """A fix passed the gate."""
@@ -84,7 +95,10 @@ class Positions:
         """Judge a report: the fixes to act on, oldest first (none if another receiver is used), and a reason for a rejection."""
         source = self.sources[report.receiver]
         source.epoch_at = report.at
+        report = source.suspect(report)
         source.gate, verdict = judge(source.gate, report, wall=wall, wall_trusted=wall_trusted)
+        if verdict.reason is Reason.SIMULATED:
+            source.gate = replace(source.gate, held=(), doubted=None)  # what waited for this one to confirm it was of the same kind
         fixes = tuple(_aged(fix, _held_s(source.gate, report.at)) for fix in verdict.fixes)
         for fix in fixes:
             source.passed(fix)

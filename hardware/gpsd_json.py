@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from agent.model import Report
@@ -45,6 +45,8 @@ class GpsdStream:
 
     gpsd repeats an epoch for each sentence that adds to it (the first one up to three times): one with the same device and time
     is dropped, unless it is the first of that time with a position. Of several devices the one that gives positions is kept.
+    The very first TPV of a device is made of its first sentence alone (an RMC): two-dimensional, without the status that tells a
+    simulated fix from a real one. Its position does not count; the fuller TPV of the same time, a moment later, brings it.
     device: the only one to listen to. good, bad: lines that were JSON objects, and others. Never raises.
     """
 
@@ -55,6 +57,7 @@ class GpsdStream:
         self._only = device
         self._rest = b""
         self._heard: dict[str, _Heard] = {}
+        self._begun: set[str] = set()  # devices that have told a TPV since they were taken in, on this connection
         self._chosen: tuple[str, float] | None = None
 
     def feed(self, data: bytes, at: float) -> list[Report | Fact]:
@@ -69,6 +72,7 @@ class GpsdStream:
     def reset(self) -> None:
         """Forget a half line: a new connection begins."""
         self._rest = b""
+        self._begun.clear()
 
     def _read(self, line: bytes, at: float) -> Report | Fact | None:
         try:
@@ -82,17 +86,31 @@ class GpsdStream:
         kind = told.get("class")
         if kind == "TPV":
             return self._epoch(told, at)
-        return _fact(kind, told) if isinstance(kind, str) and kind in _FACTS else None
+        fact = _fact(kind, told) if isinstance(kind, str) and kind in _FACTS else None
+        if fact is not None and fact.kind == "DEVICE":  # taken in afresh, or let go
+            self._begun.discard(str(told.get("path")))
+        return fact
 
     def _epoch(self, tpv: dict[str, object], at: float) -> Report | None:
         device = tpv.get("device")
         device = device if isinstance(device, str) else ""
         report = _report(tpv, at, self._receiver)
-        if (self._only and device and device != self._only) or self._elsewhere(device, at) or self._again(device, report):
+        if (self._only and device and device != self._only) or self._elsewhere(device, at):
+            return None
+        whole = self._whole(device, report)
+        if self._again(device, report if whole else replace(report, latitude=None, longitude=None)) or not whole:
             return None
         if report.mode >= 2 or self._chosen is None or self._chosen[0] == device:
             self._chosen = (device, at)
         return report
+
+    def _whole(self, device: str, report: Report) -> bool:
+        """Whether a TPV is more than the first sentence after a device was taken in."""
+        first = device not in self._begun
+        if first and len(self._begun) > 15:
+            self._begun.clear()
+        self._begun.add(device)
+        return not (first and report.mode == 2)
 
     def _elsewhere(self, device: str, at: float) -> bool:
         return self._chosen is not None and self._chosen[0] != device and at - self._chosen[1] < _OTHER_DEVICE_S

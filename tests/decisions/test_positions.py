@@ -103,6 +103,19 @@ def test_position_that_was_held_up_on_its_way_is_as_old_as_it_is():
     assert positions.live(23.5) is None
 
 
+def test_simulated_receiver_is_not_believed_for_an_epoch_that_lacks_the_word():
+    positions = two()
+    told = [replace(report("gpsd", at), simulated=at not in (0, 4)) for at in range(8)]
+    assert [hear(positions, each) for each in told] == [[]] * 8
+    assert positions.newest is None
+    assert positions.relieve(8.0) is None, "not even for a wearer without any position"
+    assert for_raise(positions, 8.0).quality is Quality.SITE
+    assert positions.rejected(8.0)["simulated"] == 7
+    real = [hear(positions, report("gpsd", at)) for at in range(8, 16)]
+    assert real[:4] == [[]] * 4
+    assert [fix.at for fix in real[4]] == [11, 12], "once it plays no more"
+
+
 def test_small_delays_are_no_age():
     positions = two()
     for at in range(5):

@@ -68,6 +68,21 @@ def test_a_simulated_status_is_told():
     assert not reports(tpv(status=None))[0].simulated
 
 
+def test_first_tpv_of_a_device_waits_for_the_word_that_it_is_simulated():
+    """Seen of gpsd 3.22 behind a Garmin simulator: RMC alone makes the first TPV, and only GGA brings the status."""
+    first = tpv(mode=2, status=None)
+    assert [each.simulated for each in reports(first, tpv(status=8), tpv(status=8), step_s=0.01)] == [True]
+    flat = [tpv(mode=2, time=f"2024-01-01T12:00:{second:02d}.000Z") for second in range(4)]
+    assert len(reports(*flat)) == 3, "a receiver that is two-dimensional for good loses one epoch"
+    stream = GpsdStream("r")
+    assert not stream.feed(first, 0.0)
+    assert len(stream.feed(tpv(), 0.1)) == 1
+    stream.reset()
+    assert not stream.feed(first, 1.0), "a gpsd that was restarted begins anew"
+    stream.feed(b'{"class":"DEVICE","path":"/dev/ttyACM0","activated":"2024-01-01T00:00:00Z"}\r\n', 2.0)
+    assert not stream.feed(first, 3.0), "and so does a device that was taken in again"
+
+
 @pytest.mark.parametrize("time", [None, "", "yesterday", "2024-01-01T12:00:00", 17, "2024-13-01T00:00:00Z", "9" * 500])
 def test_a_time_that_is_none_leaves_the_position(time: object):
     """For a receiver without a date there is no time: the place counts all the same."""
