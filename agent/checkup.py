@@ -34,8 +34,24 @@ def look(
         )
 
 
-def stand(conditions: Conditions, *, broken: str | None, elsewhere: str | None, wall: float) -> None:
-    """What holds from the start until something proves otherwise. broken: the config, in words. elsewhere: not production."""
+def stand(
+    conditions: Conditions, *, broken: str | None, elsewhere: str | None, authority: str | None, unserved: tuple[str, ...], wall: float
+) -> None:
+    """What holds from the start until something proves otherwise.
+
+    broken: the config, in words. elsewhere: not production. authority: an unusable ca_file. unserved: tables that this version
+    accepts and does not serve.
+    """
+    if authority is not None:
+        hint = "put the file back; until then only the system's authorities are trusted"
+        conditions.put("dispatch.ca_file", Severity.CRITICAL, authority, hint, wall=wall)
+    if "button" in unserved:
+        hint = "raise by `callout-agent raise`; take [[button]] out of the config until a version that serves it is installed"
+        conditions.put("button.unserved", Severity.CRITICAL, "a button is configured and not listened to", hint, wall=wall)
+    others = [table for table in unserved if table != "button"]
+    if others:
+        text = "configured and not served by this version: " + ", ".join(others)
+        conditions.put("config.unserved", Severity.DEGRADED, text, "do not rely on it", wall=wall)
     if broken is not None:
         text = f"the config is broken and the last good copy is used: {broken}"
         conditions.put("config.last_good", Severity.CRITICAL, text, "mend it; `callout-agent check` names every problem", wall=wall)
@@ -65,7 +81,7 @@ def _position(conditions: Conditions, positions: Positions, clock: Clock, starte
         conditions.put("position.none", Severity.CRITICAL, text, hint, wall=wall)
     else:
         conditions.drop("position.none")
-    if positions.live(now_at) is not None or not positions.sources:
+    if positions.own(now_at) is not None or not positions.sources:
         conditions.drop("position.stale")
     elif positions.newest is not None or now_at - started_at > 5.0:
         age = "there was none since start" if positions.newest is None else f"the last is {wording.span(now_at - positions.newest.at)} old"
@@ -73,7 +89,7 @@ def _position(conditions: Conditions, positions: Positions, clock: Clock, starte
 
 
 def _dates(conditions: Conditions, positions: Positions, wall: float, now_at: float) -> None:
-    live = positions.live(now_at)
+    live = positions.own(now_at)
     if live is None or live.gnss_time is not None:
         conditions.drop("receiver.date")
         return

@@ -20,12 +20,17 @@ TOKEN_NAME = "token.json"  # noqa: S105 - the name of a file
 
 
 class Connections:
-    """One per daemon. told: hears what a renewal of the token came to. Raises OSError or ssl.SSLError for an unusable ca_file."""
+    """One per daemon. told: hears what a renewal of the token came to. `trouble`: an unusable ca_file."""
 
     def __init__(self, config: Config, clock: Clock, told: Callable[[Outcome], None]) -> None:
         self._config = config
         api = config.panic_api
-        self._tls = tls_context(ca_file=None if api.ca_file is None else Path(api.ca_file))
+        self.trouble: str | None = None
+        try:
+            self._tls = tls_context(ca_file=None if api.ca_file is None else Path(api.ca_file))
+        except OSError as error:  # ssl.SSLError is one: the system's authorities may do, and silence never does
+            self._tls = tls_context()
+            self.trouble = f"ca_file {api.ca_file} cannot be used: {error.strerror or error}"
         self.credentials = Credentials(
             self._source(clock),
             clock,

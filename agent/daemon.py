@@ -11,11 +11,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import cadence, checkup, control, health, identity, links, resume, wording
+from agent import bindings, checkup, control, health, identity, links, resume, wording
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import Connections
@@ -23,17 +24,24 @@ from agent.decider import Decider
 from agent.health import Conditions, Facts, Origin
 from agent.housekeeping import Housekeeping
 from agent.lanes.board import Lanes
-from agent.lanes.desk import Terms
 from agent.lanes.event import Message
 from agent.lifecycle import raise_wanted, stream_to
-from agent.model import CalloutId, EventKept, Fix, Meaning, NoteKept, Outcome, Place, Press, Quality, Remembered, Severity
+from agent.model import (
+    CalloutId,
+    EventKept,
+    Fix,
+    Meaning,
+    Outcome,
+    Place,
+    Quality,
+    Severity,
+)
 from agent.notices import Notices
 from agent.notify import Supervisor
 from agent.ports import Dispatch, FixSource
-from agent.positions import Positions, Site
-from agent.presses import Presses
+from agent.presses import Made, Presses
+from agent.recovery import Recovery
 from agent.requests import Requests
-from agent.retention import Limits
 from agent.signals import (
     Command,
     DrillFailed,
@@ -46,14 +54,14 @@ from agent.signals import (
     Tell,
 )
 from agent.store import Store
-from agent.timekeeping import FLOOR_NOTE, Timekeeping
+from agent.timekeeping import Timekeeping
 from agent.tracking import Tracking
 
 log = logging.getLogger("callout-agent")
 
 TICK_S = 1.0
-OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
 RESTART_COMFORT_S = 1.0
+DOUBT_EVERY_S = 300.0  # a controller needs to be told once that positions contradict each other, not every second
 
 
 class Daemon:
@@ -64,40 +72,47 @@ class Daemon:
         self.clock = SystemClock()
         self.conditions = Conditions()
         self.notices = Notices(self.conditions, config.panic_api.customer_id)
-        self.positions = Positions(tuple((each.name, each.kind) for each in config.receivers), _site(config))
+        self.positions = bindings.positions(config)
         self.connections = Connections(config, self.clock, self._token_told)
-        limits = Limits(max_mb=config.store.max_mb, before_press_s=config.store.before_press_s)
-        self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id(), limits=limits)
-        self.decider = Decider(
-            self.store,
-            self.clock,
-            base_url=config.panic_api.base_url,
-            customer_id=config.panic_api.customer_id,
-            changed=self._changed,
-        )
-        self.terms = _terms(config)
+        self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id(), limits=bindings.limits(config))
+        base_url, customer_id = config.panic_api.base_url, config.panic_api.customer_id
+        self.decider = Decider(self.store, self.clock, changed=self._changed, base_url=base_url, customer_id=customer_id)
+        self.terms = bindings.terms(config)
         self.supervisor = Supervisor()
         self.timekeeping = Timekeeping(self.clock, self.store)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         self.lanes = Lanes(self, self._message_settled)
+        fresh = self.lanes.location.ring
         self.tracking = Tracking(
-            self.positions,
+            self.positions, self.store, self.clock, self.terms.pace, state=lambda: self.state, fresh=fresh, ailing=self._check
+        )
+        self.recovery = Recovery(
+            self.spool,
             self.store,
             self.clock,
-            self.terms.pace,
+            base_url=base_url,
+            customer_id=customer_id,
             state=lambda: self.state,
-            fresh=self.lanes.location.ring,
-            ailing=self._check,
+            decide=self.decide,
         )
         self._started_at = self.clock.at()
-        self._proof_wall: float | None = None
+        self._doubt_told_at = float("-inf")
         self._messages = 0
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
         self.stopping = False
-        broken = next((str(problem) for problem in problems), None)
-        checkup.stand(self.conditions, broken=broken, elsewhere=self.connections.not_production(), wall=self.clock.wall())
+        self._stand(next((str(problem) for problem in problems), None))
+
+    def _stand(self, broken: str | None) -> None:
+        checkup.stand(
+            self.conditions,
+            broken=broken,
+            elsewhere=self.connections.not_production(),
+            authority=self.connections.trouble,
+            unserved=bindings.unserved(self.config),
+            wall=self.clock.wall(),
+        )
 
     # --- life --------------------------------------------------------------------------------------------------------------
 
@@ -106,7 +121,10 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as vital:
                 tasks = [vital.create_task(self.decider.run(), name="decider")]
-                await self._recover()
+                untold = self.lanes.event.add
+                late = await self.recovery.run(self.presses, self.positions, self.timekeeping, self.conditions, untold)
+                if late is not None:
+                    tasks.append(vital.create_task(_joined(late), name="late store"))
                 for work, name in self._works():
                     tasks.append(vital.create_task(work, name=name))
                 self.supervisor.ready()
@@ -129,54 +147,25 @@ class Daemon:
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self._tick_forever(), "tick"
         yield links.watch(self._link_changed), "links"
-        yield self._comfort(self._serve), "control"
-        yield Housekeeping(self.clock, {"prune": self._prune}).run(), "housekeeping"
+        yield self._comfort("control", self._serve), "control"
+        yield self._comfort("housekeeping", Housekeeping(self.clock, {"prune": self._prune}).run), "housekeeping"
 
-    async def _recover(self) -> None:
-        """Restart is an event like any other: what was kept goes into the inbox before anything new."""
-        kept = await resume.recall(self.store, self.spool, OPEN_STORE_S)
-        self.timekeeping.take_floor(kept.note_number(FLOOR_NOTE))
-        await self._resume(kept)
-        for path, spooled in kept.spooled:
-            self.presses.take_up(path, spooled)
-        if kept.late is not None:
-            asyncio.ensure_future(self._await_late_store(kept.late)).add_done_callback(_reraise)
-
-    async def _resume(self, kept: resume.Kept) -> None:
-        self._proof_wall = kept.note_number("armed_proof")
-        self.positions.stored = kept.remembered.last_fix
-        # Without the store's number count from the clock: higher than any that was ever given out, so that none is taken for old.
-        self.presses.count_from(kept.remembered.press_number if kept.late is None else int(self.clock.wall()))
-        api, calm = self.config.panic_api, kept.note("calm") == "true"
-        event, foreign = resume.restarted(kept.remembered, calm=calm, base_url=api.base_url, customer_id=api.customer_id, clock=self.clock)
-        if foreign is not None:
-            hint = "mend base_url and customer_id, or give it up: `callout-agent callout forget ID`"
-            self.conditions.put("callout.foreign", Severity.CRITICAL, foreign, hint, wall=self.clock.wall())
-        await self.decide(event)
-        for message in kept.remembered.untold:
-            if message.callout_id == self.state.callout_id:
-                self.lanes.event.add(Message(message.callout_id, message.text, message.key))
-
-    async def _await_late_store(self, late: asyncio.Task[Remembered]) -> None:
-        """A store that hung at start has answered: take up what it knew, unless something is on already."""
-        remembered = await late
-        if self.state.phase is Phase.STANDBY:
-            await self._resume(resume.Kept(remembered))
-
-    async def _comfort(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _comfort(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Restart what may fail; it never ends the process."""
+        code = f"{name}.failed"
         while True:
             try:
                 await work()
-            except (OSError, control.InUseError) as error:
-                text, hint = f"no control socket: {error}", "check [control] socket, its directory, and whether another daemon runs"
-                self.conditions.put("control.socket", Severity.DEGRADED, text, hint, wall=self.clock.wall())
+            except Exception as error:  # noqa: BLE001 - a comfort: whatever it met, the vital tasks go on
+                log.warning("%s failed: %s", name, error)
+                hint = "check [control] socket, its directory, and whether another daemon runs; else the journal"
+                self.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {error}", hint, wall=self.clock.wall())
             await asyncio.sleep(RESTART_COMFORT_S)
 
     async def _serve(self) -> None:
         path = Path(self.config.control.socket)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.conditions.drop("control.socket")
+        self.conditions.drop("control.failed")
         await control.serve(path, Requests(self).handle)
 
     def _link_changed(self) -> None:
@@ -246,7 +235,7 @@ class Daemon:
 
     # --- presses and requests -----------------------------------------------------------------------------------------------
 
-    def press(self, origin: str, *, note: str | None = None, drill: bool = False) -> Press:
+    def press(self, origin: str, *, note: str | None = None, drill: bool = False) -> Made:
         """Make a press."""
         return self.presses.make(origin, note=note, drill=drill)
 
@@ -254,6 +243,10 @@ class Daemon:
     def allow_unconditional(self) -> bool:
         """`[control] allow_unconditional`."""
         return self.config.control.allow_unconditional
+
+    def forget_foreign(self, callout_id: CalloutId) -> bool:
+        """Give up a stored callout of another base_url or customer."""
+        return self.recovery.forget_foreign(callout_id, self.conditions)
 
     async def refuse_drill(self) -> str | None:
         """Why no drill may start; looks for an active callout first."""
@@ -284,17 +277,19 @@ class Daemon:
         self._check()
         now_at = self.clock.at()
         used = self.positions.used(now_at)
+        state = replace(self.state, calm=self.state.calm or self.recovery.unsure)
+        hidden = state.calm and not inner
         facts = Facts(
             at=now_at,
             wall=self.clock.wall(),
-            state=self.state,
-            conditions=self.conditions.shown(calm=self.state.calm and not inner),
-            fix=self.positions.newest,
+            state=state,
+            conditions=self.conditions.shown(calm=hidden),
+            fix=self.positions.newest if hidden else self.positions.live(now_at) or self.positions.newest,
             store=self.store.summary(),
             stream=self.tracking.stream,
             receiver_kind=None if used is None else used.kind,
             rejected=self.positions.rejected(now_at),
-            armed_proof_wall=self._proof_wall,
+            armed_proof_wall=self.recovery.proof_wall,
         )
         return health.document(facts, inner=inner)
 
@@ -304,12 +299,14 @@ class Daemon:
         if after.callout_id != before.callout_id:
             self.tracking.start_stream()
         if after.phase is Phase.STANDBY and before.phase is not Phase.STANDBY:
-            self.conditions.drop_origin(Origin.CALLOUT)
+            self.notices.end_callout()
+            self.presses.forget_all()
+        if after.calm != before.calm:
+            resume.keep_calm(self.spool, calm=after.calm)
         self.notices.take_state(after, wall=self.clock.wall())
         self._log_step(before, after)
-        if isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED:
-            self._proof_wall = event.wall
-            self.store.step(NoteKept("armed_proof", f"{event.wall:.0f}"))
+        accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED
+        self.recovery.follow(after, event, accepted_wall=event.wall if accepted and isinstance(event, RaiseReplied) else None)
         if isinstance(event, Pressed):
             self.lanes.alert.hurry()
         for command in commands:
@@ -347,14 +344,16 @@ class Daemon:
             forced = self.tracking.relieve() if wanted else None
             if forced is not None:
                 self._tell_doubt(forced)
+            self.presses.sweep()
             self.timekeeping.follow()
             self._check()
             self.supervisor.status(health.line(self.document()))
             self.supervisor.alive()
 
     def _tell_doubt(self, fix: Fix) -> None:
-        to = stream_to(self.state)
-        if to is not None and fix.quality is Quality.FORCED:
+        to, now_at = stream_to(self.state), self.clock.at()
+        if to is not None and fix.quality is Quality.FORCED and now_at - self._doubt_told_at > DOUBT_EVERY_S:
+            self._doubt_told_at = now_at
             self.tell(to, wording.doubtful(fix.accuracy_m))
 
     def _check(self) -> None:
@@ -363,32 +362,11 @@ class Daemon:
             positions=self.positions,
             clock=self.clock,
             store=self.store.summary(),
-            proof_wall=self._proof_wall,
+            proof_wall=self.recovery.proof_wall,
             started_at=self._started_at,
         )
 
 
-def _reraise(task: asyncio.Task[None]) -> None:
-    if not task.cancelled():
-        task.result()
-
-
-def _site(config: Config) -> Site | None:
-    site = config.site
-    if site is None or site.latitude is None or site.longitude is None:
-        return None
-    return Site(site.latitude, site.longitude, site.accuracy_m)
-
-
-def _terms(config: Config) -> Terms:
-    api, pace = config.panic_api, config.cadence
-    return Terms(
-        pace=cadence.Pace(pace.record_idle_s, pace.record_moved_m, pace.send_active_s, pace.send_min_s, pace.send_max_s),
-        response_type_id=api.response_type_id,
-        deadline_s=api.deadline_s,
-        adopt=pace.adopt,
-        adopt_poll_s=pace.adopt_poll_s,
-        customer_id=api.customer_id,
-        predefined=config.site is not None and config.site.predefined_location is not None,
-        returns_callout=bool(api.return_callout_path),
-    )
+async def _joined(task: asyncio.Task[None]) -> None:
+    """A task of the group for one that was made outside it, so that it cannot die unnoticed."""
+    await task

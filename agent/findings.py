@@ -17,6 +17,7 @@ PATH = (
     "dispatch.tls",
     "clock.tls",
     "token.none",
+    "token.refused",
 )
 
 
@@ -95,9 +96,9 @@ def _rejected(outcome: Outcome) -> Finding | None:
 
 
 def _unauthorised(outcome: Outcome) -> Finding:
-    if outcome.asked is Asked.RAISE:
+    if outcome.asked is Asked.RAISE or outcome.cause != "scope":  # no newer token was to be had: a raise would meet the same
         hint = "renew the device's key or token at the backend; the token must belong to customer_id"
-        return Finding("token.refused", Severity.CRITICAL, "dispatch refuses the token for a raise", hint)
+        return Finding("token.refused", Severity.CRITICAL, "dispatch refuses the token, and there is no newer one", hint)
     hint = "a callout token covers only its customer's callout flow; ask dispatch what its scope is"
     return Finding("token.scope", Severity.DEGRADED, f"dispatch refuses the token for {outcome.asked}", hint)
 

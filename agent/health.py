@@ -16,6 +16,7 @@ from agent import __version__, wording
 from agent.model import Condition, Fix, Severity, StoreSummary
 from agent.signals import Phase, State
 
+MIB = 2**20
 PROOF_AGE_S = 30 * 86_400.0  # law 7: no accepted raise in 30 days is a condition
 
 
@@ -113,7 +114,7 @@ def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
         "conditions": [_condition(condition) for condition in facts.conditions],
         "callout": _callout(State() if idle else state),
         "fix": _fix(facts),
-        "store": _store(facts.store, idle=idle),
+        "store": _store(facts.store, idle=idle, hidden=hidden),
         "stream": _stream(Stream() if idle else facts.stream, facts.at),
         "receiver": {"kind": facts.receiver_kind, "rejected": facts.rejected},
     }
@@ -161,8 +162,10 @@ def _fix(facts: Facts) -> dict[str, Any] | None:
     }
 
 
-def _store(summary: StoreSummary, *, idle: bool) -> dict[str, Any]:
-    return {"fixes": summary.fixes, "untold": 0 if idle else summary.untold, "bytes": summary.bytes, "mode": summary.mode}
+def _store(summary: StoreSummary, *, idle: bool, hidden: bool) -> dict[str, Any]:
+    """While calm the size is told in whole MiB: a few pages more would tell that something goes on."""
+    size = -(-summary.bytes // MIB) * MIB if hidden else summary.bytes
+    return {"fixes": summary.fixes, "untold": 0 if idle else summary.untold, "bytes": size, "mode": summary.mode}
 
 
 def _stream(stream: Stream, now_at: float) -> dict[str, Any]:

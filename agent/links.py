@@ -23,6 +23,7 @@ RTMGRP_IPV4_ROUTE: Final = 0x40
 RTMGRP_IPV6_IFADDR: Final = 0x100
 GROUPS: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR
 SETTLE_S: Final = 0.3  # a link that comes up tells ten things in a row; the last is its route
+QUIET_S: Final = 5.0  # a link that flaps, or a router that advertises, must not become a storm at dispatch
 MAX_READS: Final = 64  # per wake-up: a storm of messages must not hold the loop
 
 
@@ -40,6 +41,7 @@ async def watch(changed: Callable[[], None]) -> None:
             await asyncio.sleep(SETTLE_S)
             rung.clear()
             changed()
+            await asyncio.sleep(QUIET_S)
     finally:
         loop.remove_reader(sock)
         sock.close()

@@ -11,7 +11,7 @@ from agent.model import Asked, Meaning, Outcome, Severity
 from agent.signals import State
 
 POSITIONS_REFUSED = 3  # DESIGN section 6: three 400 in a row
-RAISE_CODES = ("dispatch.no_entitlement", "dispatch.rejects_raise", "token.refused")
+RAISE_CODES = ("dispatch.no_entitlement", "dispatch.rejects_raise")
 
 
 class Notices:
@@ -20,7 +20,7 @@ class Notices:
     def __init__(self, conditions: Conditions, customer_id: int) -> None:
         self._conditions = conditions
         self._customer_id = customer_id
-        self._scoped: set[Asked] = set()
+        self._scoped: set[tuple[Asked, Origin]] = set()
         self._refused_positions = 0
 
     def take(self, outcome: Outcome, origin: Origin, *, wall: float, calm: bool) -> None:
@@ -39,6 +39,12 @@ class Notices:
         self._follow_routes(outcome, origin, wall)
         if outcome.asked is Asked.LOCATION:
             self._follow_positions(outcome, wall)
+
+    def end_callout(self) -> None:
+        """What the callout's lanes noticed is over with it."""
+        self._conditions.drop_origin(Origin.CALLOUT)
+        self._scoped = {each for each in self._scoped if each[1] is not Origin.CALLOUT}
+        self._refused_positions = 0
 
     def take_token(self, outcome: Outcome, *, wall: float) -> None:
         """What a renewal of the token came to. The old token may still work: degraded until dispatch says otherwise."""
@@ -60,9 +66,9 @@ class Notices:
         if state.disputed is not None:
             text = f"dispatch lists callout {state.disputed} as open and has said that it is closed"
             hint = "a position is offered to it once a minute; it is taken up again if dispatch accepts one"
-            self._conditions.put("dispatch.disagrees", Severity.NOTE, text, hint, wall=wall)
+            self._conditions.put("dispatch.disagrees", Severity.NOTE, text, hint, wall=wall, origin=Origin.CALLOUT)
         else:
-            self._conditions.drop("dispatch.disagrees")
+            self._conditions.drop("dispatch.disagrees", origin=Origin.CALLOUT)
 
     def _follow_customers(self, outcome: Outcome, wall: float, origin: Origin) -> None:
         others = {each.customer_id for each in outcome.callouts or ()} - {None, self._customer_id}
@@ -75,11 +81,11 @@ class Notices:
 
     def _follow_routes(self, outcome: Outcome, origin: Origin, wall: float) -> None:
         if outcome.meaning is Meaning.UNAUTHORISED:
-            self._scoped.add(outcome.asked)
+            self._scoped.add((outcome.asked, origin))
         if outcome.meaning is not Meaning.ACCEPTED:
             return
-        self._scoped.discard(outcome.asked)
-        if not self._scoped:
+        self._scoped.discard((outcome.asked, origin))
+        if not any(whose is origin for _, whose in self._scoped):
             self._conditions.drop("token.scope", origin=origin)
         if outcome.asked is Asked.RAISE:
             for whose in Origin:

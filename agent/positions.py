@@ -79,6 +79,7 @@ class Positions:
         self.site = site
         self.newest: Fix | None = None
         self.stored: Fix | None = None
+        self.forced: Fix | None = None  # doubted, and sent all the same; never shown as ours while calm
         self._used: str | None = next(iter(self.sources), None)
 
     def used(self, now_at: float) -> Source | None:
@@ -112,12 +113,18 @@ class Positions:
             return None
         for source in self.sources.values():
             source.gate, fix = relieve(source.gate, now_at)
-            if fix is not None and self._take((fix,)):
+            if fix is not None and (self.newest is None or fix.at > self.newest.at):
+                self.forced = fix
                 return fix
         return None
 
     def live(self, now_at: float) -> Fix | None:
-        """The newest fix if it is of now."""
+        """The newest fix if it is of now, a doubted one included."""
+        best = max((fix for fix in (self.newest, self.forced) if fix is not None), key=lambda fix: fix.at, default=None)
+        return best if best is not None and now_at - best.at <= STALE_S else None
+
+    def own(self, now_at: float) -> Fix | None:
+        """The newest fix that passed the gate, if it is of now."""
         return self.newest if self.newest is not None and now_at - self.newest.at <= STALE_S else None
 
     def for_raise(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> Place | None:
@@ -133,10 +140,15 @@ class Positions:
 
     def armed(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> bool:
         """Whether a raise would carry a position good enough to count as proven (law 7)."""
-        place = self.for_raise(now_at, now_wall, wall_trusted=wall_trusted)
-        if place is None:
-            return False
-        return place.quality is not Quality.STORED or now_wall - (place.wall or 0.0) <= STORED_LIMIT_S
+        if self.site is not None:
+            return True
+        used = self.used(now_at)
+        first = used.gate.unconfirmed if used is not None else None
+        if first is not None and now_at - first.at <= STALE_S:
+            return True
+        if self.newest is not None:
+            return now_at - self.newest.at <= STORED_LIMIT_S
+        return wall_trusted and self.stored is not None and now_wall - self.stored.wall <= STORED_LIMIT_S
 
     def rejected(self, now_at: float) -> dict[str, int]:
         """Rejections of the used receiver by reason, every reason always present."""

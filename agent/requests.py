@@ -12,12 +12,14 @@ from typing import Any, Protocol
 
 from agent.control import Peer, refusal
 from agent.lifecycle import may_drill
-from agent.model import CalloutId, Press, SafeCode
+from agent.model import CalloutId, SafeCode
+from agent.presses import Made
 from agent.signals import CancelAsked, Forgotten, Happening, Phase, State
 
-CANCEL_ANSWER_S = 0.25  # long enough for the step of any case, so that all take the same time
+CANCEL_ANSWER_S = 0.75  # longer than any step waits for the store, so that all cases take the same time
 HANDED_OVER = "The cancel was handed over."
 MAX_NOTE = 500
+REMEMBERED = 50  # presses whose fate may still be asked for
 MAX_WAIT_S = 86_400.0
 
 BLANK_HINT = "type the code; it is 1 to 16 characters"
@@ -38,7 +40,7 @@ class Rooms(Protocol):
     def decide(self, event: Happening) -> Awaitable[None]:
         """Queue an event."""
 
-    def press(self, origin: str, *, note: str | None, drill: bool) -> Press:
+    def press(self, origin: str, *, note: str | None, drill: bool) -> Made:
         """Make a press: numbered, on tmpfs, in the inbox."""
 
     def tell(self, callout_id: CalloutId, text: str) -> None:
@@ -46,6 +48,9 @@ class Rooms(Protocol):
 
     def document(self, *, inner: bool) -> dict[str, Any]:
         """The status document."""
+
+    def forget_foreign(self, callout_id: CalloutId) -> bool:
+        """Give up a stored callout of another base_url or customer; False if there is none of this id."""
 
     async def refuse_drill(self) -> str | None:
         """Why no drill may start now; None if it may. Looks for an active callout first."""
@@ -59,9 +64,11 @@ class Requests:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        self._made: dict[int, Made] = {}
         self._handlers: dict[str, Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
             "raise": self._raise,
+            "settled": self._settled,
             "cancel": self._cancel,
             "say": self._say,
             "forget": self._forget,
@@ -84,14 +91,26 @@ class Requests:
         return {"ok": True, "status": self._rooms.document(inner=inner)}
 
     async def _raise(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
-        note, drill, wait_s = _text(request, "note", MAX_NOTE), request.get("drill") is True, _seconds(request, "wait_s")
+        """Answered as soon as the press is safe; `settled` asks what became of it."""
+        note, drill = _text(request, "note", MAX_NOTE), request.get("drill") is True
         if drill:
             refused = await self._refuse_drill()
             if refused is not None:
                 return refusal(f"no drill now: {refused}", "a drill starts only from a quiet standby")
-        press = self._rooms.press("cli", note=note, drill=drill)
-        accepted = await self._accepted(press, wait_s) if wait_s else False
-        return {"ok": True, "press": press.number, "accepted": accepted, "id": self._rooms.state.callout_id if accepted else None}
+        made = self._rooms.press("cli", note=note, drill=drill)
+        self._made[made.press.number] = made
+        while len(self._made) > REMEMBERED:
+            del self._made[min(self._made)]
+        return {"ok": True, "press": made.press.number}
+
+    async def _settled(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
+        """Wait for dispatch to accept a press, at most so long."""
+        number, wait_s = request.get("press"), _seconds(request, "wait_s")
+        made = self._made.get(number) if isinstance(number, int) else None
+        if made is None:
+            return refusal("no such press since the daemon started", "callout-agent status shows what dispatch says")
+        accepted = await self._accepted(made, wait_s)
+        return {"ok": True, "press": made.press.number, "accepted": accepted, "id": self._rooms.state.callout_id if accepted else None}
 
     async def _refuse_drill(self) -> str | None:
         """Why not. While calm always in the same words, or a drill would find out whether the cancelled callout lives (law 5)."""
@@ -101,16 +120,17 @@ class Requests:
             return "a callout or a press is on"
         return await self._rooms.refuse_drill()
 
-    async def _accepted(self, press: Press, wait_s: float) -> bool:
-        """Until the press is settled, at most so long. Shows only that of this press, which ended any calm."""
+    async def _accepted(self, made: Made, wait_s: float) -> bool:
+        """Whether this very press was answered by a callout that is open. Its number may have changed, its moment has not."""
         try:
             async with asyncio.timeout(wait_s):
-                await self._rooms.changed()
-                while press in self._rooms.state.owed:
+                await asyncio.shield(asyncio.ensure_future(made.decided))
+                while any(owed.at == made.press.at for owed in self._rooms.state.owed):
                     await self._rooms.changed()
         except TimeoutError:
             return False
-        return True
+        state = self._rooms.state
+        return not state.calm and state.callout_id is not None and (state.drill or not made.press.drill)
 
     async def _cancel(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
         code = self._code(request, peer)
@@ -153,6 +173,8 @@ class Requests:
         given = request.get("id")
         if not isinstance(given, int | str) or isinstance(given, bool):
             return refusal("which callout?", "callout-agent callout forget ID")
+        if self._rooms.forget_foreign(given):
+            return {"ok": True, "text": f"Callout {given} is forgotten."}
         if given != self._rooms.state.callout_id:
             return refusal(f"callout {given} is not the one this device is on")
         await self._rooms.decide(Forgotten(given))

@@ -17,7 +17,7 @@ from agent.ports import Clock
 from agent.signals import Phase, Restarted
 from agent.store import Store
 
-DRILL_WAITS_S = 60.0  # a drill that waited longer is no longer watched by anyone
+CALM_NAME = ".calm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,10 @@ def keep_in_runtime(directory: Path, press: Press) -> Path | None:
     return None
 
 
-def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press | None:
-    """The press that someone left while no daemon ran. None for a drill that waited too long."""
+def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press:
+    """The press that someone left while no daemon answered."""
     same_boot = spooled.boot_id == identity.read_boot_id()
     waited_s = clock.at() - spooled.at if same_boot else clock.wall() - spooled.wall
-    if spooled.drill and waited_s > DRILL_WAITS_S:
-        return None
     return Press(
         number=number,
         at=spooled.at if same_boot else min(0.0, clock.at() - max(0.0, waited_s)),
@@ -113,5 +111,19 @@ def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press | 
         wall_trusted=spooled.wall_trusted,
         response_type_id=spooled.response_type_id,
         note=spooled.note,
-        drill=spooled.drill,
     )
+
+
+def keep_calm(directory: Path, *, calm: bool) -> None:
+    """Calm beside the presses, on tmpfs: it must survive a restart on a disk that takes nothing (law 5)."""
+    path = directory / CALM_NAME
+    with contextlib.suppress(OSError):
+        if calm:
+            path.touch(mode=0o600)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def was_calm(directory: Path) -> bool:
+    """Whether the last process of this boot was."""
+    return (directory / CALM_NAME).exists()

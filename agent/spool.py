@@ -22,7 +22,7 @@ from agent.identity import read_boot_id
 # A longer file is no press.
 _LONGEST_BYTES = 16384
 _FILE_MODE = 0o660
-_DIRECTORY_MODE = 0o770
+_DIRECTORY_MODE = 0o2770  # set-group-id: what a member leaves, the daemon can read
 _TYPES: dict[str, tuple[type, ...]] = {
     "boot_id": (str,),
     "at": (int, float),
@@ -101,7 +101,9 @@ def take(directory: Path) -> list[tuple[Path, SpooledPress]]:
             taken.append((path, _read(path)))
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, TypeError, RecursionError):
+        except OSError:  # not ours to read, or a disk that is ill: it stays, and is tried again
+            continue
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
             with contextlib.suppress(OSError):
                 path.rename(path.with_name(f"{path.name}.malformed"))
     boot_id = read_boot_id()

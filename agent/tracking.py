@@ -55,7 +55,9 @@ class Tracking:
         """While a callout is wanted: a doubted position rather than none."""
         fix = self.positions.relieve(self._clock.at())
         if fix is not None:
-            self._take(fix)
+            if not self._state().calm:  # a track that grows would tell (law 5)
+                self._record(fix)
+            self._fresh()
         return fix
 
     def sent(self, fix: Fix) -> None:

@@ -86,7 +86,12 @@ EDGES = {
     "agent.tracking": (set(), "reports to the track"),
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
     "agent.timekeeping": ({"agent.clock", "agent.store"}, "what follows from a clock that becomes plausible"),
-    "agent.requests": ({"agent.control"}, "answers what comes over the socket"),
+    "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),
+    "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention"}, "the config's tables to the rooms' values"),
+    "agent.recovery": (
+        {"agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
+        "the start: everything that was kept goes back to its room",
+    ),
     "agent.resume": ({"agent.identity", "agent.spool", "agent.store"}, "what the last process left behind"),
     "agent.presses": ({"agent.resume", "agent.spool", "agent.store"}, "a press lies in the runtime directory until the store has it"),
     "agent.lanes": (set(), "the lanes' package"),

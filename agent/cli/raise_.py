@@ -10,12 +10,12 @@ import argparse
 import shutil
 import subprocess
 import time
-from typing import Any
 
 from agent import control
 from agent.cli import talk
 
 HELP = "raise a callout: a press from software"
+ACK_S = 5.0  # the daemon answers once the press is on tmpfs
 LOOK_UP_S = 60.0  # a drill asks dispatch before it starts
 
 
@@ -35,36 +35,41 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 stored or sent (with --wait: accepted), 1 refused, 2 not stored, 3 daemon down, 4 wait elapsed."""
-    request = {"do": "raise", "note": args.note, "drill": args.drill, "wait_s": args.wait}
+    request = {"do": "raise", "note": args.note, "drill": args.drill}
     try:
-        reply = talk.ask(args, request, timeout_s=args.wait + (LOOK_UP_S if args.drill else 5.0))
-    except control.NotRunningError:
-        return _without_daemon(args)
+        reply = talk.ask(args, request, timeout_s=LOOK_UP_S if args.drill else ACK_S)
+    except (control.NotRunningError, TimeoutError) as error:
+        return _without_daemon(args, hung=isinstance(error, TimeoutError))
     except control.NotAllowedError as error:
         talk.complain(f"NOT SENT: {error}")
         return 1
-    except TimeoutError:
-        talk.complain("NOT KNOWN TO BE SENT: the daemon does not answer", "it may still act; call for help another way")
-        return 2
-    return _report(args, reply)
-
-
-def _report(args: argparse.Namespace, reply: dict[str, Any]) -> int:
     if not reply.get("ok"):
         talk.complain(f"NOT SENT: {reply.get('error')}", str(reply.get("hint", "")))
         return 1
+    return _report(args, reply["press"])
+
+
+def _report(args: argparse.Namespace, press: int) -> int:
     kind = "drill" if args.drill else "press"
-    if reply["accepted"]:
-        print(f"{kind} {reply['press']}: accepted by dispatch, callout {reply['id']}")
+    if not args.wait:
+        print(f"{kind} {press}: stored and being sent; `callout-agent status` shows what dispatch says")
         return 0
-    if args.wait:
-        print(f"{kind} {reply['press']}: NOT YET ACCEPTED by dispatch; the agent goes on trying")
-        return 4
-    print(f"{kind} {reply['press']}: stored and being sent; `callout-agent status` shows what dispatch says")
-    return 0
+    try:
+        reply = talk.ask(args, {"do": "settled", "press": press, "wait_s": args.wait}, timeout_s=args.wait + ACK_S)
+    except (control.NotRunningError, control.NotAllowedError, TimeoutError):
+        reply = {}
+    if reply.get("accepted"):
+        print(f"{kind} {press}: accepted by dispatch, callout {reply['id']}")
+        return 0
+    print(f"{kind} {press}: NOT YET ACCEPTED by dispatch; the agent goes on trying")
+    return 4
 
 
-def _without_daemon(args: argparse.Namespace) -> int:
+def _without_daemon(args: argparse.Namespace, *, hung: bool) -> int:
+    """Leave the press in the runtime directory. A daemon that hangs may have it twice: dispatch returns the open callout."""
+    if args.drill:
+        talk.complain("NO DRILL: the daemon does not answer", "a drill needs it running: systemctl start callout-agent")
+        return 3
     from agent import identity, spool  # noqa: PLC0415 - only when the daemon is down
 
     press = spool.SpooledPress(
@@ -73,11 +78,12 @@ def _without_daemon(args: argparse.Namespace) -> int:
     try:
         spool.put(talk.socket_path(args).parent / "presses", press)
     except OSError as error:
-        talk.complain(f"NOT SENT and NOT STORED: the daemon is down, and {error}", "call for help another way")
+        talk.complain(f"NOT SENT and NOT STORED: the daemon does not answer, and {error}", "call for help another way")
         return 2
     started = _start_unit()
     text = "it was asked to start and will send it" if started else "it will send it when it starts: systemctl start callout-agent"
-    talk.complain("NOT SENT: the daemon is down. The press is stored", text)
+    what = "does not answer" if hung else "is down"
+    talk.complain(f"NOT SENT: the daemon {what}. The press is stored", text)
     return 3
 
 

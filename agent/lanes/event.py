@@ -15,6 +15,7 @@ from agent.lanes.desk import Desk, Lane
 from agent.model import CalloutId, Meaning
 from agent.signals import EventReplied
 
+PATIENCE = 3  # answered failures in a row before another message gets its turn
 SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not speak here is tried again every 5 min
 
 
@@ -56,7 +57,9 @@ class EventLane(Lane):
                 self._settled(message, outcome.meaning is Meaning.ACCEPTED)
                 continue
             failures += 1
-            scoped = outcome.meaning is Meaning.UNAUTHORISED
+            scoped = outcome.cause == "scope"
+            if failures % PATIENCE == 0 and outcome.http_status is not None:
+                self._outbox.rotate(-1)  # dispatch answers, but not to this one: it goes behind the others
             wait_s = SCOPE_EVERY_S if scoped else backoff_s(failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
             await self.pause(wait_s, self._wanted)
 

@@ -180,3 +180,22 @@ def test_fix_that_waited_for_its_second_is_dropped_when_another_receiver_was_new
     hear(positions, report("serial", 9.5))
     taken = hear(positions, report("serial", 15.0))
     assert [fix.at for fix in taken] == [15.0]
+
+
+def test_doubted_position_is_sent_but_not_shown_as_our_own():
+    positions = two()
+    for at in range(5):
+        hear(positions, report("gpsd", at))
+    for n, at in enumerate(range(5, 24)):
+        hear(positions, report("gpsd", at, latitude=LAT + 1 + n))
+    shown = positions.newest
+    assert positions.relieve(23.0) is not None
+    assert positions.newest is shown
+    assert positions.own(23.0) is None
+    assert positions.live(23.0) is not None
+
+
+def test_clock_that_is_not_trusted_arms_nothing_by_a_stored_position():
+    positions = Positions((("gpsd", "gpsd"),))
+    positions.stored = Fix(0.0, T0, "gpsd", LAT, LON)
+    assert not positions.armed(0.0, 12.0, wall_trusted=False)

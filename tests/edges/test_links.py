@@ -12,6 +12,7 @@ import pytest
 STORY = """
 import asyncio, subprocess
 from agent import links
+links.QUIET_S = 0.0
 
 async def main():
     changes = asyncio.Event()

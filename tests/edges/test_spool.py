@@ -76,7 +76,7 @@ def test_the_group_may_write_and_others_may_not_read(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o770
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o2770
 
 
 def put_until_full(directory: Path) -> int:

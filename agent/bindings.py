@@ -1,0 +1,53 @@
+"""From the tables of the config to the values that the rooms take, so that no room needs to know the config.
+
+Pure translation; decides nothing.
+"""
+
+from __future__ import annotations
+
+from agent.cadence import Pace
+from agent.config import Config
+from agent.lanes.desk import Terms
+from agent.positions import Positions, Site
+from agent.retention import Limits
+
+
+def positions(config: Config) -> Positions:
+    """Receivers in order of preference, and the site."""
+    site = config.site
+    place = (
+        None if site is None or site.latitude is None or site.longitude is None else Site(site.latitude, site.longitude, site.accuracy_m)
+    )
+    return Positions(tuple((each.name, each.kind) for each in config.receivers), place)
+
+
+def limits(config: Config) -> Limits:
+    """How much the store keeps."""
+    return Limits(max_mb=config.store.max_mb, before_press_s=config.store.before_press_s)
+
+
+def terms(config: Config) -> Terms:
+    """What the lanes need."""
+    api, pace = config.panic_api, config.cadence
+    return Terms(
+        pace=Pace(pace.record_idle_s, pace.record_moved_m, pace.send_active_s, pace.send_min_s, pace.send_max_s),
+        response_type_id=api.response_type_id,
+        deadline_s=api.deadline_s,
+        adopt=pace.adopt,
+        adopt_poll_s=pace.adopt_poll_s,
+        customer_id=api.customer_id,
+        predefined=config.site is not None and config.site.predefined_location is not None,
+        returns_callout=bool(api.return_callout_path),
+    )
+
+
+def unserved(config: Config) -> tuple[str, ...]:
+    """Tables that this version accepts and does not serve yet."""
+    tables = {
+        "button": config.buttons,
+        "indicator": config.indicator,
+        "keypad": config.keypad,
+        "hooks": config.hooks.on_event or config.hooks.on_unreachable,
+        "heartbeat": config.heartbeat,
+    }
+    return tuple(name for name, table in tables.items() if table)

@@ -1,0 +1,124 @@
+"""The start as recovery: what was kept goes into the inbox before anything new; and what may be shown until it is known.
+
+Touches the store and the runtime directory through `resume`. Must not lose an owed press, and must not show a callout that may
+have been cancelled: while the store has not answered, the device is outwardly calm (law 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from agent import BUILT_AT_WALL, resume
+from agent.health import Conditions, Origin
+from agent.lanes.event import Message
+from agent.model import CalloutId, CalloutKept, CalloutRecord, NoteKept, Remembered, Severity
+from agent.ports import Clock
+from agent.positions import Positions
+from agent.presses import Presses
+from agent.signals import Happening, Phase, Pressed, State
+from agent.store import Store
+from agent.timekeeping import FLOOR_NOTE, Timekeeping
+
+OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
+PROOF_NOTE = "armed_proof"
+
+
+class Recovery:
+    """One per daemon.
+
+    unsure: the store has not told yet whether a callout was cancelled. proof_wall: UTC s of the last accepted raise that may
+    be shown.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        store: Store,
+        clock: Clock,
+        *,
+        base_url: str,
+        customer_id: int,
+        state: Callable[[], State],
+        decide: Callable[[Happening], Awaitable[None]],
+    ) -> None:
+        self.unsure = False
+        self.proof_wall: float | None = None
+        self._directory, self._store, self._clock = directory, store, clock
+        self._base_url, self._customer_id = base_url, customer_id
+        self._state, self._decide = state, decide
+        self._new_proof_wall: float | None = None
+        self._foreign: CalloutRecord | None = None
+
+    async def run(
+        self, presses: Presses, positions: Positions, timekeeping: Timekeeping, conditions: Conditions, untold: Callable[[Message], None]
+    ) -> asyncio.Task[None] | None:
+        """Recover. The task, if any, goes on for as long as the store hangs; who owns it must not let it die unnoticed."""
+
+        async def take(kept: resume.Kept) -> None:
+            self.proof_wall = kept.note_number(PROOF_NOTE)
+            timekeeping.take_floor(kept.note_number(FLOOR_NOTE))
+            positions.stored = kept.remembered.last_fix
+            await self._decide(self._first_event(kept, conditions))
+            for event in kept.remembered.untold:
+                if event.callout_id == self._state().callout_id:
+                    untold(Message(event.callout_id, event.text, event.key))
+
+        kept = await resume.recall(self._store, self._directory, OPEN_STORE_S)
+        # Without the store's number count from the clock: higher than any that was given out, so that none is taken for old.
+        unknown = int(max(self._clock.wall(), BUILT_AT_WALL))
+        presses.count_from(kept.remembered.press_number if kept.late is None else unknown)
+        await take(kept)
+        for path, spooled in kept.spooled:
+            presses.take_up(path, spooled)
+        if kept.late is None:
+            return None
+        self.unsure = not kept.spooled
+        return asyncio.ensure_future(self._await_late(kept.late, take))
+
+    def follow(self, after: State, event: Happening, *, accepted_wall: float | None) -> None:
+        """After each step. accepted_wall: a raise was accepted then.
+
+        While calm a fresh proof is held back: it would tell that help was summoned.
+        """
+        if isinstance(event, Pressed):
+            self.unsure = False
+        self._new_proof_wall = accepted_wall if accepted_wall is not None else self._new_proof_wall
+        if not after.calm and self._new_proof_wall is not None:
+            self.proof_wall, self._new_proof_wall = self._new_proof_wall, None
+            self._store.step(NoteKept(PROOF_NOTE, f"{self.proof_wall:.0f}"))
+
+    def forget_foreign(self, callout_id: CalloutId, conditions: Conditions) -> bool:
+        """Give up a stored callout of another base_url or customer; False if there is none of this id."""
+        record = self._foreign
+        if record is None or record.id != callout_id:
+            return False
+        self._foreign = None
+        self._store.step(CalloutKept(replace(record, phase=Phase.STANDBY.value, closed_wall=self._clock.wall())))
+        conditions.drop("callout.foreign", origin=Origin.CALLOUT)
+        return True
+
+    def _first_event(self, kept: resume.Kept, conditions: Conditions) -> Happening:
+        calm = kept.note("calm") == "true" or resume.was_calm(self._directory)
+        event, foreign = resume.restarted(
+            kept.remembered, calm=calm, base_url=self._base_url, customer_id=self._customer_id, clock=self._clock
+        )
+        if foreign is not None:
+            self._foreign = kept.remembered.callout
+            hint = "mend base_url and customer_id, or give it up: `callout-agent callout forget ID`"
+            conditions.put("callout.foreign", Severity.CRITICAL, foreign, hint, wall=self._clock.wall(), origin=Origin.CALLOUT)
+        return event
+
+    async def _await_late(self, late: asyncio.Task[Remembered], take: Callable[[resume.Kept], Awaitable[None]]) -> None:
+        """A store that hung at start has answered: take up what it knew beside what is on already."""
+        kept = resume.Kept(await late)
+        if self._state().phase is Phase.STANDBY:
+            await take(kept)
+        elif kept.note("calm") == "true" or (kept.remembered.callout is not None and kept.remembered.callout.calm):
+            return  # what is on may be what was cancelled: it stays hidden until a press
+        else:
+            for press in kept.remembered.owed:
+                await self._decide(Pressed(press))
+        self.unsure = False
