@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent.cadence import Pace
 from agent.config import Config
 from agent.lanes.desk import Terms
+from agent.model import Severity
 from agent.positions import Positions, Site
 from agent.retention import Limits
 
@@ -39,6 +40,13 @@ def terms(config: Config) -> Terms:
         predefined=config.site is not None and config.site.predefined_location is not None,
         returns_callout=bool(api.return_callout_path),
     )
+
+
+def recording(config: Config) -> Severity | None:
+    """A played log is for the bench: in production it is no position at all."""
+    if not any(each.kind == "replay" for each in config.receivers):
+        return None
+    return Severity.CRITICAL if config.panic_api.environment == "production" else Severity.NOTE
 
 
 def unserved(config: Config) -> tuple[str, ...]:

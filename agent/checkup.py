@@ -35,13 +35,23 @@ def look(
 
 
 def stand(
-    conditions: Conditions, *, broken: str | None, elsewhere: str | None, authority: str | None, unserved: tuple[str, ...], wall: float
+    conditions: Conditions,
+    *,
+    broken: str | None,
+    elsewhere: str | None,
+    authority: str | None,
+    unserved: tuple[str, ...],
+    recording: Severity | None,
+    wall: float,
 ) -> None:
     """What holds from the start until something proves otherwise.
 
     broken: the config, in words. elsewhere: not production. authority: an unusable ca_file. unserved: tables that this version
-    accepts and does not serve.
+    accepts and does not serve. recording: how bad it is that a receiver only plays a log; None if none does.
     """
+    if recording is not None:
+        hint = "a device in use has receivers of kind gpsd or serial"
+        conditions.put("receiver.recording", recording, "a receiver plays a recording: its positions are not ours", hint, wall=wall)
     if authority is not None:
         hint = "put the file back; until then only the system's authorities are trusted"
         conditions.put("dispatch.ca_file", Severity.CRITICAL, authority, hint, wall=wall)

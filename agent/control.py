@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 MAX_LINE = 65_536  # a request is a few hundred bytes; a status document some thousands
+MOST = 32  # conversations at once; descriptors belong to lanes and receivers first
+IDLE_S = 30.0  # without a request, or without the asker reading its answer
 GROUP = "callout-agent"  # who may raise, say, cancel with a code and read status
 
 
@@ -45,7 +47,20 @@ class InUseError(Exception):
 async def serve(path: Path, handle: Handle) -> None:
     """Answer until cancelled. Raises InUseError if a living daemon has the socket, OSError if it cannot be made."""
     await _clear(path)
-    server = await asyncio.start_unix_server(lambda reader, writer: _converse(reader, writer, handle), path, limit=MAX_LINE)
+    talking: dict[asyncio.StreamWriter, None] = {}
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(talking) >= MOST:  # the oldest conversation makes room: an operator with a question is never turned away
+            oldest = next(iter(talking))
+            del talking[oldest]
+            oldest.transport.abort()
+        talking[writer] = None
+        try:
+            await _converse(reader, writer, handle)
+        finally:
+            talking.pop(writer, None)
+
+    server = await asyncio.start_unix_server(converse, path, limit=MAX_LINE)
     path.chmod(0o660)
     with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give: then only our own user may ask
         os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
@@ -74,11 +89,11 @@ async def _clear(path: Path) -> None:
 
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle) -> None:
     try:
-        while line := await reader.readline():
+        while line := await asyncio.wait_for(reader.readline(), IDLE_S):
             reply = await _answer(line, _peer(writer), handle)
             writer.write(json.dumps(reply, allow_nan=False).encode() + b"\n")
-            await writer.drain()
-    except (ConnectionError, ValueError):  # the asker went away, or its line was too long
+            await asyncio.wait_for(writer.drain(), IDLE_S)
+    except (OSError, ValueError, TimeoutError):  # the asker went away, fell silent, or its line was too long
         return
     finally:
         writer.close()
@@ -133,5 +148,8 @@ def ask(path: Path, request: dict[str, Any], *, timeout_s: float = 5.0) -> dict[
         raise NotRunningError(f"no daemon answers on {path}") from error
     if not line:
         raise NotRunningError(f"the daemon on {path} closed the connection")
-    reply = json.loads(line)
+    try:
+        reply = json.loads(line)
+    except ValueError as error:
+        raise TimeoutError(f"the answer of the daemon on {path} broke off") from error
     return reply if isinstance(reply, dict) else {}

@@ -23,6 +23,7 @@ from agent.connections import Connections
 from agent.decider import Decider
 from agent.health import Conditions, Facts, Origin
 from agent.housekeeping import Housekeeping
+from agent.journal import Journal
 from agent.lanes.board import Lanes
 from agent.lanes.event import Message
 from agent.lifecycle import raise_wanted, stream_to
@@ -78,7 +79,7 @@ class Daemon:
         base_url, customer_id = config.panic_api.base_url, config.panic_api.customer_id
         self.decider = Decider(self.store, self.clock, changed=self._changed, base_url=base_url, customer_id=customer_id)
         self.terms = bindings.terms(config)
-        self.supervisor = Supervisor()
+        self.supervisor, self.journal = Supervisor(), Journal()
         self.timekeeping = Timekeeping(self.clock, self.store)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
@@ -111,6 +112,7 @@ class Daemon:
             elsewhere=self.connections.not_production(),
             authority=self.connections.trouble,
             unserved=bindings.unserved(self.config),
+            recording=bindings.recording(self.config),
             wall=self.clock.wall(),
         )
 
@@ -347,7 +349,9 @@ class Daemon:
             self.presses.sweep()
             self.timekeeping.follow()
             self._check()
-            self.supervisor.status(health.line(self.document()))
+            document = self.document()
+            self.journal.follow(self.conditions.shown(calm=self.state.calm or self.recovery.unsure))
+            self.supervisor.status(health.line(document))
             self.supervisor.alive()
 
     def _tell_doubt(self, fix: Fix) -> None:

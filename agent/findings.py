@@ -87,8 +87,9 @@ def _rejected(outcome: Outcome) -> Finding | None:
         hint = "HELP WAS NOT SUMMONED. Check the customer's subscription and customer_id with dispatch"
         return Finding("dispatch.no_entitlement", Severity.CRITICAL, f"dispatch refuses to open a callout (HTTP {status})", hint)
     if outcome.asked is Asked.RAISE:
-        hint = "check response_type_id and callout_classification_id with dispatch"
-        return Finding("dispatch.rejects_raise", Severity.CRITICAL, f"dispatch does not understand the raise (HTTP {status})", hint)
+        hint = "check response_type_id and callout_classification_id with dispatch; some want a position"
+        text = f"dispatch does not take the raise as it was put (HTTP {status}); other shapes follow"
+        return Finding("dispatch.rejects_raise", Severity.CRITICAL, text, hint)
     if outcome.asked is Asked.LOOK_UP:
         hint = "check customer_id and active_callouts_path; a callout raised elsewhere is not noticed"
         return Finding("dispatch.no_list", Severity.DEGRADED, f"dispatch does not list active callouts (HTTP {status})", hint)

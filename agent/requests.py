@@ -92,7 +92,8 @@ class Requests:
 
     async def _raise(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
         """Answered as soon as the press is safe; `settled` asks what became of it."""
-        note, drill = _text(request, "note", MAX_NOTE), request.get("drill") is True
+        note, drill = request.get("note"), request.get("drill") is True
+        note = note[:MAX_NOTE].strip() or None if isinstance(note, str) else None  # a press is never refused for its note
         if drill:
             refused = await self._refuse_drill()
             if refused is not None:

@@ -55,6 +55,7 @@ EDGES = {
     "agent.aside": (set(), "threads beside the loop"),
     "agent.clock": (set(), "the system's clock"),
     "agent.control": (set(), "the socket, both ends"),
+    "agent.journal": (set(), "conditions in the log"),
     "agent.links": (set(), "netlink"),
     "agent.notify": (set(), "systemd"),
     "agent.identity": (set(), "the tiny file beside the database"),

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "raise": "raise_",
     "cancel": "cancel",
     "say": "say",
+    "callout": "callout",
     "check": "check",
     "replay": "replay",
     "simulator": "simulator",

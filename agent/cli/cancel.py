@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
+import termios
+import warnings
 from typing import Any
 
 from agent import control
@@ -53,8 +55,13 @@ def _with_code(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.safe_code_stdin:
         code = sys.stdin.readline().rstrip("\r\n")
         return {"do": "cancel", "code": code} if code.strip() else None
+    warnings.simplefilter("error", getpass.GetPassWarning)  # rather no code than one on the screen
     for _ in range(TRIES):
-        code = getpass.getpass("Safe code: ")
+        try:
+            code = getpass.getpass("Safe code: ")
+        except (EOFError, OSError, termios.error, getpass.GetPassWarning):
+            talk.complain("there is no terminal to type the code at", "--safe-code-stdin reads it from standard input")
+            return None
         if code.strip():
             return {"do": "cancel", "code": code}
         print("A code is needed.", file=sys.stderr)

@@ -24,6 +24,7 @@ from typing import Any
 
 from agent.cli import talk
 from agent.cli.link import Link
+from agent.cli.replay import Heard
 
 HELP = "everything on this machine: simulator, receiver, agent, a drill from press to close"
 WRONG_CODE = "9999"
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         talk.complain(f"the demo needs the simulator's packages ({error.name} is missing)", "pip install 'callout-agent[simulator]'")
         return 1
     lines = _read_log(args.log)
-    if lines is None:
+    if lines is None or (args.log is not None and not _usable(args.log)):
         return 1
     return asyncio.run(_play(args, lines))
 
@@ -93,6 +94,17 @@ def _read_log(path: Path | None) -> list[bytes] | None:
         return None
 
 
+def _usable(path: Path) -> bool:
+    """Whether the gate would let any position of this log through; says why not."""
+    heard = Heard()
+    if next(heard.fixes(path), None) is not None:
+        return True
+    counts = {reason: count for reason, count in heard.gate.counts().items() if count}
+    why = f"rejected: {counts}" if counts else "nothing in it that a receiver says with a position"
+    talk.complain(f"{path}: no position in it would be believed ({why})", f"callout-agent replay {path}")
+    return False
+
+
 async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="callout-demo-"))
     try:
@@ -100,7 +112,9 @@ async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
             story = Story(stage)
             held = await story.tell()
             if args.keep:
-                print(f"\nEverything is left running: {stage.page} (Ctrl-C ends it)", flush=True)
+                await stage.start_agent()
+                print(f"\nEverything is left running, the agent started again: {stage.page} (Ctrl-C ends it)", flush=True)
+                print(f"try: callout-agent status --config {stage.config}", flush=True)
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
             return 0 if held else 1

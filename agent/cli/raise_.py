@@ -22,11 +22,12 @@ LOOK_UP_S = 60.0  # a drill asks dispatch before it starts
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--note", metavar="TEXT", help="a note for the log and, during a callout, for dispatch")
-    parser.add_argument("--wait", metavar="S", type=_seconds, default=0.0, help="wait so long for dispatch to accept")
+    parser.add_argument("--wait", metavar="S", type=seconds, default=0.0, help="wait so long for dispatch to accept")
     parser.add_argument("--drill", action="store_true", help="a test, marked as one, from press to close")
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """0 to 86400 seconds, for argparse."""
     value = float(text)
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError("0 to 86400 seconds")
@@ -35,7 +36,7 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 stored or sent (with --wait: accepted), 1 refused, 2 not stored, 3 daemon down, 4 wait elapsed."""
-    request = {"do": "raise", "note": args.note, "drill": args.drill}
+    request = {"do": "raise", "note": args.note and args.note[:500], "drill": args.drill}
     try:
         reply = talk.ask(args, request, timeout_s=LOOK_UP_S if args.drill else ACK_S)
     except (control.NotRunningError, TimeoutError) as error:

@@ -33,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         for fix in heard.fixes(args.log):
             print(json.dumps(_document(fix)) if args.json else _line(fix))
+    except BrokenPipeError:  # whoever reads us has seen enough
+        raise
     except OSError as error:
         talk.complain(f"{args.log}: {error.strerror}")
         return 1
@@ -40,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"rejected": heard.gate.counts()}))
     else:
         print("rejected: " + ", ".join(f"{reason} {count}" for reason, count in heard.gate.counts().items()))
+    if heard.reports and not heard.passed:
+        talk.complain(f"{args.log}: no position was believed; see the rejections")
     if not heard.reports:
         talk.complain(f"{args.log}: nothing in it that a receiver says", "is it NMEA or gpsd JSON, and was the baud rate right?")
         return 1
@@ -52,12 +56,14 @@ class Heard:
     def __init__(self) -> None:
         self.gate = Gate(log=True)
         self.reports = 0
+        self.passed = 0
 
     def fixes(self, path: Path) -> Iterator[Fix]:
         """What passes, in order."""
         for report in read_log(path):
             self.reports += 1
             self.gate, verdict = judge(self.gate, report, wall=NOON_S)
+            self.passed += len(verdict.fixes)
             yield from verdict.fixes
 
 

@@ -19,11 +19,19 @@ HELP = "a stand-in for the Panic API with a control room page"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--port", type=int, help="port to listen on; default 8443 with --tls, else 8080; 0 takes a free one")
+    parser.add_argument("--port", type=port, help="port to listen on; default 8443 with --tls, else 8080; 0 takes a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s); others open it to the network")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a throw-away certificate authority")
     parser.add_argument("--ca-file", type=Path, metavar="PATH", help="where to write that authority's certificate")
     parser.add_argument("--generation", choices=("old", "new"), default="new", help="shapes of the answers (default %(default)s)")
+
+
+def port(text: str) -> int:
+    """A port number, for argparse."""
+    value = int(text)
+    if not 0 <= value <= 65_535:
+        raise argparse.ArgumentTypeError("0 to 65535")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:

@@ -75,6 +75,7 @@ def _from_store(args: argparse.Namespace) -> dict[str, Any]:
     event = Restarted(0.0, 0.0, kept.press_number, kept.owed, kept.callout, kept.closed, calm=calm)
     state, _ = step(State(), event)
     proof = notes.get("armed_proof", "")
+    proof = proof if proof.replace(".", "", 1).isdigit() else ""
     told = document(Facts(at=0.0, wall=0.0, state=state, conditions=(), store=summary, armed_proof_wall=float(proof) if proof else None))
     if kept.last_fix is not None:
         fix = kept.last_fix
@@ -86,7 +87,25 @@ def _from_store(args: argparse.Namespace) -> dict[str, Any]:
             "age_s": round(max(0.0, time.time() - fix.wall), 1),
             "receiver": fix.receiver,
         }
-    return {**told, "armed": False, "running": False, "conditions": [NOT_RUNNING]}
+    waiting = _waiting(args)
+    return {**told, "armed": False, "running": False, "conditions": [NOT_RUNNING, *([waiting] if waiting else [])]}
+
+
+def _waiting(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Presses that nobody has taken up yet."""
+    try:
+        count = len(list((talk.socket_path(args).parent / "presses").glob("*.json")))
+    except OSError:
+        return None
+    if not count:
+        return None
+    return {
+        "code": "press.waiting",
+        "severity": "critical",
+        "since": None,
+        "text": f"{count} made while the daemon was down: NOT SENT yet",
+        "hint": "start the daemon, and call for help another way meanwhile",
+    }
 
 
 def render(document: dict[str, Any]) -> str:

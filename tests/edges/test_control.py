@@ -98,3 +98,33 @@ def test_socket_of_a_daemon_that_died_is_taken_over_and_of_one_that_lives_is_not
 def test_nobody_there_is_said_to_be_nobody(tmp_path: Path):
     with pytest.raises(control.NotRunningError):
         control.ask(tmp_path / "none.sock", {"do": "status"})
+
+
+def test_silent_conversations_make_room_for_one_that_asks(tmp_path: Path):
+    path = tmp_path / "c.sock"
+
+    async def story() -> None:
+        silent = [await asyncio.open_unix_connection(path) for _ in range(control.MOST + 20)]
+        assert (await asyncio.to_thread(control.ask, path, {"do": "x"}))["ok"]
+        assert await silent[0][0].read() == b"", "the oldest one was sent away"
+        for _, writer in silent:
+            writer.close()
+
+    served(path, story)
+
+
+def test_answer_that_breaks_off_is_no_answer(tmp_path: Path):
+    path = tmp_path / "c.sock"
+
+    async def story() -> None:
+        async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b'{"ok": tr')
+            writer.close()
+
+        server = await asyncio.start_unix_server(break_off, path)
+        with pytest.raises(TimeoutError):
+            await asyncio.to_thread(control.ask, path, {"do": "raise"})
+        server.close()
+
+    asyncio.run(story())

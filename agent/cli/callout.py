@@ -1,0 +1,38 @@
+"""`callout-agent callout forget ID`: root gives a callout up by hand.
+
+For the one case in which nobody else can: dispatch no longer knows it, or the config leads elsewhere. Ends nothing at dispatch.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from agent import control
+from agent.cli import talk
+
+HELP = "give up a callout that dispatch no longer knows (root)"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    forget = verbs.add_parser("forget", help="forget it; dispatch is told nothing")
+    forget.add_argument("id", metavar="ID", help="as `status` names it")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit 0 forgotten, 1 refused, 2 not running."""
+    given = int(args.id) if args.id.isascii() and args.id.isdigit() else args.id
+    try:
+        reply = talk.ask(args, {"do": "forget", "id": given})
+    except (control.NotRunningError, TimeoutError) as error:
+        talk.complain(f"not forgotten: {error}")
+        return 2
+    except control.NotAllowedError as error:
+        talk.complain(f"not forgotten: {error}")
+        return 1
+    if not reply.get("ok"):
+        talk.complain(f"not forgotten: {reply.get('error')}", str(reply.get("hint", "")))
+        return 1
+    print(reply["text"])
+    return 0

@@ -1,0 +1,100 @@
+"""A press that lies in the runtime directory is taken up, once, and its file goes only when it may (laws 1 and 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+from agent import spool
+from agent.clock import SystemClock
+from agent.identity import read_boot_id
+from agent.presses import Presses
+from agent.signals import Happening, Pressed, State
+
+
+class Disk:
+    """A store that has presses on disk, or has not."""
+
+    def __init__(self, *, takes: bool) -> None:
+        self.takes = takes
+
+    def step(self, *_writes: object) -> Awaitable[None]:
+        """Done at once."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    async def has_press(self, _at: float) -> bool:
+        """Whether it was taken."""
+        return self.takes
+
+
+def made(directory: Path, *, takes: bool) -> tuple[Presses, list[Happening]]:
+    decided: list[Happening] = []
+
+    async def decide(event: Happening) -> None:
+        decided.append(event)
+
+    return Presses(directory, Disk(takes=takes), SystemClock(), state=State, decide=decide), decided  # type: ignore[arg-type]
+
+
+def leave(directory: Path, *, drill: bool = False) -> Path:
+    return spool.put(directory, spool.SpooledPress(read_boot_id(), time.monotonic(), time.time(), "spool", drill=drill))
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_press_left_while_the_daemon_runs_is_taken_up_once(tmp_path: Path):
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=True)
+        path = leave(tmp_path)
+        presses.sweep()
+        presses.sweep()
+        await settle()
+        assert [type(event) for event in decided] == [Pressed]
+        assert not path.exists()
+
+    asyncio.run(story())
+
+
+def test_file_stays_while_no_disk_has_the_press_and_goes_with_the_callouts_close(tmp_path: Path):
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=False)
+        path = leave(tmp_path)
+        presses.sweep()
+        await settle()
+        presses.sweep()
+        assert path.exists()
+        assert len(decided) == 1
+        presses.forget_all()
+        assert not path.exists()
+
+    asyncio.run(story())
+
+
+def test_drill_never_starts_from_a_file(tmp_path: Path):
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=True)
+        path = leave(tmp_path, drill=True)
+        presses.sweep()
+        await settle()
+        assert decided == []
+        assert not path.exists()
+
+    asyncio.run(story())
+
+
+def test_file_that_only_looks_like_a_press_stops_nobody(tmp_path: Path):
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=True)
+        (tmp_path / "1.json").write_text(f'{{"boot_id": "b", "at": 1{"0" * 400}, "wall": 1.0, "origin": "cli"}}')
+        presses.sweep()
+        await settle()
+        assert decided == []
+
+    asyncio.run(story())
