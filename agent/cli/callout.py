@@ -15,9 +15,8 @@ HELP = "give up a callout that dispatch no longer knows (root)"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    forget = verbs.add_parser("forget", help="forget it; dispatch is told nothing")
-    forget.add_argument("id", metavar="ID", help="as `status` names it")
+    parser.add_argument("verb", choices=["forget"], help="forget: dispatch is told nothing")
+    parser.add_argument("id", metavar="ID", help="as `status` names it")
 
 
 def run(args: argparse.Namespace) -> int:

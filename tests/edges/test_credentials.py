@@ -184,7 +184,7 @@ async def test_a_token_file_is_read_again_after_a_401_and_when_it_changes(
 )
 async def test_a_failed_renewal_keeps_the_old_token_and_says_why(rig: Wired, answer: Any, meaning: Meaning, cause: str) -> None:
     """An old token may still work; why there is no new one is an outcome of its own, told once."""
-    async with rig(deadline_s=0.2) as at:
+    async with rig(deadline_s=1.5) as at:
         old = await at.credentials.current(urgent=True)
         assert old is not None
         at.server.on("POST", "/token", answer)

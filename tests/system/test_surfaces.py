@@ -153,3 +153,50 @@ def test_cancel_in_standby_says_the_same_words_in_about_the_same_time(tmp_path: 
             assert len((await stage.callouts())[-1]["cancels"]) in (1, 2)
 
     asyncio.run(story())
+
+
+def test_press_that_found_no_socket_is_taken_up_by_the_daemon_that_runs(tmp_path: Path):
+    async def story() -> None:
+        async with driving(tmp_path) as (stage, _):
+            await stage.start()
+            await stage.until_armed()
+            stage.socket.unlink()
+            assert (await stage.command("raise"))[0] == 3
+            await stage.until_callout(lambda seen: seen["positions"], 5)
+
+    asyncio.run(story())
+
+
+def test_button_that_this_version_does_not_listen_to_is_no_armed_device(tmp_path: Path):
+    async def story() -> None:
+        async with driving(tmp_path) as (stage, _):
+            stage.more = '[[button]]\nname = "panic"\nline = 17\n'
+            await stage.start()
+            status = await stage.until_status(lambda told: told["fix"] and "dispatch.unproven" not in codes(told))
+            assert "button.unserved" in codes(status)
+            assert not status["armed"]
+
+    asyncio.run(story())
+
+
+def test_callout_of_another_dispatch_is_left_alone_and_can_be_forgotten(tmp_path: Path):
+    async def story() -> None:
+        async with driving(tmp_path) as (stage, _):
+            await stage.start()
+            await stage.until_armed()
+            await stage.command("raise", "--wait", "10")
+            callout = await stage.until_callout(lambda seen: seen["positions"])
+            await stage.signal(signal.SIGTERM)
+            await stage.ended()
+            stage.base_url = stage.base_url.replace("127.0.0.1", "localhost")
+            stage.more = ""
+            await stage.desk("POST", f"callouts/{callout['id']}/close")
+            await stage.start()
+            status = await stage.until_status(lambda told: "callout.foreign" in codes(told))
+            assert not status["armed"]
+            assert status["callout"]["state"] == "standby"
+            code, out, err = await stage.command("callout", "forget", str(callout["id"]))
+            assert code == 0, out + err
+            await stage.until_status(lambda told: "callout.foreign" not in codes(told))
+
+    asyncio.run(story())
