@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from agent import wording
-from agent.delivery import attempt_deadline_s, raise_pause_s, raise_shape, refused_tries
+from agent.delivery import CAP_S, attempt_deadline_s, raise_pause_s, raise_shape, refused_tries
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lifecycle import covers, raise_wanted
@@ -35,6 +35,7 @@ class AlertLane(Lane):
         self._tries = 0
         self._timeouts = 0
         self._failures = 0
+        self._unsettled = 0  # accepted raises that settled nothing, in a row
         self._refused = 0  # how often the shape was changed
         self._next_at = float("-inf")
 
@@ -109,7 +110,8 @@ class AlertLane(Lane):
         """When the next attempt is due, and in which shape."""
         now_at = self.desk.clock.at()
         if outcome.meaning is Meaning.ACCEPTED:
-            self._next_at = now_at + SETTLE_S
+            self._unsettled += 1
+            self._next_at = now_at + min(CAP_S, SETTLE_S * 2.0 ** min(self._unsettled - 1, 10))
             self._failures = self._timeouts = 0
             return
         self._failures += 1
