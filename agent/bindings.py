@@ -38,7 +38,6 @@ def terms(config: Config) -> Terms:
         adopt_poll_s=pace.adopt_poll_s,
         customer_id=api.customer_id,
         predefined=config.site is not None and config.site.predefined_location is not None,
-        returns_callout=bool(api.return_callout_path),
     )
 
 

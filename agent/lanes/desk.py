@@ -28,7 +28,6 @@ class Terms:
     adopt_poll_s: float = 300.0
     customer_id: int = 0
     predefined: bool = False  # a site known to dispatch by its external reference
-    returns_callout: bool = False  # location replies carry the callout, so reads may rest
 
 
 class Desk(Protocol):
