@@ -79,6 +79,7 @@ class Fix:
 
     at: monotonic s of arrival, less what it was held up by on its way.
     wall: UTC s of the position, the receiver's time where believed, else of arrival.
+    gnss_time: the receiver's own time where believed, else None.
     wall_trusted: False for a wall time taken from a clock that was not yet plausible.
     segment: counts up when the receiver's time steps: positions of different segments are not compared.
     accuracy_m: horizontal, 95 %; None when unknown.

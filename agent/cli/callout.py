@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 
-from agent import control
 from agent.cli import talk
 
 HELP = "give up a callout that dispatch no longer knows (root)"
@@ -22,16 +21,4 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit 0 forgotten, 1 refused, 2 not running."""
     given = int(args.id) if args.id.isascii() and args.id.isdigit() else args.id
-    try:
-        reply = talk.ask(args, {"do": "forget", "id": given})
-    except (control.NotRunningError, TimeoutError) as error:
-        talk.complain(f"not forgotten: {error}")
-        return 2
-    except control.NotAllowedError as error:
-        talk.complain(f"not forgotten: {error}")
-        return 1
-    if not reply.get("ok"):
-        talk.complain(f"not forgotten: {reply.get('error')}", str(reply.get("hint", "")))
-        return 1
-    print(reply["text"])
-    return 0
+    return talk.hand_over(args, {"do": "forget", "id": given}, "not forgotten")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from agent import control
 from agent.cli import talk
 
 HELP = "tell dispatch something about the callout that is on"
@@ -17,16 +16,4 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 queued, 1 refused, 2 not running."""
-    try:
-        reply = talk.ask(args, {"do": "say", "text": " ".join(args.text)})
-    except (control.NotRunningError, TimeoutError) as error:
-        talk.complain(f"NOT SENT: {error}")
-        return 2
-    except control.NotAllowedError as error:
-        talk.complain(f"NOT SENT: {error}")
-        return 1
-    if not reply.get("ok"):
-        talk.complain(f"NOT SENT: {reply.get('error')}", str(reply.get("hint", "")))
-        return 1
-    print(reply["text"])
-    return 0
+    return talk.hand_over(args, {"do": "say", "text": " ".join(args.text)}, "NOT SENT")

@@ -43,3 +43,20 @@ def ask(args: argparse.Namespace, request: dict[str, Any], *, timeout_s: float =
 def complain(text: str, hint: str = "") -> None:
     """An error for a person, on stderr."""
     print(f"callout-agent: {text}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+
+
+def hand_over(args: argparse.Namespace, request: dict[str, Any], failed: str) -> int:
+    """Ask, and print the answer's text: exit 0, 1 refused, 2 not running. failed: how a failure begins."""
+    try:
+        reply = ask(args, request)
+    except (control.NotRunningError, TimeoutError) as error:
+        complain(f"{failed}: {error}")
+        return 2
+    except control.NotAllowedError as error:
+        complain(f"{failed}: {error}")
+        return 1
+    if not reply.get("ok"):
+        complain(f"{failed}: {reply.get('error')}", str(reply.get("hint", "")))
+        return 1
+    print(reply["text"])
+    return 0
