@@ -75,7 +75,8 @@ class Framer:
             return star + 1
         if len(digits) < 2:
             return None
-        if checksum(self._rest[start + 1 : star]) == int(digits, 16):
+        content = self._rest[start + 1 : star]
+        if content and checksum(content) == int(digits, 16):  # nothing at all has a right checksum too: 00
             self.good += 1
             found.append(bytes(self._rest[start : star + 3]))
         else:

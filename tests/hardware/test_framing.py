@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hardware.framing import LONGEST, Framer, checksum
@@ -52,6 +52,8 @@ def test_a_flipped_bit_is_never_passed(body: str, where: int, flip: int):
     good = sentence(body)
     at = where % len(good)
     damaged = good[:at] + bytes([good[at] ^ flip]) + good[at + 1 :]
+    # A byte that turns into a mark of framing makes a shorter sentence, and of those one in 256 has a right sum by chance.
+    assume(damaged[at] not in b"$*")
     found = fed([damaged + b"\r\n"])[0]
     # lower and upper case of a hexadecimal digit are the same checksum
     assert all(line.upper() == good.upper() and line[:-2] == good[:-2] for line in found)
@@ -81,3 +83,8 @@ def test_lower_case_checksums_are_right_too():
     line = sentence("GPGLL,5")
     line = line[:-2] + line[-2:].lower()
     assert fed([line])[0] == [line]
+
+
+def test_sentence_of_nothing_is_no_sentence():
+    """Its checksum is right, and a damaged line can look like it."""
+    assert fed([b"$*00\r\n"])[0] == []
