@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agent.geo import distance_m
+from agent.geo import UNKNOWN_ACCURACY_M, distance_m
 from agent.model import Callout, CalloutId, Fix
 from agent.signals import AdoptPolicy
 
 NEAR_M = 1_000.0  # DESIGN section 4: the owner may press on a phone far from the parked car
-UNKNOWN_ACCURACY_M = 50.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def stand(
     """
     if recording is not None:
         hint = "a device in use has receivers of kind gpsd or serial"
-        conditions.put("receiver.recording", recording, "a receiver plays a recording: its positions are not ours", hint, wall=wall)
+        conditions.put("config.recording", recording, "a receiver plays a recording: its positions are not ours", hint, wall=wall)
     if authority is not None:
         hint = "put the file back; until then only the system's authorities are trusted"
         conditions.put("dispatch.ca_file", Severity.CRITICAL, authority, hint, wall=wall)

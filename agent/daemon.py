@@ -269,11 +269,6 @@ class Daemon:
         self._step_done.clear()
         await self._step_done.wait()
 
-    async def changed_to(self, wanted: Callable[[], bool]) -> None:
-        """Ends when a step has made this true."""
-        while not wanted():
-            await self.changed()
-
     def document(self, *, inner: bool = False) -> dict[str, Any]:
         """The status document of now."""
         self._check()
@@ -348,7 +343,6 @@ class Daemon:
                 self._tell_doubt(forced)
             self.presses.sweep()
             self.timekeeping.follow()
-            self._check()
             document = self.document()
             self.journal.follow(self.conditions.shown(calm=self.state.calm or self.recovery.unsure))
             self.supervisor.status(health.line(document))

@@ -23,9 +23,7 @@ from agent.model import (
     Write,
 )
 from agent.rows import Deed, Restamped, StateKept, read_utc, write_utc
-
-# How many ids known closed are remembered (DESIGN section 4, adoption).
-_CLOSED_KEPT = 32
+from agent.signals import CLOSED_REMEMBERED
 
 # The note by which the lifecycle says that it is calm ("true") or no longer, also where no callout carries it.
 CALM_NOTE = "calm"
@@ -89,7 +87,7 @@ class Essence:
         if not is_open(record):
             for event in [k for k, e in self._events.items() if e.callout_id == record.id]:
                 del self._events[event]
-        for old in [k for k, r in self._callouts.items() if not is_open(r)][:-_CLOSED_KEPT]:
+        for old in [k for k, r in self._callouts.items() if not is_open(r)][:-CLOSED_REMEMBERED]:
             del self._callouts[old]
 
     def _keep_event(self, deed: EventKept) -> None:
@@ -169,7 +167,7 @@ class Essence:
             press_number=self.press_number,
             owed=tuple(p for _, p in sorted(self._presses.items())),
             callout=self._open_callout(),
-            closed=tuple(reversed(closed))[:_CLOSED_KEPT],
+            closed=tuple(reversed(closed))[:CLOSED_REMEMBERED],
             last_fix=last_fix,
             untold=tuple(self._events.values()),
             notes=tuple({**self._notes, CALM_NOTE: str(self.calm).lower()}.items()),

@@ -22,7 +22,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 from agent import BUILT_AT_WALL
-from agent.geo import distance_m
+from agent.geo import UNKNOWN_ACCURACY_M, distance_m
 from agent.model import Fix, Quality, Reason, Report
 
 STALE_S = 10.0  # DESIGN section 5: older than this at arrival is not "now"; also the step that starts a new segment
@@ -35,7 +35,6 @@ PACE_SPAN_S = 2.0  # a backlog of 1 Hz epochs flushes faster than this
 NULL_ISLAND_DEG = 0.001  # about 110 m: receivers print 0/0 with a rounding error
 SPEED_LIMIT_MPS = 150.0  # 540 km/h, above any road vehicle, boat or helicopter
 JUMP_SLACK_M = 100.0  # wander under trees and between houses is no jump
-UNKNOWN_ACCURACY_M = 50.0
 AGREEING = 3  # rejected fixes that agree before they outweigh the anchor
 
 STARVED_S = 15.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+UNKNOWN_ACCURACY_M = 50.0  # what a position without a told accuracy is taken for, 95 %
 EARTH_RADIUS_M = 6_371_008.8  # mean radius, IUGG 1980
 
 

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from agent.gate import Gate, judge, relieve
+from agent.gate import POSSIBLE_SPEED_MPS, STALE_S, WORST_ACCURACY_M, Gate, judge, relieve
+from agent.geo import UNKNOWN_ACCURACY_M
 from agent.model import Ailment, Fix, Place, Quality, Reason, Report
 
-STALE_S = 10.0  # DESIGN section 5: older than this at sending is stale
 SILENT_S = 3.0  # and a second until the next receiver's epoch, and as much on the way: taken over within 5 s
 SIMULATED_EPOCHS = 3  # an epoch cut short may lack the word that gives a simulator away: so many in a row without it end the doubt
 HELD_S = 1.0  # a report this much later than its receiver's usual was held up on its way: its position is as old as that
 STORED_LIMIT_S = 86_400.0  # a stored position younger than this keeps the device armed (law 7)
-POSSIBLE_SPEED_MPS = 40.0  # how far one may have gone since a stored fix (DESIGN section 5)
-WORST_ACCURACY_M = 100_000.0
-UNKNOWN_ACCURACY_M = 50.0
 
 
 @dataclass(slots=True)
