@@ -29,6 +29,7 @@ from agent.settings import (
     Indicator,
     Keypad,
     PanicApi,
+    Power,
     Receiver,
     ReplayReceiver,
     SerialReceiver,
@@ -53,6 +54,7 @@ __all__ = [
     "Indicator",
     "Keypad",
     "PanicApi",
+    "Power",
     "Problem",
     "Receiver",
     "ReplayReceiver",
@@ -78,6 +80,7 @@ ALWAYS: Mapping[str, type] = {
     "clock": Clock,
     "drill": Drill,
     "hooks": Hooks,
+    "power": Power,
     "control": Control,
 }
 IF_WRITTEN: Mapping[str, type] = {"indicator": Indicator, "site": Site, "keypad": Keypad, "heartbeat": Heartbeat}
@@ -113,6 +116,7 @@ class Config:
     clock: Clock = field(default_factory=Clock)
     drill: Drill = field(default_factory=Drill)
     hooks: Hooks = field(default_factory=Hooks)
+    power: Power = field(default_factory=Power)
     keypad: Keypad | None = None
     heartbeat: Heartbeat | None = None
     control: Control = field(default_factory=Control)
@@ -261,6 +265,7 @@ def _read_buttons(reader: Reader, indicator: Indicator | None) -> tuple[Button, 
     read = {at: reader.read(Button, table, at) for at, table in tables}
     buttons = {at: button for at, button in read.items() if button is not None}
     _refuse_shared_lines(reader, buttons, indicator)
+    _refuse_unseen_windows(reader, buttons, indicator)
     return tuple(buttons.values())
 
 
@@ -276,6 +281,7 @@ def _refuse_same_names(reader: Reader, tables: Iterable[tuple[str, Mapping[str, 
 def _refuse_shared_lines(reader: Reader, buttons: Mapping[str, Button], indicator: Indicator | None) -> None:
     """One GPIO line does one thing."""
     wanted = [(f"{at}.line", each.chip, each.line) for at, each in buttons.items()]
+    wanted += [(f"{at}.abort_line", each.chip, each.abort_line) for at, each in buttons.items() if each.abort_line is not None]
     if indicator is not None:
         wanted.append(("indicator.lamp_line", indicator.chip, indicator.lamp_line))
         if indicator.buzzer_line is not None:
@@ -284,3 +290,14 @@ def _refuse_shared_lines(reader: Reader, buttons: Mapping[str, Button], indicato
     for key, chip, line in wanted:
         if first.setdefault((chip, line), key) != key:
             reader.problem(key, f"is already used by {first[chip, line]} on {chip}", line)
+
+
+def _refuse_unseen_windows(reader: Reader, buttons: Mapping[str, Button], indicator: Indicator | None) -> None:
+    """An abort window that nobody sees or hears is only a delay; and a silent device shows nothing, whatever happens."""
+    for at, each in buttons.items():
+        if each.abort_window_s and indicator is None:
+            hint = "add an [indicator], or set abort_window_s = 0"
+            reader.problem(f"{at}.abort_window_s", "needs an [indicator] that shows the window", each.abort_window_s, hint=hint)
+        elif each.abort_window_s and indicator is not None and indicator.profile == "silent":
+            hint = "set abort_window_s = 0: a silent device raises at once"
+            reader.problem(f"{at}.abort_window_s", 'cannot be used with profile = "silent"', each.abort_window_s, hint=hint)

@@ -117,6 +117,35 @@ class Press:
     drill: bool = False
 
 
+class Act(StrEnum):
+    """What a finger did at a button, as the gesture machine reads its line."""
+
+    TOUCHED = "touched"  # the line became active; nothing is decided yet
+    RELEASED = "released"
+    GESTURE = "gesture"  # the configured gesture is complete: a press
+    ABORT = "abort"  # another act than the gesture: the abort line, or held for long where the gesture is several presses
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """An act and when it was complete: `at` is the kernel's time of the edge, or the moment when it had been held for long enough."""
+
+    act: Act
+    at: float
+
+
+class Sign(StrEnum):
+    """What lamp and buzzer say to the wearer. Each is a claim, and must be true."""
+
+    NOTHING = "nothing"  # standby, calm, or a callout that was raised elsewhere
+    PRESSED = "pressed"  # the button is felt
+    WINDOW = "window"  # a pre-alarm: a press that a different act can still take back
+    CONTACTING = "contacting"  # a press is owed; no attempt has failed yet
+    FAILING = "failing"  # a press is owed; attempts fail and go on
+    ACCEPTED = "accepted"  # dispatch has the callout
+    RESPONDING = "responding"  # dispatch says that a responder is on the way
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a raise says that we are. `wall` None: a site, which has no time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agent.model import Ailment, CalloutId, Fix, Outcome, Place, Remembered, Report, SafeCode, StoreSummary, Write
+from agent.model import Acted, Ailment, CalloutId, Fix, Outcome, Place, Remembered, Report, SafeCode, Sign, StoreSummary, Write
 
 
 class Clock(Protocol):
@@ -36,6 +36,48 @@ class FixSource(Protocol):
         Both callbacks are quick and never raise. An ailment is told at the latest 4 s after it began and only when it
         changes. Never raises for trouble with the device; anything else that escapes is a defect and ends the process.
         """
+
+
+class Button(Protocol):
+    """A button. `run` lives until cancelled: it requests, loses and requests its line again by itself."""
+
+    name: str
+
+    async def run(
+        self,
+        acted: Callable[[Acted], None],
+        ailing: Callable[[Ailment | None], None],
+        levelled: Callable[[bool], None],
+        was_active: Callable[[], bool | None],
+    ) -> None:
+        """Tell every act through `acted`, in order, what is wrong (None: nothing any more) through `ailing`.
+
+        levelled: told the level (True: active) when it is first seen and whenever it changes. was_active: the last level that an
+        earlier process stored, None if unknown; asked when a line that was held at the start has been held for long enough. All
+        callbacks are quick and never raise. Never raises for trouble with the line; what else escapes is a defect.
+        """
+
+
+class Indicator(Protocol):
+    """Lamp and buzzer. `run` lives until cancelled and plays whatever is shown."""
+
+    def show(self, sign: Sign) -> None:
+        """What to say from now on. The same sign again changes nothing."""
+
+    def tick(self) -> None:
+        """One short sound: a key was felt."""
+
+    async def run(self, ailing: Callable[[Ailment | None], None]) -> None:
+        """Play; tell what is wrong (None: nothing any more). Never raises for trouble with the lines."""
+
+
+class Keypad(Protocol):
+    """Where a safe code is typed. `run` lives until cancelled: it opens, grabs, loses and reopens its device by itself."""
+
+    name: str
+
+    async def run(self, typed: Callable[[SafeCode], None], ticked: Callable[[], None], ailing: Callable[[Ailment | None], None]) -> None:
+        """Hand over each code through `typed`, as typed; call `ticked` once per key, the same for all keys."""
 
 
 class Dispatch(Protocol):

@@ -142,7 +142,11 @@ class ReplayReceiver(Receiver):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """A panic button on a GPIO line. response_type_id: asked for instead of the one of `[panic_api]`."""
+    """A panic button on a GPIO line. response_type_id: asked for instead of the one of `[panic_api]`.
+
+    presses 1: the gesture is to hold for hold_s; more: so many presses that begin within within_s, however short.
+    abort_line: a second line of the chip, wired alike, that takes a press back while its abort window is open.
+    """
 
     name: Annotated[str, Text("a name", 40)] = "panic"
     chip: Annotated[str, Place()] = "/dev/gpiochip0"
@@ -153,7 +157,15 @@ class Button:
     presses: Annotated[int, Whole(1, 9)] = 1
     within_s: Annotated[float, Number(0.2, 30)] = 2.0
     abort_window_s: Annotated[float, Number(0, 60)] = 0.0
+    abort_line: Annotated[int | None, _LINE] = None
     response_type_id: Annotated[int | None, _ID] = None
+
+    @staticmethod
+    def crossed(given: Given) -> Iterator[Problem]:
+        """A window that nothing can abort would only delay help: holding again is the gesture itself, and confirms."""
+        if given.values.get("abort_window_s") and given.values.get("presses") == 1 and "abort_line" not in given.written:
+            hint = "name an abort_line, or make the gesture several presses (presses = 3)"
+            yield Problem("abort_window_s", "cannot be used where the gesture is a hold and there is no abort_line", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +262,14 @@ class Hooks:
     on_event: Annotated[tuple[str, ...], Command()] = ()
     on_unreachable: Annotated[tuple[str, ...], Command()] = ()
     unreachable_after_s: Annotated[float, Number(1, _DAY_S)] = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What feeds the device. supplies: where the kernel shows its batteries and mains. low_percent: of a battery, from here on it is low."""
+
+    supplies: Annotated[str, Place()] = "/sys/class/power_supply"
+    low_percent: Annotated[float, Number(1, 99)] = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
