@@ -266,7 +266,7 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """What feeds the device. supplies: where the kernel shows its batteries and mains. low_percent: of a battery, from here on it is low."""
+    """What feeds the device. supplies: where the kernel shows batteries and mains. low_percent: a battery is low from here on."""
 
     supplies: Annotated[str, Place()] = "/sys/class/power_supply"
     low_percent: Annotated[float, Number(1, 99)] = 15.0
