@@ -39,6 +39,7 @@ class Stage:
         self.tty = folder / "ttyGPS"
         self.socket = folder / "run" / "control.sock"
         self.config = folder / "config.toml"
+        self.store = folder / "agent.db"
         self.agent: asyncio.subprocess.Process | None = None
         trust = ssl.create_default_context(cafile=str(simulator.ca_file))
         self._desk = httpx.AsyncClient(base_url=simulator.root_url, verify=trust, trust_env=False, timeout=10)
@@ -73,7 +74,7 @@ record_idle_s = 2
 adopt_poll_s = 2
 
 [store]
-path = "{self.folder}/agent.db"
+path = "{self.store}"
 
 [control]
 socket = "{self.socket}"
