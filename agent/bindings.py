@@ -19,7 +19,8 @@ def positions(config: Config) -> Positions:
     place = (
         None if site is None or site.latitude is None or site.longitude is None else Site(site.latitude, site.longitude, site.accuracy_m)
     )
-    return Positions(tuple((each.name, each.kind) for each in config.receivers), place)
+    known = site is not None and site.predefined_location is not None
+    return Positions(tuple((each.name, each.kind) for each in config.receivers), place, known_to_dispatch=known)
 
 
 def limits(config: Config) -> Limits:
@@ -48,13 +49,12 @@ def recording(config: Config) -> Severity | None:
     return Severity.CRITICAL if config.panic_api.environment == "production" else Severity.NOTE
 
 
+def played(config: Config) -> Severity:
+    """How bad it is that a program plays a button: in production no one can raise."""
+    return Severity.CRITICAL if config.panic_api.environment == "production" else Severity.NOTE
+
+
 def unserved(config: Config) -> tuple[str, ...]:
     """Tables that this version accepts and does not serve yet."""
-    tables = {
-        "button": config.buttons,
-        "indicator": config.indicator,
-        "keypad": config.keypad,
-        "hooks": config.hooks.on_event or config.hooks.on_unreachable,
-        "heartbeat": config.heartbeat,
-    }
+    tables = {"hooks.on_event": config.hooks.on_event, "heartbeat": config.heartbeat}
     return tuple(name for name, table in tables.items() if table)

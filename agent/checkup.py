@@ -55,12 +55,8 @@ def stand(
     if authority is not None:
         hint = "put the file back; until then only the system's authorities are trusted"
         conditions.put("dispatch.ca_file", Severity.CRITICAL, authority, hint, wall=wall)
-    if "button" in unserved:
-        hint = "raise by `callout-agent raise`; take [[button]] out of the config until a version that serves it is installed"
-        conditions.put("button.unserved", Severity.CRITICAL, "a button is configured and not listened to", hint, wall=wall)
-    others = [table for table in unserved if table != "button"]
-    if others:
-        text = "configured and not served by this version: " + ", ".join(others)
+    if unserved:
+        text = "configured and not served by this version: " + ", ".join(unserved)
         conditions.put("config.unserved", Severity.DEGRADED, text, "do not rely on it", wall=wall)
     if broken is not None:
         text = f"the config is broken and the last good copy is used: {broken}"

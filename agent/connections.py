@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.config import Config
 from agent.credentials import Credentials
 from agent.line import tls_context
-from agent.model import Outcome
+from agent.model import Meaning, Outcome
 from agent.panic_api import PanicApi, Service
 from agent.ports import Clock
 from agent.token_sources import ClientSecret, Source, TokenFile, TokenService
@@ -60,7 +60,21 @@ class Connections:
             return None
         return f'environment is "{api.environment}" and base_url leads to {api.host}'
 
-    def refuse_drill(self) -> str | None:
+    async def refuse_drill(self) -> str | None:
+        """Why no drill may start at dispatch; asks for active callouts first, over a connection of its own."""
+        refused = self._refuse_unmarked_drill()
+        if refused is not None:
+            return refused
+        dispatch = self.open()
+        try:
+            outcome = await dispatch.look_up(deadline_s=self._config.panic_api.deadline_s)
+        finally:
+            await dispatch.aclose()
+        if outcome.meaning is not Meaning.ACCEPTED or outcome.callouts is None:
+            return f"whether a callout is active cannot be found out ({outcome.cause})"
+        return "a callout is active" if any(not each.closed for each in outcome.callouts) else None
+
+    def _refuse_unmarked_drill(self) -> str | None:
         """Why a drill could not be told from an emergency; None where it could, or where nobody would come."""
         if self._config.drill.classification_id is not None:
             return None

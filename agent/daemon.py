@@ -27,41 +27,25 @@ from agent.journal import Journal
 from agent.lanes.board import Lanes
 from agent.lanes.event import Message
 from agent.lifecycle import raise_wanted, stream_to
-from agent.model import (
-    CalloutId,
-    EventKept,
-    Fix,
-    Meaning,
-    Outcome,
-    Place,
-    Quality,
-    Severity,
-)
+from agent.model import CalloutId, EventKept, Fix, Meaning, Outcome, Place, Quality, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
+from agent.panel import Panel, Wired
 from agent.ports import Dispatch, FixSource
 from agent.presses import Made, Presses
 from agent.recovery import Recovery
 from agent.requests import Requests
-from agent.signals import (
-    Command,
-    DrillFailed,
-    Happening,
-    OfferPosition,
-    Phase,
-    Pressed,
-    RaiseReplied,
-    State,
-    Tell,
-)
+from agent.signals import Command, DrillFailed, Happening, OfferPosition, Phase, Pressed, RaiseReplied, State, Tell
 from agent.store import Store
 from agent.timekeeping import Timekeeping
 from agent.tracking import Tracking
+from agent.unreachable import Unreachable
 
 log = logging.getLogger("callout-agent")
 
 TICK_S = 1.0
 RESTART_COMFORT_S = 1.0
+HINTS = {"control": "check [control] socket, its directory, and whether another daemon runs; else the journal"}
 DOUBT_EVERY_S = 300.0  # a controller needs to be told once that positions contradict each other, not every second
 
 
@@ -97,6 +81,9 @@ class Daemon:
             state=lambda: self.state,
             decide=self.decide,
         )
+        self.panel = self._open_panel()
+        hooks = config.hooks
+        self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._started_at = self.clock.at()
         self._doubt_told_at = float("-inf")
         self._messages = 0
@@ -123,6 +110,7 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as vital:
                 tasks = [vital.create_task(self.decider.run(), name="decider")]
+                tasks += [vital.create_task(work, name=name) for work, name in self.panel.vital()]  # a finger waits for no database
                 untold = self.lanes.event.add
                 late = await self.recovery.run(self.presses, self.positions, self.timekeeping, self.conditions, untold)
                 if late is not None:
@@ -149,6 +137,8 @@ class Daemon:
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self._tick_forever(), "tick"
         yield links.watch(self._link_changed), "links"
+        for comfort, name in self.panel.comforts():
+            yield self._comfort(name, comfort), name
         yield self._comfort("control", self._serve), "control"
         yield self._comfort("housekeeping", Housekeeping(self.clock, {"prune": self._prune}).run), "housekeeping"
 
@@ -160,7 +150,7 @@ class Daemon:
                 await work()
             except Exception as error:  # noqa: BLE001 - a comfort: whatever it met, the vital tasks go on
                 log.warning("%s failed: %s", name, error)
-                hint = "check [control] socket, its directory, and whether another daemon runs; else the journal"
+                hint = HINTS.get(name, "see the journal; please report it")
                 self.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {error}", hint, wall=self.clock.wall())
             await asyncio.sleep(RESTART_COMFORT_S)
 
@@ -181,6 +171,16 @@ class Daemon:
     def _open_receivers(self) -> list[FixSource]:
         receivers = self.config.receivers
         return [hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()) for each in receivers]
+
+    def _open_panel(self) -> Panel:
+        at, lamp, pad = self.clock.at, self.config.indicator, self.config.keypad
+        buttons = [
+            Wired(hardware.open_button(clock_at=at, **each.wiring()), each.abort_window_s, each.response_type_id)
+            for each in self.config.buttons
+        ]
+        indicator = None if lamp is None else hardware.open_indicator(clock_at=at, **lamp.wiring())
+        keypad = None if pad is None else hardware.open_keypad(name="keypad", clock_at=at, path=pad.path)
+        return Panel(self, self.spool, buttons, indicator, keypad, played=bindings.played(self.config))
 
     # --- the desk of the lanes ----------------------------------------------------------------------------------------------
 
@@ -252,17 +252,22 @@ class Daemon:
 
     async def refuse_drill(self) -> str | None:
         """Why no drill may start; looks for an active callout first."""
-        refused = self.connections.refuse_drill()
-        if refused is not None:
-            return refused
-        dispatch = self.open()
-        try:
-            outcome = await dispatch.look_up(deadline_s=self.terms.deadline_s)
-        finally:
-            await dispatch.aclose()
-        if outcome.meaning is not Meaning.ACCEPTED or outcome.callouts is None:
-            return f"whether a callout is active cannot be found out ({outcome.cause})"
-        return "a callout is active" if any(not each.closed for each in outcome.callouts) else None
+        return await self.connections.refuse_drill()
+
+    def open_drill(self, seconds: float) -> str | None:
+        """The next gesture at a button is a drill. In words why not."""
+        if not self.config.buttons:
+            return "no button is configured"
+        self.panel.open_drill(seconds)
+        return None
+
+    def failing(self) -> bool:
+        """Whether attempts to raise have failed since the press."""
+        return self.lanes.alert.failing
+
+    def kept_note(self, name: str) -> str | None:
+        """A small fact that the store knew at start."""
+        return self.recovery.note(name)
 
     async def changed(self) -> None:
         """Ends after the next step."""
@@ -309,6 +314,7 @@ class Daemon:
         for command in commands:
             self._obey(command)
         self.lanes.ring()
+        self.panel.follow()
         self._step_done.set()
 
     def _obey(self, command: Command) -> None:
@@ -342,6 +348,8 @@ class Daemon:
             if forced is not None:
                 self._tell_doubt(forced)
             self.presses.sweep()
+            self.panel.follow()  # an attempt that takes too long is failing
+            self.unreachable.look(self.state)
             self.timekeeping.follow()
             document = self.document()
             self.journal.follow(self.conditions.shown(calm=self.state.calm or self.recovery.unsure))
@@ -355,6 +363,7 @@ class Daemon:
             self.tell(to, wording.doubtful(fix.accuracy_m))
 
     def _check(self) -> None:
+        self.panel.look()
         checkup.look(
             self.conditions,
             positions=self.positions,

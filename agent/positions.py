@@ -70,8 +70,9 @@ class Site:
 class Positions:
     """All receivers in order of preference: the first with a position is used, else the first that says anything."""
 
-    def __init__(self, receivers: tuple[tuple[str, str], ...], site: Site | None = None) -> None:
-        """receivers: (name, kind) in order of preference."""
+    def __init__(self, receivers: tuple[tuple[str, str], ...], site: Site | None = None, *, known_to_dispatch: bool = False) -> None:
+        """receivers: (name, kind) in order of preference. known_to_dispatch: a raise names a fixed location instead of coordinates."""
+        self._known_to_dispatch = known_to_dispatch
         self.sources = {name: Source(name, kind) for name, kind in receivers}
         self.site = site
         self.newest: Fix | None = None
@@ -137,7 +138,7 @@ class Positions:
 
     def armed(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> bool:
         """Whether a raise would carry a position good enough to count as proven (law 7)."""
-        if self.site is not None:
+        if self.site is not None or self._known_to_dispatch:
             return True
         used = self.used(now_at)
         first = used.gate.unconfirmed if used is not None else None

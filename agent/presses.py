@@ -1,21 +1,26 @@
-"""How a press comes into the world: numbered, on tmpfs, in the inbox; and when its file may go.
+"""How a press comes into the world: on tmpfs, numbered, in the inbox; and when its file may go.
 
 Must not wait for anything before the inbox has it (law 1), and must not drop its file before the store has it or dispatch has
-closed the callout that answered it (law 6).
+closed the callout that answered it (law 6). Before the start has been recovered from, numbers are not known: such an early press lies on
+tmpfs, makes the recovery hurry, and gets its number first of all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from agent import resume, spool
-from agent.model import Press
+from agent.identity import read_boot_id
+from agent.model import NoteKept, Press
 from agent.ports import Clock
 from agent.signals import Happening, Pressed, State
 from agent.store import Store
+
+WINDOW_NOTE = "window:"  # the store's note of an open abort window, by the origin of its press; empty once it is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,14 @@ class Made:
 
     press: Press
     decided: Awaitable[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A press that has no number yet: an early one, or one whose abort window is open. path: its file on tmpfs, if there is one."""
+
+    press: Press
+    path: Path | None
 
 
 class Presses:
@@ -40,25 +53,85 @@ class Presses:
     ) -> None:
         self._directory, self._store, self._clock = directory, store, clock
         self._state, self._decide = state, decide
-        self._number = 0
+        self._number: int | None = None  # the highest given out; None until the start has been recovered from
+        self._early: list[Pending] = []
+        self._windows: dict[str, Pending] = {}  # by origin
+        self.hurry = asyncio.Event()  # an early press waits for the recovery
         self._files: dict[Path, Press] = {}  # in the runtime directory, and known
         self._forgetting: set[asyncio.Task[None]] = set()
 
     def count_from(self, number: int) -> None:
-        """The highest number known to have been given out."""
-        self._number = max(self._number, number)
+        """The highest number known to have been given out. From here on a press enters the inbox at once, the early ones first."""
+        self._number = max(self._number or 0, number)
+        early, self._early = self._early, []
+        for pending in early:
+            self._enter(pending)
 
     def make(self, origin: str, *, note: str | None = None, drill: bool = False) -> Made:
-        """A press of now."""
-        clock = self._clock
-        press = Press(self._next(), clock.at(), clock.wall(), origin, clock.trusted(), note=note, drill=drill)
-        # A drill is not worth keeping: nobody waits for it after a crash, and its checks would be of yesterday.
-        return self._accept(press, None if drill else resume.keep_in_runtime(self._directory, press))
+        """A press of now; only once the start has been recovered from."""
+        return self._enter(self._keep(self._new(origin, None, None, note=note, drill=drill)))
+
+    def feel(self, origin: str, at: float, *, response_type_id: int | None = None, drill: bool = False) -> None:
+        """A press at a button, complete at monotonic `at`; at any time, also before the start has been recovered from."""
+        pending = self._keep(self._new(origin, at, response_type_id, note=None, drill=drill))
+        if self._number is None:
+            self._early.append(pending)
+            self.hurry.set()
+        else:
+            self._enter(pending)
+
+    # --- abort windows ------------------------------------------------------------------------------------------------------
+
+    def open_window(self, origin: str, at: float, *, response_type_id: int | None = None, drill: bool = False) -> None:
+        """A press that may still be taken back. It is stored at once: a restart or a power cut inside the window makes it a press."""
+        pending = self._keep(self._new(origin, at, response_type_id, note=None, drill=drill))
+        self._windows[origin] = pending
+        if not drill:
+            kept = json.dumps(asdict(resume.spooled_of(pending.press, None)))
+            self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", kept))
+
+    def confirm(self, origin: str) -> None:
+        """The press of this window stands, as of its gesture."""
+        pending = self._windows.pop(origin, None)
+        if pending is None:
+            return
+        if self._number is None:
+            self._early.append(pending)
+            self.hurry.set()
+        else:
+            self._enter(pending)
+        self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", ""))  # behind the press itself, in the same thread
+
+    def take_back(self, origin: str) -> None:
+        """A different act aborted it: it never was a press."""
+        pending = self._windows.pop(origin, None)
+        if pending is None:
+            return
+        self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+        if pending.path is not None:
+            spool.done(pending.path)
+
+    async def take_up_window(self, origin: str, kept: str, told: Collection[float]) -> None:
+        """A window that was open when the last process ended, as the store kept it. One that cannot be read is a press of now.
+
+        told: the moments (`at`, monotonic s) of presses that were found on tmpfs: one of them may be this one.
+        """
+        try:
+            spooled = spool.read_text(kept)
+            ours = spooled.boot_id == read_boot_id()
+            if not (ours and (spooled.at in told or await self._store.has_press(spooled.at))):
+                self._accept(resume.press_of(spooled, self._next(), self._clock), None)
+        except (ValueError, TypeError):
+            self._enter(Pending(self._new(origin, None, None, note=None, drill=False), None))
+        self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+
+    # --- files --------------------------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
         """Take up what someone left here while nobody answered on the socket."""
+        waiting = {each.path for each in (*self._early, *self._windows.values())}
         for path, spooled in spool.take(self._directory):
-            if path not in self._files:
+            if path not in self._files and path not in waiting:
                 self.take_up(path, spooled)
 
     def take_up(self, path: Path, spooled: spool.SpooledPress) -> None:
@@ -74,8 +147,23 @@ class Presses:
             self._forget(path)
 
     def _next(self) -> int:
-        self._number = max(self._number, self._state().press_number) + 1
+        self._number = max(self._number or 0, self._state().press_number) + 1
         return self._number
+
+    def _new(self, origin: str, at: float | None, response_type_id: int | None, *, note: str | None, drill: bool) -> Press:
+        """Without a number yet. at: monotonic s; None for now."""
+        clock = self._clock
+        now_at = clock.at()
+        at = now_at if at is None else at
+        wall = clock.wall() - (now_at - at)
+        return Press(0, at, wall, origin, clock.trusted(), response_type_id=response_type_id, note=note, drill=drill)
+
+    def _keep(self, press: Press) -> Pending:
+        # A drill is not worth keeping: nobody waits for it after a crash, and its checks would be of yesterday.
+        return Pending(press, None if press.drill else resume.keep_in_runtime(self._directory, press))
+
+    def _enter(self, pending: Pending) -> Made:
+        return self._accept(replace(pending.press, number=self._next()), pending.path)
 
     def _accept(self, press: Press, path: Path | None) -> Made:
         decided = asyncio.ensure_future(self._decide(Pressed(press)))

@@ -17,7 +17,7 @@ from agent.lanes.event import Message
 from agent.model import CalloutId, CalloutKept, CalloutRecord, NoteKept, Remembered, Severity
 from agent.ports import Clock
 from agent.positions import Positions
-from agent.presses import Presses
+from agent.presses import WINDOW_NOTE, Presses
 from agent.signals import Happening, Phase, Pressed, State
 from agent.store import Store
 from agent.timekeeping import FLOOR_NOTE, Timekeeping
@@ -51,6 +51,7 @@ class Recovery:
         self._state, self._decide = state, decide
         self._new_proof_wall: float | None = None
         self._foreign: CalloutRecord | None = None
+        self._notes: dict[str, str] = {}
 
     async def run(
         self, presses: Presses, positions: Positions, timekeeping: Timekeeping, conditions: Conditions, untold: Callable[[Message], None]
@@ -58,6 +59,7 @@ class Recovery:
         """Recover. The task, if any, goes on for as long as the store hangs; who owns it must not let it die unnoticed."""
 
         async def take(kept: resume.Kept) -> None:
+            self._notes = dict(kept.remembered.notes)
             self.proof_wall = kept.note_number(PROOF_NOTE)
             timekeeping.take_floor(kept.note_number(FLOOR_NOTE))
             positions.stored = kept.remembered.last_fix
@@ -66,17 +68,22 @@ class Recovery:
                 if event.callout_id == self._state().callout_id:
                     untold(Message(event.callout_id, event.text, event.key))
 
-        kept = await resume.recall(self._store, self._directory, OPEN_STORE_S)
+        kept = await resume.recall(self._store, self._directory, OPEN_STORE_S, presses.hurry)
         # Without the store's number count from the clock: higher than any that was given out, so that none is taken for old.
         unknown = int(max(self._clock.wall(), BUILT_AT_WALL))
-        presses.count_from(kept.remembered.press_number if kept.late is None else unknown)
         await take(kept)
+        presses.count_from(kept.remembered.press_number if kept.late is None else unknown)
         for path, spooled in kept.spooled:
             presses.take_up(path, spooled)
+        await _take_up_windows(kept, presses)
         if kept.late is None:
             return None
-        self.unsure = not kept.spooled
-        return asyncio.ensure_future(self._await_late(kept.late, take))
+        self.unsure = not (kept.spooled or presses.hurry.is_set())
+        return asyncio.ensure_future(self._await_late(kept.late, take, presses))
+
+    def note(self, name: str) -> str | None:
+        """A small fact that the store knew at start; None if it is not there, or the store has not answered yet."""
+        return self._notes.get(name)
 
     def follow(self, after: State, event: Happening, *, accepted_wall: float | None) -> None:
         """After each step. accepted_wall: a raise was accepted then.
@@ -111,7 +118,7 @@ class Recovery:
             conditions.put("callout.foreign", Severity.CRITICAL, foreign, hint, wall=self._clock.wall(), origin=Origin.CALLOUT)
         return event
 
-    async def _await_late(self, late: asyncio.Task[Remembered], take: Callable[[resume.Kept], Awaitable[None]]) -> None:
+    async def _await_late(self, late: asyncio.Task[Remembered], take: Callable[[resume.Kept], Awaitable[None]], presses: Presses) -> None:
         """A store that hung at start has answered: take up what it knew beside what is on already."""
         kept = resume.Kept(await late)
         if self._state().phase is Phase.STANDBY:
@@ -121,4 +128,13 @@ class Recovery:
         else:
             for press in kept.remembered.owed:
                 await self._decide(Pressed(press))
+        await _take_up_windows(kept, presses)
         self.unsure = False
+
+
+async def _take_up_windows(kept: resume.Kept, presses: Presses) -> None:
+    """A press whose abort window was open when the last process ended is a press, once: its file on tmpfs may have told it already."""
+    told = {spooled.at for _, spooled in kept.spooled}
+    for name, value in kept.remembered.notes:
+        if name.startswith(WINDOW_NOTE) and value:
+            await presses.take_up_window(name.removeprefix(WINDOW_NOTE), value, told)

@@ -21,6 +21,7 @@ HANDED_OVER = "The cancel was handed over."
 MAX_NOTE = 500
 REMEMBERED = 50  # presses whose fate may still be asked for
 MAX_WAIT_S = 86_400.0
+DRILL_OPEN_S = 600.0  # a window that is forgotten must not make a drill of tomorrow's emergency
 
 BLANK_HINT = "type the code; it is 1 to 16 characters"
 NO_CALLOUT = ("no callout is active", "raise one first: `callout-agent raise`")
@@ -55,6 +56,9 @@ class Rooms(Protocol):
     async def refuse_drill(self) -> str | None:
         """Why no drill may start now; None if it may. Looks for an active callout first."""
 
+    def open_drill(self, seconds: float) -> str | None:
+        """The next gesture at a button within so long is a drill. In words why not; None if it is."""
+
     async def changed(self) -> None:
         """Ends after the next step."""
 
@@ -72,6 +76,7 @@ class Requests:
             "cancel": self._cancel,
             "say": self._say,
             "forget": self._forget,
+            "drill": self._drill,
         }
 
     async def handle(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
@@ -103,6 +108,16 @@ class Requests:
         while len(self._made) > REMEMBERED:
             del self._made[min(self._made)]
         return {"ok": True, "press": made.press.number}
+
+    async def _drill(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
+        """Open the window in which a gesture at a button is a drill. Its rules are those of any drill."""
+        open_s = _seconds(request, "open_s", DRILL_OPEN_S)
+        if open_s <= 0:
+            return refusal("how long?", "callout-agent drill --open 60")
+        refused = await self._refuse_drill() or self._rooms.open_drill(open_s)
+        if refused is not None:
+            return refusal(f"no drill now: {refused}", "a drill starts only from a quiet standby")
+        return {"ok": True, "text": f"The next gesture at a button within {open_s:.0f} s is a drill; a second one is a REAL emergency."}
 
     async def _settled(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
         """Wait for dispatch to accept a press, at most so long."""
@@ -193,8 +208,8 @@ def _text(request: dict[str, Any], key: str, limit: int) -> str | None:
     return value.strip() or None
 
 
-def _seconds(request: dict[str, Any], key: str) -> float:
+def _seconds(request: dict[str, Any], key: str, most_s: float = MAX_WAIT_S) -> float:
     value = request.get(key, 0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_WAIT_S:
-        raise ValueError(f"{key} must be 0 to {MAX_WAIT_S:.0f} seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most_s:
+        raise ValueError(f"{key} must be 0 to {most_s:.0f} seconds")
     return float(value)

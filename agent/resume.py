@@ -18,6 +18,7 @@ from agent.signals import Phase, Restarted
 from agent.store import Store
 
 CALM_NAME = ".calm"
+HURRIED_S = 0.3  # a healthy database opens in a tenth of this; a press must not wait for an ill one
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,19 @@ class Kept:
         return None
 
 
-async def recall(store: Store, directory: Path, timeout_s: float) -> Kept:
-    """Open the store and read the runtime directory. A store that hangs is gone on without: `late` ends when it answers."""
-    opening = asyncio.create_task(store.open())
+async def recall(store: Store, directory: Path, timeout_s: float, hurry: asyncio.Event) -> Kept:
+    """Open the store and read the runtime directory. A store that hangs is gone on without: `late` ends when it answers.
+
+    hurry: a press waits: then the store has HURRIED_S left.
+    """
     spooled = spool.take(directory)
-    done, _ = await asyncio.wait({opening}, timeout=timeout_s)
-    if not done:
+    opening = asyncio.create_task(store.open())
+    hurried = asyncio.create_task(hurry.wait())
+    done, _ = await asyncio.wait({opening, hurried}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    if hurried in done and not opening.done():
+        await asyncio.wait({opening}, timeout=HURRIED_S)
+    hurried.cancel()
+    if not opening.done():
         return Kept(Remembered(), tuple(spooled), opening)
     fresh = []
     for path, press in spooled:
@@ -83,7 +91,14 @@ def _ours(record: CalloutRecord, base_url: str, customer_id: int) -> bool:
 
 def keep_in_runtime(directory: Path, press: Press) -> Path | None:
     """The press on tmpfs, before anything else happens to it. None if even that is full: it goes on all the same."""
-    kept = spool.SpooledPress(
+    with contextlib.suppress(OSError):
+        return spool.put(directory, spooled_of(press, press.number or None))
+    return None
+
+
+def spooled_of(press: Press, number: int | None) -> spool.SpooledPress:
+    """The press as it lies in the runtime directory. number: None while it has none."""
+    return spool.SpooledPress(
         boot_id=identity.read_boot_id(),
         at=press.at,
         wall=press.wall,
@@ -92,11 +107,8 @@ def keep_in_runtime(directory: Path, press: Press) -> Path | None:
         response_type_id=press.response_type_id,
         note=press.note,
         drill=press.drill,
-        number=press.number,
+        number=number,
     )
-    with contextlib.suppress(OSError):
-        return spool.put(directory, kept)
-    return None
 
 
 def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press:

@@ -160,6 +160,11 @@ class Button:
     abort_line: Annotated[int | None, _LINE] = None
     response_type_id: Annotated[int | None, _ID] = None
 
+    def wiring(self) -> dict[str, Any]:
+        """Its line and gesture, as the adapter takes them."""
+        names = ("name", "chip", "line", "active", "bias", "hold_s", "presses", "within_s", "abort_line")
+        return {name: getattr(self, name) for name in names}
+
     @staticmethod
     def crossed(given: Given) -> Iterator[Problem]:
         """A window that nothing can abort would only delay help: holding again is the gesture itself, and confirms."""
@@ -176,6 +181,10 @@ class Indicator:
     lamp_line: Annotated[int, _LINE] = 27
     buzzer_line: Annotated[int | None, _LINE] = None
     profile: Annotated[str, Choice(("visible", "silent"))] = "visible"
+
+    def wiring(self) -> dict[str, Any]:
+        """All of it, as the adapter takes it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

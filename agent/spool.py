@@ -122,6 +122,11 @@ def _read(path: Path) -> SpooledPress:
     return replace(press, uid=about.st_uid)
 
 
+def read_text(text: str) -> SpooledPress:
+    """A press as the store keeps it while its abort window is open. Raises ValueError or TypeError for what is none."""
+    return _parse(json.loads(text))
+
+
 def _parse(record: Any) -> SpooledPress:
     press = SpooledPress(**record)
     for name, types in _TYPES.items():

@@ -80,3 +80,13 @@ def offered(place: Place, now_wall: float) -> str:
     spread = "" if place.accuracy_m is None else f" within {place.accuracy_m:.0f} m"
     when = " (its configured site)" if place.wall is None else f", {span(now_wall - place.wall)} ago"
     return f"The tracking device of this customer is not near: it is at {place.latitude:.5f}, {place.longitude:.5f}{spread}{when}."
+
+
+def unreachable(press: Press, place: Place | None, now_wall: float) -> str:
+    """For a person who gets it as an SMS: dispatch could not be reached."""
+    what = f"Emergency button pressed at {utc(press.wall)}; dispatch could not be reached for {span(now_wall - press.wall)}."
+    if place is None:
+        return f"{what} Position unknown."
+    age = "" if place.wall is None else f", {span(now_wall - place.wall)} old"
+    spread = "" if place.accuracy_m is None else f" within {place.accuracy_m:.0f} m"
+    return f"{what} Position {place.latitude:.5f}, {place.longitude:.5f}{spread}{age}."

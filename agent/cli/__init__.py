@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "status": "status",
     "raise": "raise_",
     "cancel": "cancel",
+    "drill": "drill",
     "say": "say",
     "callout": "callout",
     "check": "check",

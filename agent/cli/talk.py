@@ -45,10 +45,10 @@ def complain(text: str, hint: str = "") -> None:
     print(f"callout-agent: {text}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
 
 
-def hand_over(args: argparse.Namespace, request: dict[str, Any], failed: str) -> int:
+def hand_over(args: argparse.Namespace, request: dict[str, Any], failed: str, *, timeout_s: float = 5.0) -> int:
     """Ask, and print the answer's text: exit 0, 1 refused, 2 not running. failed: how a failure begins."""
     try:
-        reply = ask(args, request)
+        reply = ask(args, request, timeout_s=timeout_s)
     except (control.NotRunningError, TimeoutError) as error:
         complain(f"{failed}: {error}")
         return 2

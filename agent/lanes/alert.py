@@ -32,6 +32,7 @@ class AlertLane(Lane):
         self._reset()
 
     def _reset(self) -> None:
+        self._began_at: float | None = None
         self._tries = 0
         self._timeouts = 0
         self._failures = 0
@@ -39,12 +40,18 @@ class AlertLane(Lane):
         self._refused = 0  # how often the shape was changed
         self._next_at = float("-inf")
 
+    @property
+    def failing(self) -> bool:
+        """Attempts have failed since the press, or the first one takes suspiciously long: help is not summoned yet."""
+        return self._failures > 0 or (self._began_at is not None and self.desk.clock.at() - self._began_at > FRESH_AFTER_S)
+
     async def run(self) -> None:
         """Never returns."""
         while True:
             await self.until(self._wanted)
-            self._reset()
+            self._began_at = self.desk.clock.at()
             await self._campaign()
+            self._reset()
 
     def _wanted(self) -> bool:
         return raise_wanted(self.desk.state)

@@ -1,0 +1,267 @@
+"""The wearer's side of the daemon: buttons to presses, the keypad's code to the inbox, the lifecycle's state to the lamp.
+
+Wires adapters that the daemon has opened to the decisions `acts` and `signs`; touches the runtime directory and the store for the last
+level of each button. It must not delay a press for anything, must not compare, keep or log a code, and tells the lamp nothing that
+is not true. A line that fails is a condition and is tried again by its adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from agent.acts import Acts, Confirm, MakePress, OpenWindow, TakeBack
+from agent.health import Conditions
+from agent.model import Act, Acted, Ailment, NoteKept, SafeCode, Severity, Sign
+from agent.ports import Button, Clock, Indicator, Keypad
+from agent.presses import Presses
+from agent.signals import CancelAsked, Happening, Phase, State
+from agent.signs import sign_of
+from agent.store import Store
+
+LEVEL_NOTE = "level:"  # the store's note of the last level of a button, by its name
+ACTIVE, INACTIVE = "active", "inactive"
+STUCK = "button.stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """A button and what the config says of it. response_type_id: None for the usual one."""
+
+    button: Button
+    abort_window_s: float = 0.0
+    response_type_id: int | None = None
+
+
+class Rooms(Protocol):
+    """What the panel needs of the daemon."""
+
+    @property
+    def state(self) -> State:
+        """The lifecycle's state of now."""
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+
+    @property
+    def conditions(self) -> Conditions:
+        """What is unhealthy."""
+
+    @property
+    def presses(self) -> Presses:
+        """Makes presses."""
+
+    @property
+    def store(self) -> Store:
+        """Keeps the last levels."""
+
+    def decide(self, event: Happening) -> Any:
+        """Queue an event."""
+
+    def failing(self) -> bool:
+        """Whether attempts to raise have failed since the press."""
+
+    def kept_note(self, name: str) -> str | None:
+        """A small fact that the store knew at start; None if it is not there, or the store has not answered yet."""
+
+
+class Panel:
+    """One per daemon. directory: on tmpfs, for the levels. played: how bad it is that a played chip stands for a real one."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        directory: Path,
+        buttons: Sequence[Wired],
+        indicator: Indicator | None,
+        keypad: Keypad | None,
+        *,
+        played: Severity,
+    ) -> None:
+        self._rooms, self._directory, self._played = rooms, directory, played
+        self._buttons: Mapping[str, Wired] = {each.button.name: each for each in buttons}
+        self._indicator, self._keypad = indicator, keypad
+        self._acts = Acts({name: each.abort_window_s for name, each in self._buttons.items()})
+        self._ailing: dict[str, dict[str, Ailment]] = {"button": {}, "indicator": {}, "keypad": {}}
+        self._read: set[str] = set()  # buttons whose level has been read
+        self._before = {name: self._level_on_tmpfs(name) for name in self._buttons}  # what the last process left
+        self._kept: dict[str, str] = {}
+        self._rung = asyncio.Event()
+
+    # --- tasks --------------------------------------------------------------------------------------------------------------
+
+    def vital(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
+        """What may not end: the buttons, and the windows that confirm themselves."""
+        for name, each in self._buttons.items():
+            yield self._listen(name, each.button), f"button {name}"
+        yield self._watch(), "windows"
+
+    def comforts(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
+        """What is started again when it fails."""
+        if self._indicator is not None:
+            yield self._shine, "indicator"
+        if self._keypad is not None:
+            yield self._type, "keypad"
+
+    async def _listen(self, name: str, button: Button) -> None:
+        await button.run(
+            lambda acted: self.act(name, acted),
+            lambda ailment: self._ail("button", name, ailment),
+            lambda active: self._levelled(name, active=active),
+            lambda: self._was_active(name),
+        )
+
+    async def _shine(self) -> None:
+        assert self._indicator is not None, "only then is it a comfort"  # noqa: S101 - for mypy and for defects
+        self.follow()
+        await self._indicator.run(lambda ailment: self._ail("indicator", "indicator", ailment))
+
+    async def _type(self) -> None:
+        assert self._keypad is not None, "only then is it a comfort"  # noqa: S101 - for mypy and for defects
+        await self._keypad.run(self._typed, self._tick, lambda ailment: self._ail("keypad", "keypad", ailment))
+
+    async def _watch(self) -> None:
+        """Windows end by themselves."""
+        while True:
+            due_at = self._acts.due_at
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if due_at is None else max(0.0, due_at - self._rooms.clock.at())):
+                    await self._rung.wait()
+            self._rung.clear()
+            self._carry_out(self._acts.look(self._rooms.clock.at()))
+
+    # --- what a hand does -----------------------------------------------------------------------------------------------------
+
+    def act(self, name: str, acted: Acted) -> None:
+        """An act at a button."""
+        state = self._rooms.state
+        # Outwardly: while calm a callout that lives on may not make the window vanish (law 5).
+        on = not state.calm and state.phase is not Phase.STANDBY
+        quiet = not state.calm and state.phase is Phase.STANDBY and not state.owed
+        self._carry_out(self._acts.take(name, acted, self._rooms.clock.at(), on=on, quiet=quiet))
+        if acted.act is Act.GESTURE:  # behind the press: a crash between the two makes two presses, never none
+            self._keep_level(name, ACTIVE)
+
+    def open_drill(self, seconds: float) -> None:
+        """The next gesture within so long is a drill; whoever asks has made sure that one may start."""
+        self._acts.open_drill(self._rooms.clock.at() + seconds)
+
+    def _carry_out(self, deeds: Sequence[MakePress | OpenWindow | Confirm | TakeBack]) -> None:
+        presses = self._rooms.presses
+        for deed in deeds:
+            origin = f"button:{deed.button}"
+            match deed:
+                case MakePress(button, at, drill):
+                    presses.feel(origin, at, response_type_id=self._buttons[button].response_type_id, drill=drill)
+                case OpenWindow(button, at, drill):
+                    presses.open_window(origin, at, response_type_id=self._buttons[button].response_type_id, drill=drill)
+                case Confirm():
+                    presses.confirm(origin)
+                case TakeBack():
+                    presses.take_back(origin)
+        self._rung.set()
+        self.follow()
+
+    def _typed(self, code: SafeCode) -> None:
+        self._rooms.decide(CancelAsked(code))
+
+    def _tick(self) -> None:
+        if self._indicator is not None:
+            self._indicator.tick()
+
+    # --- levels ---------------------------------------------------------------------------------------------------------------
+
+    def _levelled(self, name: str, *, active: bool) -> None:
+        """A released line is kept as such at once. An active one is kept only when its press was made, or when it is stuck.
+
+        So a hold that a crash interrupts is a press after the restart, and one that was made already is not made again.
+        """
+        self._read.add(name)
+        if not active:
+            self._keep_level(name, INACTIVE)
+        self.look()
+
+    def _keep_level(self, name: str, level: str) -> None:
+        if self._kept.get(name) == level:
+            return
+        self._kept[name] = level
+        with contextlib.suppress(OSError):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._level_path(name).write_text(level)
+        self._rooms.store.step(NoteKept(f"{LEVEL_NOTE}{name}", level))
+
+    def _was_active(self, name: str) -> bool | None:
+        """By this process, else by the runtime directory, else by the store; None if none knows, or the store has not answered yet."""
+        told = self._kept.get(name) or self._before[name] or self._rooms.kept_note(f"{LEVEL_NOTE}{name}")
+        return None if told not in (ACTIVE, INACTIVE) else told == ACTIVE
+
+    def _level_on_tmpfs(self, name: str) -> str | None:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return self._level_path(name).read_text()
+        return None
+
+    def _level_path(self, name: str) -> Path:
+        return self._directory / f".level-{quote(name, safe='')}"
+
+    # --- lamp and conditions ----------------------------------------------------------------------------------------------------
+
+    def follow(self) -> None:
+        """Show what is true now. Called after every step and every act."""
+        if self._indicator is not None:
+            self._indicator.show(self.sign())
+
+    def sign(self) -> Sign:
+        """What the lamp is to say."""
+        acts = self._acts
+        return sign_of(self._rooms.state, touched=acts.touched, window=acts.window_open, failing=self._rooms.failing())
+
+    def _ail(self, kind: str, name: str, ailment: Ailment | None) -> None:
+        if ailment is None:
+            self._ailing[kind].pop(name, None)
+        else:
+            self._ailing[kind][name] = ailment
+            if kind == "button":
+                if ailment.code == STUCK:
+                    self._keep_level(name, ACTIVE)
+                self._acts.forget_touch(name)
+                self.follow()
+        self.look()
+
+    def look(self) -> None:
+        """Bring the conditions of buttons, lamp and keypad up to date."""
+        conditions, wall = self._rooms.conditions, self._rooms.clock.wall()
+        for kind, severity in (("button", Severity.CRITICAL), ("indicator", Severity.DEGRADED), ("keypad", Severity.DEGRADED)):
+            ailing = self._ailing[kind]
+            codes = {ailment.code for ailment in ailing.values()}
+            conditions.drop_all(f"{kind}.", but=(*codes, f"{kind}.played", f"{kind}.unproven"))
+            for code in codes:
+                same = {name: ailment for name, ailment in ailing.items() if ailment.code == code}
+                text = "; ".join(ailment.text if kind == name else f"{name}: {ailment.text}" for name, ailment in same.items())
+                conditions.put(code, severity, text, next(iter(same.values())).hint, wall=wall)
+        unproven = [name for name in self._buttons if name not in self._read and name not in self._ailing["button"]]
+        if unproven:
+            hint = "it is proven as soon as its line is read"
+            conditions.put("button.unproven", Severity.CRITICAL, f"not read yet: {', '.join(unproven)}", hint, wall=wall)
+        else:
+            conditions.drop("button.unproven")
+        self._tell_played(wall)
+
+    def _tell_played(self, wall: float) -> None:
+        adapters: dict[str, Sequence[object]] = {
+            "button": [each.button for each in self._buttons.values()],
+            "indicator": [self._indicator],
+            "keypad": [self._keypad],
+        }
+        for kind, those in adapters.items():
+            if any(getattr(each, "played", False) for each in those):
+                severity = self._played if kind == "button" else Severity.NOTE
+                text = f"a program plays the {kind}: no one can press or see it"
+                self._rooms.conditions.put(f"{kind}.played", severity, text, "name a real device in the config", wall=wall)
+            else:
+                self._rooms.conditions.drop(f"{kind}.played")

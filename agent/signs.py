@@ -1,0 +1,33 @@
+"""What the lamp says to the wearer, read off the lifecycle's state.
+
+Pure. Each sign is a claim and must be true: `accepted` only once dispatch answered this very press with an open callout. While
+calm, and for a callout raised elsewhere, it says nothing, whatever goes on inside (law 5).
+"""
+
+from __future__ import annotations
+
+from agent.model import Sign
+from agent.raising import ELSEWHERE
+from agent.signals import Phase, State
+
+ON_THE_WAY = frozenset({"responder dispatched", "responder arrived", "responder on scene"})  # trimmed, in small letters
+
+
+def sign_of(state: State, *, touched: bool, window: bool, failing: bool) -> Sign:
+    """touched: a finger is on a button whose gesture is not complete. window: a press waits to be confirmed. failing: attempts fail."""
+    if window:
+        return Sign.WINDOW
+    if touched:
+        return Sign.PRESSED
+    if state.calm:
+        return Sign.NOTHING
+    if state.owed:  # also beside a callout that is on: whether that one still lives is not known to be true of this press
+        return Sign.FAILING if failing else Sign.CONTACTING
+    if state.phase is Phase.STANDBY or state.origin == ELSEWHERE:
+        return Sign.NOTHING
+    return Sign.RESPONDING if on_the_way(state.status) else Sign.ACCEPTED
+
+
+def on_the_way(status: str | None) -> bool:
+    """Whether dispatch says that a responder is coming or there. `Responder Cancelled` takes it back."""
+    return status is not None and status.strip().casefold() in ON_THE_WAY
