@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from agent.ports import FixSource
+from agent.ports import FixSource, Keypad
 from hardware.fake import FakeReceiver
 from hardware.gpsd import GpsdReceiver
+from hardware.keypad import InputKeypad
 from hardware.replay import ReplayReceiver
 from hardware.serial_port import SerialReceiver
 
@@ -38,3 +39,8 @@ def open_receiver(kind: str, *, name: str, clock_at: Callable[[], float], **opti
         return RECEIVERS[kind](name=name, clock_at=clock_at, **options)
     except TypeError as error:
         raise ValueError(f"receiver {name!r} of kind {kind!r}: {error}") from error
+
+
+def open_keypad(*, name: str, clock_at: Callable[[], float], path: str) -> Keypad:
+    """Return the keypad at `path` (an input device of the kernel, or the socket of a played one), not yet running."""
+    return InputKeypad(name=name, clock_at=clock_at, path=path)

@@ -108,3 +108,49 @@ def of_opening(path: str, number: int | None, why: str) -> Ailment:
     if number in {errno.EBUSY, errno.EAGAIN}:
         return busy(path)
     return unusable(path, why)
+
+
+def keypad_missing(path: str) -> Ailment:
+    """No such input device."""
+    return Ailment("keypad.missing", f"{path} does not exist", "Plug the keypad in, or correct its path in the configuration.")
+
+
+def keypad_unplugged(path: str) -> Ailment:
+    """It was there and is gone."""
+    return Ailment("keypad.unplugged", f"{path} was unplugged", "Plug the keypad in again; it is picked up by itself.")
+
+
+def keypad_permission(path: str) -> Ailment:
+    """The node may not be opened."""
+    return Ailment(
+        "keypad.permission", f"{path} may not be opened", "Let the agent's user into the device's group (input), see `ls -l` of the node."
+    )
+
+
+def keypad_busy(path: str) -> Ailment:
+    """Another program has grabbed it: the digits would go there."""
+    return Ailment(
+        "keypad.busy",
+        f"{path} is grabbed by another program",
+        "Stop the other program: a keypad for safe codes belongs to the agent alone.",
+    )
+
+
+def keypad_unusable(path: str, why: str) -> Ailment:
+    """It is there and no code can be typed on it."""
+    return Ailment(
+        "keypad.unusable",
+        f"{path} cannot be used as a keypad: {why}",
+        "Name a device with digits and enter; those in /dev/input/by-id that end in `-event-kbd` are keyboards.",
+    )
+
+
+def of_opening_keypad(path: str, number: int | None, why: str) -> Ailment:
+    """Which ailment an error number of opening, asking or grabbing the keypad at `path` means."""
+    if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR}:
+        return keypad_missing(path)
+    if number in {errno.EACCES, errno.EPERM}:
+        return keypad_permission(path)
+    if number == errno.EBUSY:
+        return keypad_busy(path)
+    return keypad_unusable(path, why)
