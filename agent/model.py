@@ -147,6 +147,16 @@ class Sign(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """What feeds the device. low and lost last until they have been over for a while."""
+
+    percent: float | None = None  # of the emptiest battery; None: none tells it
+    mains: bool | None = None  # fed from outside; None: no supply tells it
+    low: bool = False  # a battery is nearly empty and nothing fills it
+    lost: bool = False  # it was fed from outside, and was cut off
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a raise says that we are. `wall` None: a site, which has no time."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agent.model import Acted, Ailment, CalloutId, Fix, Outcome, Place, Remembered, Report, SafeCode, Sign, StoreSummary, Write
+from agent.model import Acted, Ailment, CalloutId, Fix, Outcome, Place, Power, Remembered, Report, SafeCode, Sign, StoreSummary, Write
 
 
 class Clock(Protocol):
@@ -78,6 +78,16 @@ class Keypad(Protocol):
 
     async def run(self, typed: Callable[[SafeCode], None], ticked: Callable[[], None], ailing: Callable[[Ailment | None], None]) -> None:
         """Hand over each code through `typed`, as typed; call `ticked` once per key, the same for all keys."""
+
+
+class Supply(Protocol):
+    """What feeds the device. `run` lives until cancelled."""
+
+    async def run(self, told: Callable[[Power], None]) -> None:
+        """Tell what feeds it at the latest 2 s after it changed, and only then; a device that tells nothing of it is `Power()`.
+
+        `told` is quick and never raises. Never raises for trouble with a supply.
+        """
 
 
 class Dispatch(Protocol):
