@@ -2,17 +2,21 @@
 
 Touches threads. Never asyncio's default executor: a few hung look-ups or a hung disk would starve it, and its threads are
 waited for at exit. A thread whose answer is no longer wanted is abandoned, not waited for: whoever starts one bounds how many.
+Must not hold the process's open files: see `part`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import errno
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_CLOSE_RANGE_UNSHARE = 2  # linux/close_range.h
+_LAST_DESCRIPTOR = 2**32 - 1
 _hanging: set[str] = set()  # names at work; changed from several threads, one atomic step at a time
 
 
@@ -25,6 +29,7 @@ def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop |
     future: asyncio.Future[T] = loop.create_future()
 
     def body() -> None:
+        part(loop)
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits, whatever it is
@@ -56,6 +61,23 @@ async def run(work: Callable[[], T], *, name: str, limit_s: float) -> T:
 
     async with asyncio.timeout(limit_s):
         return await start(once, name=name)
+
+
+def part(loop: asyncio.AbstractEventLoop) -> None:
+    """Leave this thread no open file of the process but the standard streams and what wakes the loop. Call it in the thread, first.
+
+    A thread that waits for a hung disk cannot be killed. With the process's table of open files it would hold the lock of the
+    runtime directory, the control socket, the serial line and the button, and the next process could have none of them.
+    Where the kernel (before 5.9) or the C library does not know how, all stays as it was.
+    """
+    waker = getattr(loop, "_csock", None)  # what `call_soon_threadsafe` writes to
+    close_range = getattr(ctypes.CDLL(None), "close_range", None)
+    if waker is None or close_range is None:
+        return
+    kept = max(2, waker.fileno())
+    parted = close_range(ctypes.c_uint(kept + 1), ctypes.c_uint(_LAST_DESCRIPTOR), _CLOSE_RANGE_UNSHARE) == 0
+    if parted and kept > 3:
+        close_range(ctypes.c_uint(3), ctypes.c_uint(kept - 1), 0)
 
 
 def _deliver(

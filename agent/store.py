@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from agent import dbfile, identity
+from agent import aside, dbfile, identity
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, read_boot_id
 from agent.keeper import Keeper, Machine
@@ -89,8 +89,9 @@ class Store:
         Does not end while the disk hangs: do not let a button or a raise wait for it. Presses and fixes of another boot come
         with an `at` of at most 0.
         """
-        answer = _Answer[Remembered](asyncio.get_running_loop())
-        self._thread = threading.Thread(target=self._work, args=(answer,), name="store", daemon=True)
+        loop = asyncio.get_running_loop()
+        answer = _Answer[Remembered](loop)
+        self._thread = threading.Thread(target=self._work, args=(loop, answer), name="store", daemon=True)
         self._busy_since = time.monotonic()
         self._thread.start()
         return await answer.future
@@ -247,7 +248,8 @@ class Store:
 
     # What the thread does
 
-    def _work(self, opened: _Answer[Remembered]) -> None:
+    def _work(self, loop: asyncio.AbstractEventLoop, opened: _Answer[Remembered]) -> None:
+        aside.part(loop)
         opened.give(self._open())
         while not self._closing or self._jobs or self._waiters:
             self._take_turn()

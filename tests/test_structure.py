@@ -72,7 +72,7 @@ EDGES = {
     "agent.dbfile": ({"agent.schema"}, "opens and migrates; the schema is imported only when it does"),
     "agent.keeper": ({"agent.dbfile", "agent.identity", "agent.retention", "agent.rows"}, "the store's thread"),
     "agent.store": (
-        {"agent.dbfile", "agent.essence", "agent.identity", "agent.keeper", "agent.retention", "agent.rows"},
+        {"agent.aside", "agent.dbfile", "agent.essence", "agent.identity", "agent.keeper", "agent.retention", "agent.rows"},
         "the door of the store's rooms",
     ),
     # dispatch, likewise

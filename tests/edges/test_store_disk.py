@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
-import os
 import sqlite3
-import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from disks import fill_up, make_disk, mounted, needs_root
 
 from agent import dbfile, keeper
 from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, NoteKept, Press, PressesSettled, PressMade, Remembered
@@ -29,7 +27,6 @@ from agent.store import Pace, Store, peek
 WALL = 1_780_000_000.0
 NEVER = Pace(group_s=3600, group_rows=10**6, retry_s=0.02)
 ACTIVE = CalloutRecord(7, "https://host", 5, "active", calm=False, origin="cli", drill=False, raised_wall=WALL)
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
 
 def make_fix(at: float) -> Fix:
@@ -61,30 +58,6 @@ def code(store: Store) -> str | None:
     return None if trouble is None else trouble.code
 
 
-@contextlib.contextmanager
-def mounted(directory: Path, *how: str) -> Iterator[Path]:
-    """A mount of its own; skips where the kernel does not allow it."""
-    directory.mkdir()
-    done = subprocess.run(["mount", *how, str(directory)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount: {done.stderr.strip()}")
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", "-l", str(directory)], check=True)
-
-
-@contextlib.contextmanager
-def loop_mounted(tmp_path: Path) -> Iterator[Path]:
-    """An ext4 of 16 MB in a file."""
-    image = tmp_path / "image"
-    with image.open("wb") as file:
-        file.truncate(16 * 2**20)
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
-    with mounted(tmp_path / "disk", "-o", "loop", str(image)) as directory:
-        yield directory
-
-
 def read_newest(path: Path) -> float:
     """Monotonic time of the newest fix on the disk."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
@@ -92,17 +65,6 @@ def read_newest(path: Path) -> float:
 
 
 # Full
-
-
-def fill_up(directory: Path) -> Path:
-    """Somebody else takes all the room there is."""
-    hog = directory / "hog"
-    with hog.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 512, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(b"x" * size)
-    return hog
 
 
 @needs_root
@@ -131,7 +93,9 @@ def test_on_a_full_disk_rows_wait_and_are_written_when_there_is_room(tmp_path: P
         assert [p.number for p in remembered.owed] == list(range(1, 22))
         assert len(remembered.untold) == 20
 
-    with mounted(tmp_path / "d", "-t", "tmpfs", "-o", "size=4m", "tmpfs") if kind == "tmpfs" else loop_mounted(tmp_path) as directory:
+    with (
+        mounted(tmp_path / "d", "-t", "tmpfs", "-o", "size=4m", "tmpfs") if kind == "tmpfs" else make_disk(tmp_path).mounted() as directory
+    ):
         asyncio.run(run(directory))
 
 
@@ -156,7 +120,7 @@ def test_what_must_not_wait_finds_the_reserve_on_a_full_disk(tmp_path: Path) -> 
             remembered = peek(directory / "a.db")[1]
             assert (len(remembered.untold), len(remembered.owed)) == (told, 1)
 
-    with loop_mounted(tmp_path) as directory:
+    with make_disk(tmp_path).mounted() as directory:
         asyncio.run(run(directory))
 
 
@@ -254,7 +218,7 @@ def test_a_read_only_disk_is_read_and_written_once_it_can_be(tmp_path: Path) -> 
             await wait_for(lambda: store.summary().mode == "disk" and store.summary().trouble is None)
         assert [p.number for p in peek(directory / "a.db")[1].owed] == [1, 2]
 
-    with loop_mounted(tmp_path) as directory:
+    with make_disk(tmp_path).mounted() as directory:
         asyncio.run(run(directory))
 
 
@@ -262,23 +226,23 @@ def test_a_read_only_disk_is_read_and_written_once_it_can_be(tmp_path: Path) -> 
 def test_a_disk_that_turns_read_only_keeps_the_rows_waiting(tmp_path: Path) -> None:
     """What Linux does to a dying card: the file system goes read-only under an open database."""
 
-    async def run(directory: Path, trigger: Path) -> None:
+    disk = make_disk(tmp_path)
+
+    async def run(directory: Path) -> None:
         async with opened(directory / "a.db") as (store, _):
             await store.step(make_press(1, 1.0))
-            trigger.write_text("feigned")
+            disk.turn_read_only()
             store.record(make_fix(2.0))
             await store.step(make_press(2, 3.0))
             assert code(store) in ("store.read_only", "store.io")
             assert (store.summary().mode, store.summary().fixes) == ("memory", 1)
             assert await store.fixes(0, WALL * 2) == [make_fix(2.0)]
+            disk.mount_anew()
+            await wait_for(lambda: store.summary().mode == "disk" and store.summary().trouble is None)
+        assert [p.number for p in peek(directory / "a.db")[1].owed] == [1, 2]
 
-    with loop_mounted(tmp_path) as directory:
-        device = subprocess.run(["findmnt", "-no", "SOURCE", str(directory)], check=True, capture_output=True, text=True).stdout.strip()
-        trigger = Path("/sys/fs/ext4") / Path(device).name / "trigger_fs_error"
-        if not trigger.exists():
-            pytest.skip("this kernel cannot feign a file system error")
-        subprocess.run(["mount", "-o", "remount,errors=remount-ro", str(directory)], check=True)
-        asyncio.run(run(directory, trigger))
+    with disk.mounted() as directory:
+        asyncio.run(run(directory))
 
 
 # Damaged, foreign, lost
@@ -569,7 +533,6 @@ async def run():
     sys.stdin.read()
 asyncio.run(run())
 """
-_EXT4_IOC_SHUTDOWN, _NO_LOG_FLUSH = 0x8004587D, 2
 
 
 def pull_the_power(tmp_path: Path, sync: str, after: int) -> tuple[int, Remembered, int, int]:
@@ -577,16 +540,14 @@ def pull_the_power(tmp_path: Path, sync: str, after: int) -> tuple[int, Remember
 
     sync: instead of what the agent uses, if any. What is there: what the database holds, its fixes, and the press number of the tiny file.
     """
-    with loop_mounted(tmp_path) as directory:
+    disk = make_disk(tmp_path)
+    with disk.mounted() as directory:
         script = [sys.executable, "-c", _WRITER, str(directory / "a.db"), sync]
         with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
             told = [int(line) for _, line in zip(range(after), writer.stdout, strict=False)]
-            handle = os.open(directory, os.O_RDONLY)
-            fcntl.ioctl(handle, _EXT4_IOC_SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
-            os.close(handle)
+            disk.cut_power()
             writer.kill()
-    (tmp_path / "disk").rename(tmp_path / "was")
-    with mounted(tmp_path / "disk", "-o", "loop", str(tmp_path / "image")) as directory:
+    with disk.mounted() as directory:
         kept = keeper.identity.load(directory / "a.db.identity")
         (directory / "a.db.identity").unlink()
         summary, remembered = peek(directory / "a.db")
