@@ -1,4 +1,4 @@
-"""All five lanes, and the lifecycle's commands that are theirs to carry out."""
+"""All lanes, and the lifecycle's commands that are theirs to carry out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from agent.lanes.alert import AlertLane
 from agent.lanes.cancel import CancelLane
 from agent.lanes.desk import Desk
-from agent.lanes.event import EventLane, Message
+from agent.lanes.event import EventLane, Message, UrgentLane
 from agent.lanes.location import LocationLane
 from agent.lanes.watch import WatchLane
 from agent.signals import Command, LocateNow, LookUpNow, Probe, ReadNow
@@ -21,8 +21,9 @@ class Lanes:
         self.cancel = CancelLane(desk)
         self.location = LocationLane(desk)
         self.event = EventLane(desk, settled)
+        self.urgent = UrgentLane(desk, settled)
         self.watch = WatchLane(desk)
-        self._all = (self.alert, self.cancel, self.location, self.event, self.watch)
+        self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)
 
     def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
         """A coroutine that never returns for each lane, with its name."""

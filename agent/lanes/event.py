@@ -1,6 +1,8 @@
-"""The event lane: messages for the callout's event stream, in order, each until it is told or cannot be.
+"""The event lane: messages for the callout's event stream, in order, each until it is told or cannot be. And the urgent lane.
 
-Low priority: never delays a raise or a position. A message is bound to its callout and is parked when that one has closed.
+Low priority: never delays a raise or a position. A message is bound to its callout and is parked when that one has closed. What a
+device says that may go silent at any moment has a lane of its own, because here it would wait: for the answer to another message,
+for the end of a pause.
 """
 
 from __future__ import annotations
@@ -53,15 +55,25 @@ class EventLane(Lane):
             await self.desk.decide(EventReplied(outcome))
             if outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED, Meaning.CLOSED):
                 failures = 0
-                self._outbox.popleft()
+                self._outbox.remove(message)
                 self._settled(message, outcome.meaning is Meaning.ACCEPTED)
                 continue
             failures += 1
             scoped = outcome.cause == "scope"
             if failures % PATIENCE == 0 and outcome.http_status is not None:
-                self._outbox.rotate(-1)  # dispatch answers, but not to this one: it goes behind the others
+                self._outbox.remove(message)
+                self._outbox.append(message)  # dispatch answers, but not to this one: it goes behind the others
             wait_s = SCOPE_EVERY_S if scoped else backoff_s(failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
             await self.pause(wait_s, self._wanted)
 
     def _wanted(self) -> bool:
         return bool(self._outbox)
+
+
+class UrgentLane(EventLane):
+    """The newest message first, and whatever the lane waits for ends with it. Each says when it was meant, so order is not needed."""
+
+    def add(self, message: Message) -> None:
+        """Send a message before all others, at once."""
+        self._outbox.appendleft(message)
+        self.hurry()

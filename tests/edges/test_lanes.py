@@ -5,131 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable
 
 import pytest
-from dispatchers import Line, Service, lost
+from bench import Bench, play
+from dispatchers import Service, lost
 
-from agent.cadence import Pace
-from agent.clock import SystemClock
-from agent.decider import Decider
-from agent.health import Origin
 from agent.lanes import alert
-from agent.lanes.board import Lanes
-from agent.lanes.desk import Terms
-from agent.lanes.event import Message
+from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
-from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Place, Press, Quality, SafeCode, Write
-from agent.signals import CancelAsked, Command, Happening, Phase, Pressed, State, Tell
-
-FAST = Pace(send_active_s=0.02, send_min_s=0.01, send_max_s=0.1)
-
-
-class Paper:
-    """A store that keeps at once."""
-
-    def step(self, *_writes: Write) -> Awaitable[None]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
-
-
-class Bench:
-    """Decider and lanes on a service: `agent.lanes.desk.Desk` without receivers, disk or network."""
-
-    def __init__(self, service: Service, *, poll_s: float = 300.0) -> None:
-        self.clock = SystemClock()
-        self.terms = Terms(pace=FAST, response_type_id=1, deadline_s=2.0, adopt="always", adopt_poll_s=poll_s, customer_id=1)
-        self.service = service
-        self.fix: Fix | None = None
-        self.noticed: list[Outcome] = []
-        self.accepted: list[float] = []
-        self.settled: list[tuple[str, bool]] = []
-        self.lanes = Lanes(self, lambda message, told: self.settled.append((message.text, told)))
-        self.decider = Decider(Paper(), self.clock, base_url="https://x", customer_id=1, changed=self._changed)  # type: ignore[arg-type]
-        self._keys = itertools.count()
-        self.stepped = asyncio.Event()
-
-    @property
-    def state(self) -> State:
-        return self.decider.state
-
-    def decide(self, event: Happening) -> Awaitable[None]:
-        return self.decider.decide(event)
-
-    def open(self) -> Line:
-        return self.service.connect()
-
-    def roll(self) -> float:
-        return random.random() * 0.02  # noqa: S311 - a test's jitter, small so that tests are quick
-
-    def place(self) -> Place | None:
-        return None if self.fix is None else Place(self.fix.latitude, self.fix.longitude, 5.0, Quality.LIVE, 1.8e9)
-
-    def live(self) -> Fix | None:
-        return self.fix
-
-    def tell(self, callout_id: CalloutId, text: str) -> None:
-        self.lanes.event.add(Message(callout_id, text, str(next(self._keys))))
-
-    def notice(self, outcome: Outcome, origin: Origin) -> None:
-        self.noticed.append(outcome)
-
-    def sent(self, fix: Fix) -> None:
-        self.accepted.append(fix.at)
-
-    def not_sent(self) -> None:
-        """Nothing to count here."""
-
-    def _changed(self, _before: State, _after: State, event: Happening, commands: tuple[Command, ...]) -> None:
-        if isinstance(event, Pressed):
-            self.lanes.alert.hurry()
-        for command in commands:
-            if not self.lanes.obey(command) and isinstance(command, Tell):
-                self.tell(command.callout_id, command.text)
-        self.lanes.ring()
-        self.stepped.set()
-
-    async def press(self, number: int = 1) -> None:
-        await self.decide(Pressed(Press(number, self.clock.at(), self.clock.wall(), "button:panic")))
-
-    async def drive(self) -> None:
-        """A fix every 5 ms."""
-        for n in itertools.count():
-            self.fix = Fix(self.clock.at(), self.clock.wall(), "fake", -33.9 + n * 1e-5, 18.4, accuracy_m=5.0)
-            self.lanes.location.ring()
-            await asyncio.sleep(0.005)
-
-    async def until(self, wanted: Callable[[], bool]) -> None:
-        """Wait on the thing: every request and every step is looked at."""
-        while not wanted():
-            waits = [asyncio.ensure_future(event.wait()) for event in (self.stepped, self.service.heard)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-            self.stepped.clear()
-            self.service.heard.clear()
-
-
-def play(story: Callable[[Bench, Service], Awaitable[None]], *, drive: bool = True, poll_s: float = 300.0) -> None:
-    async def run() -> None:
-        service = Service()
-        bench = Bench(service, poll_s=poll_s)
-        works = [bench.decider.run(), *(work for work, _ in bench.lanes.works())]
-        tasks = [asyncio.create_task(work) for work in works + ([bench.drive()] if drive else [])]
-        telling = asyncio.create_task(story(bench, service))
-        try:
-            async with asyncio.timeout(20):
-                await asyncio.wait({telling, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-        defects = [each for each in results if isinstance(each, BaseException) and not isinstance(each, asyncio.CancelledError)]
-        assert not defects
-        await telling
-
-    asyncio.run(run())
+from agent.model import Asked, Fix, Meaning, Outcome, SafeCode
+from agent.signals import CancelAsked, Phase
 
 
 def test_press_is_raised_streamed_and_ended_by_dispatch_alone():
@@ -302,6 +187,33 @@ def test_messages_arrive_in_order_each_once_in_spite_of_failures():
             bench.tell(101, str(n))
         await bench.until(lambda: len(service.events) == 8)
         assert [text for _, text in service.events] == [str(n) for n in range(8)]
+
+    play(story)
+
+
+def scope_refused() -> Outcome:
+    """A token that may not speak in the event stream."""
+    return Outcome(Asked.EVENT, Meaning.UNAUTHORISED, "scope", http_status=401)
+
+
+def test_urgent_message_waits_neither_for_the_answer_to_another_nor_for_a_pause():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.hold[Asked.EVENT] = asyncio.Event()
+        bench.tell(101, "an old one, whose answer never comes")
+        await bench.until(lambda: service.asked.count(Asked.EVENT) == 1)
+        del service.hold[Asked.EVENT]
+        service.fault = lambda asked: scope_refused() if asked is Asked.EVENT else None
+        bench.tell(101, "battery", urgent=True)
+        await bench.until(lambda: len([each for each in bench.noticed if each.cause == "scope"]) >= 2)
+        tried = service.asked.count(Asked.EVENT)
+        await bench.until(lambda: len(service.positions) >= 20)
+        assert service.asked.count(Asked.EVENT) == tried, f"the lane waits {SCOPE_EVERY_S} s now"
+        service.fault = lambda _: None
+        bench.tell(101, "shutdown", urgent=True)
+        await bench.until(lambda: len(service.events) == 2)
+        assert [text for _, text in service.events] == ["shutdown", "battery"]
 
     play(story)
 
