@@ -40,6 +40,7 @@ async def run(command: Sequence[str], document: Mapping[str, Any], *, limit_s: f
         return f"{command[0]} did not end within {limit_s:.0f} s"
     finally:
         _end(process.pid)  # what it left behind in its session, too
+        await process.wait()
     return None if process.returncode == 0 else f"{command[0]} ended with status {process.returncode}"
 
 

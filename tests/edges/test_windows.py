@@ -1,0 +1,150 @@
+"""Presses at a button across crashes: abort windows that a restart makes a press, and presses made before the start is recovered from."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from devices import CUSTOMER, URL, Hanging, device, run, stored
+
+from agent.model import CalloutKept, CalloutRecord, NoteKept, Press, PressMade
+from agent.signals import Phase
+
+ORIGIN = "button:panic"
+
+
+@pytest.mark.parametrize("power_cut", [False, True])
+def test_restart_inside_a_window_is_one_press_of_its_gesture(tmp_path: Path, power_cut: bool):  # noqa: FBT001
+    async def story() -> None:
+        at = time.monotonic()
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, at, response_type_id=2)
+            await stored(first)
+            assert first.owed == (), "not a press yet"
+        if power_cut:
+            shutil.rmtree(tmp_path / "run")
+        for _ in range(2):  # and a further restart makes no second one
+            async with device(tmp_path) as again:
+                await again.recover()
+                await again.until(lambda again=again: again.owed)
+                await stored(again)
+                (press,) = again.owed
+                assert (press.origin, press.response_type_id) == (ORIGIN, 2)
+                assert abs(press.at - at) < 0.001
+
+    run(story)
+
+
+@pytest.mark.parametrize("power_cut", [False, True])
+def test_window_that_was_taken_back_never_was_a_press(tmp_path: Path, power_cut: bool):  # noqa: FBT001
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, time.monotonic())
+            first.presses.sweep()
+            first.presses.take_back(ORIGIN)
+            await stored(first)
+        if power_cut:
+            shutil.rmtree(tmp_path / "run")
+        async with device(tmp_path) as again:
+            await again.recover()
+            again.presses.sweep()
+            again.presses.feel(ORIGIN, time.monotonic())  # what comes after it in the inbox
+            await again.until(lambda: again.owed)
+            assert len(again.owed) == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("power_cut", [False, True])
+def test_confirmed_window_is_one_press_and_stays_one_after_a_restart(tmp_path: Path, power_cut: bool):  # noqa: FBT001
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, time.monotonic())
+            first.presses.sweep()  # once a second: the file of an open window is not somebody else's press
+            first.presses.confirm(ORIGIN)
+            first.presses.confirm(ORIGIN)
+            await first.until(lambda: first.owed)
+            await stored(first)
+            assert len(first.owed) == 1
+        if power_cut:
+            shutil.rmtree(tmp_path / "run")
+        async with device(tmp_path) as again:
+            await again.recover()
+            await again.until(lambda: again.owed)
+            await stored(again)
+            assert len(again.owed) == 1
+
+    run(story)
+
+
+def test_drill_window_is_not_kept_across_a_restart(tmp_path: Path):
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, time.monotonic(), drill=True)
+            await stored(first)
+        async with device(tmp_path) as again:
+            await again.recover()
+            again.presses.feel("button:other", time.monotonic())
+            await again.until(lambda: again.owed)
+            assert [press.origin for press in again.owed] == ["button:other"]
+
+    run(story)
+
+
+def test_window_whose_record_cannot_be_read_is_a_press_of_now(tmp_path: Path):
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            await first.store.step(NoteKept(f"window:{ORIGIN}", '{"at": 3'))
+        async with device(tmp_path) as again:
+            await again.recover()
+            await again.until(lambda: again.owed)
+            (press,) = again.owed
+            assert press.origin == ORIGIN
+            assert time.monotonic() - press.at < 5
+
+    run(story)
+
+
+def test_press_before_the_recovery_waits_for_no_hung_database_and_lies_on_tmpfs_meanwhile(tmp_path: Path):
+    async def story() -> None:
+        async with device(tmp_path, hanging := Hanging(tmp_path / "agent.db")) as early:
+            recovering = asyncio.create_task(early.recover())
+            began = time.monotonic()
+            early.presses.feel(ORIGIN, began)
+            assert len(list(early.runtime.glob("*.json"))) == 1
+            await early.until(lambda: early.owed)
+            assert time.monotonic() - began < 1.0
+            await recovering
+            hanging.go.set()
+
+    run(story)
+
+
+def test_press_before_the_recovery_joins_the_callout_that_was_open_and_gets_a_number_of_its_own(tmp_path: Path):
+    record = CalloutRecord(7, URL, CUSTOMER, "cancelling", calm=True, origin="cli", drill=False, raised_wall=time.time(), press_number=41)
+
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            old = Press(41, time.monotonic(), time.time(), "cli")
+            await first.store.step(PressMade(old), CalloutKept(replace(record, phase="active", calm=False)), CalloutKept(record))
+        async with device(tmp_path) as again:
+            again.presses.feel(ORIGIN, time.monotonic())
+            await again.recover()
+            await again.until(lambda: any(press.origin == ORIGIN for press in again.owed))
+            state = again.decider.state
+            assert state.callout_id == 7
+            assert state.phase is Phase.ACTIVE
+            assert not state.calm, "a press ends the calm"
+            assert state.press_number > 41
+
+    run(story)
