@@ -225,7 +225,6 @@ def test_a_read_only_disk_is_read_and_written_once_it_can_be(tmp_path: Path) -> 
 @needs_root
 def test_a_disk_that_turns_read_only_keeps_the_rows_waiting(tmp_path: Path) -> None:
     """What Linux does to a dying card: the file system goes read-only under an open database."""
-
     disk = make_disk(tmp_path)
 
     async def run(directory: Path) -> None:
