@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from agent.ports import FixSource, Keypad
+from hardware.button import GpioButton
 from hardware.fake import FakeReceiver
 from hardware.gpsd import GpsdReceiver
+from hardware.indicator import GpioIndicator
 from hardware.keypad import InputKeypad
 from hardware.replay import ReplayReceiver
 from hardware.serial_port import SerialReceiver
@@ -44,3 +46,38 @@ def open_receiver(kind: str, *, name: str, clock_at: Callable[[], float], **opti
 def open_keypad(*, name: str, clock_at: Callable[[], float], path: str) -> Keypad:
     """Return the keypad at `path` (an input device of the kernel, or the socket of a played one), not yet running."""
     return InputKeypad(name=name, clock_at=clock_at, path=path)
+
+
+def open_button(
+    *,
+    name: str,
+    clock_at: Callable[[], float],
+    chip: str,
+    line: int,
+    active: str,
+    bias: str,
+    hold_s: float,
+    presses: int,
+    within_s: float,
+    abort_line: int | None = None,
+) -> GpioButton:
+    """Return a Button on a line of a GPIO chip, not yet running. The options are those of `[[button]]` in the configuration."""
+    return GpioButton(
+        name=name,
+        clock_at=clock_at,
+        chip=chip,
+        line=line,
+        active=active,
+        bias=bias,
+        hold_s=hold_s,
+        presses=presses,
+        within_s=within_s,
+        abort_line=abort_line,
+    )
+
+
+def open_indicator(
+    *, clock_at: Callable[[], float], chip: str, lamp_line: int, buzzer_line: int | None = None, profile: str = "visible"
+) -> GpioIndicator:
+    """Return an Indicator on lines of a GPIO chip, not yet running. The options are those of `[indicator]` in the configuration."""
+    return GpioIndicator(clock_at=clock_at, chip=chip, lamp_line=lamp_line, buzzer_line=buzzer_line, profile=profile)

@@ -1,4 +1,4 @@
-"""What a receiver can suffer from: stable codes, a text, a hint that says what to do.
+"""What a receiver, a button or a lamp can suffer from: stable codes, a text, a hint that says what to do.
 
 Words only. Decides nothing: `hardware.pulse` and the adapters decide which one it is.
 """
@@ -6,6 +6,7 @@ Words only. Decides nothing: `hardware.pulse` and the adapters decide which one 
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from agent.model import Ailment
 
@@ -154,3 +155,64 @@ def of_opening_keypad(path: str, number: int | None, why: str) -> Ailment:
     if number == errno.EBUSY:
         return keypad_busy(path)
     return keypad_unusable(path, why)
+
+
+# What GPIO lines can suffer from. kind: "button" or "indicator", the first part of the code and the word of the text.
+
+
+def of_lines(kind: str, chip: str, lines: Sequence[int], error: Exception, *, been_held: bool) -> Ailment:
+    """Which ailment an error of asking for lines of a chip means. been_held: they were held before."""
+    named = f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))} of {chip}"
+    number = error.errno if isinstance(error, OSError) else None
+    if number in {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ECONNREFUSED, errno.ECONNRESET}:
+        return chip_unplugged(kind, chip) if been_held else _chip_missing(kind, chip)
+    if number in {errno.EACCES, errno.EPERM}:
+        return Ailment(
+            f"{kind}.permission",
+            f"{chip} may not be used for the {kind}",
+            "Let the agent's user into the chip's group (gpio), see `ls -l` of the node; a played chip must be that user's or root's.",
+        )
+    if number == errno.EBUSY:
+        return Ailment(
+            f"{kind}.busy",
+            f"{named} for the {kind}: held by another program, driver or button",
+            "`gpioinfo` names the holder. Free the line, or correct the line's number in the configuration.",
+        )
+    if isinstance(error, ImportError):
+        return Ailment(f"{kind}.unusable", f"no library for GPIO: {error}", "Install gpiod for Python, version 2.2 or newer.")
+    return Ailment(
+        f"{kind}.unusable",
+        f"{named} cannot be used for the {kind}: {error}",
+        "Check chip and line in the configuration; the line must be able to tell edges (have an interrupt) to be a button.",
+    )
+
+
+def _chip_missing(kind: str, chip: str) -> Ailment:
+    return Ailment(
+        f"{kind}.missing",
+        f"{chip} of the {kind} does not exist",
+        "Enable or plug in the GPIO chip, or correct its path in the configuration.",
+    )
+
+
+def chip_unplugged(kind: str, chip: str) -> Ailment:
+    """It was there and is gone."""
+    return Ailment(f"{kind}.missing", f"{chip} of the {kind} is gone", "Plug the GPIO chip in again; it is picked up by itself.")
+
+
+def unbiased(chip: str, line: int, bias: str) -> Ailment:
+    """The chip cannot pull the line as configured: without a resistor it may float."""
+    return Ailment(
+        "button.bias",
+        f"{chip} has no {bias} for line {line}",
+        'Fit a resistor at the button, and set its bias to "as-is".',
+    )
+
+
+def stuck(name: str) -> Ailment:
+    """Pressed for too long, or since before the start."""
+    return Ailment(
+        "button.stuck",
+        f"button {name!r} does not let go: no further press can be felt",
+        "Free a jammed button; on an opening contact look for a wire that fell off. It heals when the button is seen released.",
+    )

@@ -124,7 +124,7 @@ COMMANDS = {
 LIBRARIES = {
     "apscheduler": {"agent.housekeeping"},
     "certifi": {"agent.line"},
-    "gpiod": {"hardware.button", "hardware.indicator"},
+    "gpiod": {"hardware.gpio"},
     "gpsd": {"agent.cli.doctor"},
     "httpx": {"agent.line", "agent.cli.demo"},
     "pynmeagps": {"hardware.sentence"},

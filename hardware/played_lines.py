@@ -1,0 +1,157 @@
+"""Our side of a played chip: lines over a Unix socket, as `hardware.played_chip` serves them.
+
+Touches the socket. Trusts only a chip that is served by our own user or by root: whoever plays a button can raise a callout. After the
+request it must not wait for the other side; it obeys the same rules as the kernel's lines.
+
+One JSON document a line. Ours: {"request": ...}, then {"drive": {line: active}} and {"read": seqno}. Theirs: {"errno": n} or
+{"levels": {line: active}}, then changes: {"line", "active", "at_ns", "edge", "line_seqno", "seqno", "dropped"}. `edge` is false where the
+chip lost the interrupt and only the level is another; `dropped` is the last seqno that fell out of the chip's queue before we read it: the
+socket holds more than the queue of a kernel would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from hardware.lines import CONSUMER, Edge, Gone, Wish
+
+_ANSWER_S = 1.0
+_AT_ONCE = 65_536
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
+
+
+async def request_played(wish: Wish) -> PlayedLines:
+    """Ask a played chip for lines. Raises OSError: as a chip of the kernel would, EPERM for another user's, ETIMEDOUT for a mute one."""
+    loop = asyncio.get_running_loop()
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            await loop.sock_connect(peer, wish.chip)
+            _trust(peer)
+            await loop.sock_sendall(peer, _line({"request": {**asdict(wish), "consumer": CONSUMER}}))
+            return PlayedLines(wish, peer, await _first(peer))
+    except TimeoutError as error:
+        peer.close()
+        raise OSError(errno.ETIMEDOUT, "the played chip does not answer") from error
+    except BaseException:
+        peer.close()
+        raise
+
+
+async def _first(peer: socket.socket) -> bytes:
+    """The answer to a request, with the beginning of what follows it."""
+    told = b""
+    while b"\n" not in told:
+        more = await asyncio.get_running_loop().sock_recv(peer, _AT_ONCE)
+        if not more:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        told += more
+    return told
+
+
+def _trust(peer: socket.socket) -> None:
+    _, uid, _ = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    if uid not in {0, os.geteuid()}:
+        raise OSError(errno.EPERM, "the played chip is served by another user")
+
+
+def _line(document: Mapping[str, object]) -> bytes:
+    return json.dumps(document).encode() + b"\n"
+
+
+class PlayedLines:
+    """Lines of a played chip; see `hardware.lines.Lines`. Takes the peer over. Raises OSError with the errno that the chip answered."""
+
+    played = True
+
+    def __init__(self, wish: Wish, peer: socket.socket, told: bytes) -> None:
+        self.wish = wish
+        self._peer = peer
+        self._seqnos = dict.fromkeys(wish.lines, 0)
+        first, self._rest = told.split(b"\n", 1)
+        answer = _document(first)
+        if "errno" in answer:
+            raise OSError(answer["errno"], os.strerror(answer["errno"]))
+        self._levels = {int(line): bool(level) for line, level in answer["levels"].items()}
+
+    def fileno(self) -> int:
+        """See `Lines`."""
+        return self._peer.fileno()
+
+    def edges(self) -> list[Edge]:
+        """See `Lines`."""
+        told, gone = self._read()
+        dropped = max((each["dropped"] for each in told), default=0)
+        for each in told:
+            self._levels[each["line"]] = each["active"]
+        edges = [self._edge(each) for each in told if each["edge"] and each["seqno"] > dropped]
+        if told:
+            with suppress(Gone):  # what was felt before the chip went still counts; the next call says that it is gone
+                self._send({"read": told[-1]["seqno"]})
+        if gone and not edges:
+            raise Gone("the played chip hung up")
+        return edges
+
+    def _edge(self, told: Mapping[str, Any]) -> Edge:
+        line, seqno = told["line"], told["line_seqno"]
+        lost = seqno - self._seqnos[line] - 1
+        self._seqnos[line] = seqno
+        return Edge(line, told["active"], told["at_ns"] / 1e9, lost)
+
+    def _read(self) -> tuple[list[Mapping[str, Any]], bool]:
+        """Everything there is to read, and whether the chip hung up."""
+        gone = False
+        try:
+            while more := self._peer.recv(_AT_ONCE):
+                self._rest += more
+            gone = True
+        except BlockingIOError:
+            pass
+        except OSError:
+            gone = True
+        *whole, self._rest = self._rest.split(b"\n")
+        try:
+            return [_document(each) for each in whole], gone
+        except OSError as error:
+            raise Gone(str(error)) from error
+
+    def active(self, line: int) -> bool:
+        """See `Lines`. A debounced level changes with its edge, so what was told last is the level."""
+        return self._levels[line]
+
+    def drive(self, levels: Mapping[int, bool]) -> None:
+        """See `Lines`."""
+        self._send({"drive": {str(line): level for line, level in levels.items()}})
+
+    def _send(self, document: Mapping[str, object]) -> None:
+        line = _line(document)
+        try:
+            if self._peer.send(line) == len(line):
+                return
+        except OSError as error:
+            raise Gone(str(error)) from error
+        raise Gone("the played chip does not listen")
+
+    def close(self) -> None:
+        """See `Lines`."""
+        self._peer.close()
+
+
+def _document(line: bytes) -> dict[str, Any]:
+    """Raises OSError (EPROTO) for what is no chip's answer."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise OSError(errno.EPROTO, "what answers is no played chip")
+    return document
