@@ -45,6 +45,7 @@ EVIOCSCLOCKID = _ioc(1, 0xA0, 4)
 ANSWER, RECORDS = b"=", b">"
 ASKED = struct.Struct("@L")
 ANSWERED = struct.Struct("@i")
+_PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _ANSWER_WITHIN_S = 2.0
 
 
@@ -85,12 +86,10 @@ class Device(Protocol):
 
 async def open_device(path: str) -> Device:
     """Open the device at `path`, without a grab, its times monotonic. Raises OSError: ENOTTY for what is no input device."""
-    found = Path(path).stat()
-    if stat.S_ISSOCK(found.st_mode):
-        if found.st_uid not in {os.geteuid(), 0}:
-            raise PermissionError(errno.EACCES, "the socket of a played keypad belongs to another user")
-        device: Device = await PlayedDevice.connect(path)
-    elif stat.S_ISCHR(found.st_mode):
+    mode = Path(path).stat().st_mode
+    if stat.S_ISSOCK(mode):
+        device: Device = PlayedDevice(path)
+    elif stat.S_ISCHR(mode):
         device = KernelDevice(path)
     else:
         raise OSError(errno.ENOTTY, "no input device")
@@ -152,20 +151,19 @@ class PlayedDevice:
 
     played = True
 
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
+    def __init__(self, path: str) -> None:
+        """Raises OSError: ENODEV when nobody plays there, EACCES when another user does, who could cancel a callout with it."""
         self._early: list[bytes] = []
-
-    @classmethod
-    async def connect(cls, path: str) -> PlayedDevice:
-        """Raises OSError: ENODEV when nobody plays there."""
-        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
-            line.connect(path)
+            self._line.connect(path)
+            _, uid, _ = _PEER.unpack(self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         except OSError as error:
-            line.close()
+            self._line.close()
             raise OSError(errno.ENODEV, "nobody plays this keypad") from error
-        return cls(line)
+        if uid not in {0, os.geteuid()}:
+            self._line.close()
+            raise PermissionError(errno.EACCES, "another user plays this keypad")
 
     def fileno(self) -> int:
         """See `Device`."""

@@ -132,6 +132,7 @@ class PlayedKeypad:
         server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
             server.bind(os.fspath(self.path))
+            self.path.chmod(0o600)
             server.listen()
         except OSError:
             server.close()
