@@ -5,6 +5,7 @@ Words only; decides nothing but how to say it. Times are UTC, because the contro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from agent.model import Place, Press, Quality
@@ -87,6 +88,74 @@ def unreachable(press: Press, place: Place | None, now_wall: float) -> str:
     what = f"Emergency button pressed at {utc(press.wall)}; dispatch could not be reached for {span(now_wall - press.wall)}."
     if place is None:
         return f"{what} Position unknown."
-    age = "" if place.wall is None else f", {span(now_wall - place.wall)} old"
+    return f"{what} Position {where(place, now_wall)}."
+
+
+def outage(from_wall: float, to_wall: float, position: str, *, together: bool) -> str:
+    """The link is back. position: from `without_position`. together: it and the position were lost at the same time."""
+    cause = " Both were lost at the same time: jamming is possible, or a tunnel, or a roof." if together else ""
+    return f"Nothing got through from {utc(from_wall)} to {utc(to_wall)} ({span(to_wall - from_wall)}). {position}{cause}"
+
+
+def without_position(gaps: Sequence[tuple[float | None, float | None]], more: int) -> str:
+    """What the receivers knew during an outage. gaps: UTC s of the position before and after each, None: none. more: gaps beside."""
+    if not gaps:
+        return "The position was known throughout."
+    if gaps[0] == (None, None):
+        return "There was no live position."
+    before = f", and {more} times more" if more else ""
+    return f"No position {', '.join(_gap(*each) for each in gaps)}{before}."
+
+
+def _gap(before_wall: float | None, after_wall: float | None) -> str:
+    if after_wall is None:
+        return f"since {utc(before_wall or 0.0)}"
+    return f"until {utc(after_wall)}" if before_wall is None else f"from {utc(before_wall)} to {utc(after_wall)}"
+
+
+def position_lost(last_wall: float, now_wall: float) -> str:
+    """The link is good, and no position comes in. last_wall: UTC s of the last one."""
+    return f"No position since {utc(last_wall)}: antenna, roof or jamming. The last one is {span(now_wall - last_wall)} old."
+
+
+def position_back(last_wall: float, next_wall: float) -> str:
+    """Positions come in again."""
+    return f"Positions come in again since {utc(next_wall)}; there were none from {utc(last_wall)} ({span(next_wall - last_wall)})."
+
+
+def battery_low(percent: float | None, wall: float) -> str:
+    """The device lives on what is left. percent: None where only the fact is known."""
+    return f"The battery of the device is nearly empty at {utc(wall)}{_charge(percent)}: it may go silent."
+
+
+def supply_cut(percent: float | None, wall: float) -> str:
+    """wall: UTC s of the cut."""
+    return f"The power supply of the device was cut at {utc(wall)}; it runs on its battery{_charge(percent)}."
+
+
+def supply_back(percent: float | None, wall: float) -> str:
+    """wall: UTC s."""
+    return f"The power supply of the device is back at {utc(wall)}; battery{_charge(percent) or ' as it was'}."
+
+
+def shutting_down(wall: float) -> str:
+    """wall: UTC s of the order."""
+    return f"The device is being shut down at {utc(wall)}: no positions until it runs again."
+
+
+def _charge(percent: float | None) -> str:
+    return "" if percent is None else f" ({percent:.0f} %)"
+
+
+def last_position(place: Place | None, now_wall: float) -> str:
+    """For the last words of a device; nothing where a live position goes out with them."""
+    if place is None:
+        return " There is no position."
+    return "" if place.quality in (Quality.LIVE, Quality.FORCED) else f" Last known position: {where(place, now_wall)}."
+
+
+def where(place: Place, now_wall: float) -> str:
+    """A place with what it is worth: `-33.92490, 18.42410 within 12 m, 5 min old`."""
     spread = "" if place.accuracy_m is None else f" within {place.accuracy_m:.0f} m"
-    return f"{what} Position {place.latitude:.5f}, {place.longitude:.5f}{spread}{age}."
+    age = "" if place.wall is None else f", {span(now_wall - place.wall)} old"
+    return f"{place.latitude:.5f}, {place.longitude:.5f}{spread}{age}"

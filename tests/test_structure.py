@@ -25,6 +25,7 @@ DECISIONS = (
     "agent.geo",
     "agent.signals",
     "agent.wording",
+    "agent.outage",
     "agent.records",
     "agent.wire",
     "agent.bodies",
