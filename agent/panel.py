@@ -134,7 +134,8 @@ class Panel:
                 async with asyncio.timeout(None if due_at is None else max(0.0, due_at - self._rooms.clock.at())):
                     await self._rung.wait()
             self._rung.clear()
-            self._carry_out(self._acts.look(self._rooms.clock.at()))
+            if deeds := self._acts.look(self._rooms.clock.at()):
+                self._carry_out(deeds)
 
     # --- what a hand does -----------------------------------------------------------------------------------------------------
 
@@ -145,6 +146,7 @@ class Panel:
         on = not state.calm and state.phase is not Phase.STANDBY
         quiet = not state.calm and state.phase is Phase.STANDBY and not state.owed
         self._carry_out(self._acts.take(name, acted, self._rooms.clock.at(), on=on, quiet=quiet))
+        self._rung.set()
         if acted.act is Act.GESTURE:  # behind the press: a crash between the two makes two presses, never none
             self._keep_level(name, ACTIVE)
 
@@ -165,8 +167,8 @@ class Panel:
                     presses.confirm(origin)
                 case TakeBack():
                     presses.take_back(origin)
-        self._rung.set()
-        self.follow()
+        if not any(isinstance(deed, MakePress | Confirm) for deed in deeds):
+            self.follow()  # the step of a press does, at once: no dark moment before it
 
     def _typed(self, code: SafeCode) -> None:
         self._rooms.decide(CancelAsked(code))

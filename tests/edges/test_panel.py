@@ -1,0 +1,267 @@
+# ruff: noqa: FBT003 - the port's callbacks take the level as it is
+"""The wearer's side wired: acts to presses, levels across restarts, ailments to conditions, state to lamp."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from devices import Device, device, run, stored
+
+from agent.health import Conditions
+from agent.model import Act, Acted, Ailment, SafeCode, Severity, Sign
+from agent.panel import Panel, Wired
+from agent.signals import CancelAsked, Happening
+
+JAMMED = Ailment("button.stuck", "the line is active all the time", "free the button")
+GONE = Ailment("button.missing", "/dev/gpiochip0 does not exist", "check chip")
+
+
+class Finger:
+    """A button that is played by hand: what its adapter would tell."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.played = name, False
+        self.ready = asyncio.Event()
+
+    async def run(
+        self,
+        acted: Callable[[Acted], None],
+        ailing: Callable[[Ailment | None], None],
+        levelled: Callable[[bool], None],
+        was_active: Callable[[], bool | None],
+    ) -> None:
+        self.acted, self.ailing, self.levelled, self.was_active = acted, ailing, levelled, was_active
+        self.ready.set()
+        await asyncio.get_running_loop().create_future()
+
+    def hold(self) -> None:
+        """Press, as a hold gesture is told."""
+        self.levelled(True)
+        self.acted(Acted(Act.TOUCHED, time.monotonic()))
+        self.acted(Acted(Act.GESTURE, time.monotonic()))
+
+    def let_go(self) -> None:
+        self.levelled(False)
+        self.acted(Acted(Act.RELEASED, time.monotonic()))
+
+
+class Lamp:
+    """An indicator that remembers what it showed, each change once."""
+
+    def __init__(self) -> None:
+        self.shown: list[Sign] = []
+        self.ticks = 0
+
+    def show(self, sign: Sign) -> None:
+        if self.shown[-1:] != [sign]:
+            self.shown.append(sign)
+
+    def tick(self) -> None:
+        self.ticks += 1
+
+    async def run(self, _ailing: Callable[[Ailment | None], None]) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+class Pad:
+    """A keypad that types by itself: one code, four keys."""
+
+    name = "keypad"
+
+    async def run(self, typed: Callable[[SafeCode], None], ticked: Callable[[], None], _ailing: Callable[[Ailment | None], None]) -> None:
+        for _ in range(5):
+            ticked()
+        typed(SafeCode("0042"))
+        await asyncio.get_running_loop().create_future()
+
+
+class Wearer:
+    """A device with a panel."""
+
+    def __init__(self, of: Device, windows_s: dict[str, float]) -> None:
+        self.of, self.conditions, self.lamp = of, Conditions(), Lamp()
+        self.clock, self.presses, self.store = of.clock, of.presses, of.store
+        self.decided: list[Happening] = []
+        self.fingers = {name: Finger(name) for name in windows_s}
+        wired = [Wired(finger, windows_s[name], 2 if name == "shop" else None) for name, finger in self.fingers.items()]
+        self.panel = Panel(self, of.runtime, wired, self.lamp, Pad(), played=Severity.CRITICAL)  # type: ignore[arg-type]
+
+    @property
+    def state(self) -> Any:
+        return self.of.decider.state
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        self.decided.append(event)
+        return self.of.decider.decide(event)
+
+    def failing(self) -> bool:
+        return False
+
+    def kept_note(self, name: str) -> str | None:
+        return self.of.recovery.note(name)
+
+    def codes(self) -> list[str]:
+        return [each.code for each in self.conditions.shown(calm=False)]
+
+
+@contextlib.asynccontextmanager
+async def wearer(folder: Path, **windows_s: float) -> AsyncIterator[Wearer]:
+    """A device that has recovered, with its panel running."""
+    async with device(folder) as of:
+        made = Wearer(of, windows_s or {"panic": 0.0})
+        tasks = [asyncio.create_task(work) for work, _ in made.panel.vital()]
+        for finger in made.fingers.values():
+            await finger.ready.wait()
+        await of.recover()
+        try:
+            yield made
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_gesture_is_a_press_of_its_button_with_its_response_type(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path, panic=0.0, shop=0.0) as on:
+            on.fingers["shop"].hold()
+            await on.of.until(lambda: on.of.owed)
+            (press,) = on.of.owed
+            assert (press.origin, press.response_type_id) == ("button:shop", 2)
+            on.panel.follow()  # as after every step
+            assert on.lamp.shown == [Sign.PRESSED, Sign.CONTACTING], "no dark moment between the two"
+
+    run(story)
+
+
+def test_window_is_shown_confirmed_by_time_and_taken_back_by_another_act(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path, panic=0.15) as on:
+            finger = on.fingers["panic"]
+            finger.hold()
+            assert on.lamp.shown[-1] is Sign.WINDOW
+            finger.acted(Acted(Act.ABORT, time.monotonic()))
+            assert on.lamp.shown[-1] is Sign.NOTHING
+            finger.let_go()
+            began = time.monotonic()
+            finger.hold()
+            await on.of.until(lambda: on.of.owed)
+            assert time.monotonic() - began >= 0.15
+            assert len(on.of.owed) == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("power_cut", [False, True])
+def test_hold_that_a_crash_interrupted_is_no_stuck_button_and_a_press_that_was_made_is(tmp_path: Path, power_cut: bool):  # noqa: FBT001
+    """The stored level is active only once the press of that hold was made; else a crash would swallow an emergency."""
+
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            finger = on.fingers["panic"]
+            assert finger.was_active() is None, "a new device does not know"
+            finger.levelled(False)
+            finger.levelled(True)
+            finger.acted(Acted(Act.TOUCHED, time.monotonic()))
+            await stored(on.of)
+        if power_cut:
+            shutil.rmtree(tmp_path / "run")
+        async with wearer(tmp_path) as on:
+            finger = on.fingers["panic"]
+            assert finger.was_active() is False, "its press was not made yet: held at the start, it is one"
+            finger.hold()
+            assert finger.was_active() is True
+            await stored(on.of)
+        if power_cut:
+            shutil.rmtree(tmp_path / "run")
+        async with wearer(tmp_path) as on:
+            assert on.fingers["panic"].was_active() is True, "its press was made: held at the start, it is stuck"
+            on.fingers["panic"].let_go()
+            assert on.fingers["panic"].was_active() is False
+
+    run(story)
+
+
+def test_button_that_fails_is_critical_by_name_until_it_is_well(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path, panic=0.0, shop=0.0) as on:
+            on.panel.look()
+            assert on.codes() == ["button.unproven"], "no line was read yet"
+            on.fingers["panic"].levelled(False)
+            on.fingers["shop"].ailing(GONE)
+            assert on.codes() == ["button.missing"]
+            (condition,) = on.conditions.shown(calm=True)
+            assert condition.severity is Severity.CRITICAL
+            assert condition.text.startswith("shop: ")
+            on.fingers["shop"].ailing(None)
+            on.fingers["shop"].levelled(False)
+            assert on.codes() == []
+
+    run(story)
+
+
+def test_stuck_button_is_kept_as_active_and_lights_nothing(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            finger = on.fingers["panic"]
+            finger.levelled(True)
+            finger.acted(Acted(Act.TOUCHED, time.monotonic()))
+            assert on.lamp.shown[-1] is Sign.PRESSED
+            finger.ailing(JAMMED)
+            assert on.lamp.shown[-1] is Sign.NOTHING
+            assert on.codes() == ["button.stuck"]
+            await stored(on.of)
+        async with wearer(tmp_path) as on:
+            assert on.fingers["panic"].was_active() is True
+
+    run(story)
+
+
+def test_open_drill_window_makes_the_next_gesture_a_drill_and_the_second_one_real(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.panel.open_drill(60.0)
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+            assert on.of.decider.state.drill
+            assert [press.drill for press in on.of.owed] == [True]
+            on.fingers["panic"].let_go()
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: len(on.of.owed) == 2)
+            assert [press.drill for press in on.of.owed] == [True, False]
+
+    run(story)
+
+
+def test_code_goes_to_the_inbox_and_each_key_ticks(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            comforts = {name: work for work, name in on.panel.comforts()}
+            typing = asyncio.create_task(comforts["keypad"]())
+            await on.of.until(lambda: on.decided)
+            assert isinstance(on.decided[0], CancelAsked)
+            assert on.decided[0].code is not None
+            assert on.decided[0].code.typed() == "0042"
+            assert on.lamp.ticks == 5
+            typing.cancel()
+
+    run(story)
+
+
+def test_played_button_is_critical_where_the_daemon_says_so(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.fingers["panic"].levelled(False)
+            on.fingers["panic"].played = True
+            on.panel.look()
+            (condition,) = on.conditions.shown(calm=False)
+            assert (condition.code, condition.severity) == ("button.played", Severity.CRITICAL)
+
+    run(story)
