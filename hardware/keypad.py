@@ -18,7 +18,6 @@ from hardware.input_device import (
     EV_KEY,
     EV_SYN,
     SYN_DROPPED,
-    SYN_REPORT,
     Device,
     Input,
     grab,
@@ -122,7 +121,6 @@ class _Reading:
         self._clock_at = clock_at
         self._typed = typed
         self._ticked = ticked
-        self._dropping = False
         self._forgetting: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -168,13 +166,9 @@ class _Reading:
             self.gone.set_exception(error)
 
     def _take(self, each: Input) -> None:
-        if each.type == EV_SYN and each.code == SYN_DROPPED:
-            # The queue overflowed. What follows up to the next report is the rest of a report whose beginning is lost.
-            self._dropping = True
+        if each.type == EV_SYN and each.code == SYN_DROPPED:  # the kernel's queue overflowed
             self._entry.missed(each.at)
-        elif each.type == EV_SYN and each.code == SYN_REPORT:
-            self._dropping = False
-        elif each.type == EV_KEY and each.value == _PRESSED and not self._dropping:
+        elif each.type == EV_KEY and each.value == _PRESSED:
             self._ticked()
             code = self._entry.take(KEYS.get(each.code, Key.OTHER), each.at)
             if code is not None:

@@ -230,8 +230,9 @@ def test_unplugged_in_the_middle_of_a_code(kind: str, folder: Path):
 
 
 @each_kind
-def test_unplugged_between_two_codes(kind: str, folder: Path):
-    """Nothing was half-typed: the first code after it counts at once."""
+def test_unplugged_between_two_codes(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nothing was half-typed: the first code after it counts at once. Meanwhile it stays unplugged, and is not called missing."""
+    monkeypatch.setattr("hardware.keypad._RETRY_S", 0.02)
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
@@ -239,10 +240,13 @@ def test_unplugged_between_two_codes(kind: str, folder: Path):
                 await typist.types(rig, *"11", "enter")
                 rig.unplug()
                 await typist.until(lambda: typist.ailment == "keypad.unplugged", TOLD_WITHIN_S)
+                await asyncio.sleep(0.1)  # several attempts fail
+                assert typist.ailment == "keypad.unplugged"
                 rig.replug()
                 await typist.until(lambda: typist.ailment is None, TOLD_WITHIN_S)
                 await typist.types(rig, *"0042", "enter")
                 assert typist.codes == ["11", "0042"]
+                assert len(typist.told) == 2
 
     asyncio.run(scenario())
 
