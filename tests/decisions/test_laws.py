@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from agent import records, resume
 from agent.essence import Essence
+from agent.health import Facts, Stream, document
 from agent.lifecycle import covers, may_drill, next_cancel, raise_wanted, step, stream_to
-from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, SafeCode, Write
+from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, SafeCode, Sign, StoreSummary, Write
 from agent.signals import (
     AdoptPolicy,
     CancelAsked,
@@ -33,6 +34,7 @@ from agent.signals import (
     ReadReplied,
     State,
 )
+from agent.signs import sign_of
 
 URL, OURS, FOREIGN = "https://dispatch.test", 4711, 9
 EPOCH = 1.8e9
@@ -127,15 +129,26 @@ class ModelClock:
     """The one time of the model."""
 
     now: float = 100.0
+    stepped: float = 0.0
 
     def at(self) -> float:
         return self.now
 
     def wall(self) -> float:
-        return EPOCH + self.now
+        return EPOCH + self.stepped + self.now
 
     def trusted(self) -> bool:
         return True
+
+
+def outward(state: State) -> dict[str, object]:
+    """What a bystander reads: the status document, whatever the lanes of the callout have noticed."""
+    fix = Fix(90.0, EPOCH + 90.0, "gpsd", *HERE, accuracy_m=5.0)
+    stream = Stream(sent=state.press_number + 3, failed=2, last_sent_fix_wall=EPOCH, last_accepted_at=95.0)
+    store = StoreSummary(fixes=7, untold=0 if state.phase is Phase.STANDBY else 4, bytes=2**20, mode="disk")
+    if state.phase is Phase.STANDBY and not state.calm:
+        stream = Stream()
+    return document(Facts(100.0, EPOCH + 100.0, state, (), fix=fix, store=store, stream=stream))
 
 
 class Emergency(RuleBasedStateMachine):
@@ -295,6 +308,17 @@ class Emergency(RuleBasedStateMachine):
     def crash(self):
         self.restart()
 
+    @precondition(lambda self: not self.uncommitted)
+    @rule()
+    def power_is_cut(self):
+        """Tmpfs is gone, the disk is not; the monotonic clock of the next boot is not modelled."""
+        self.spool = []
+        self.restart()
+
+    @rule(seconds=st.sampled_from([-3_600.0, 30 * 86_400.0, 56 * 365 * 86_400.0, -10 * 365 * 86_400.0]))
+    def wall_clock_steps(self, seconds: float):
+        self.clock.stepped += seconds
+
     @rule()
     def disk_catches_up(self):
         self.commit()
@@ -393,6 +417,18 @@ class Emergency(RuleBasedStateMachine):
         request.ghost = True
         self._tell_of(request, Outcome(request.asked, Meaning.RETRY, "timeout", callout_id=request.callout_id))
 
+    @precondition(lambda self: self.requests)
+    @rule(handled=st.booleans())
+    def link_is_lost_and_comes_back(self, handled: bool):  # noqa: FBT001 - drawn by name
+        """Whatever was on its way is lost, with dispatch having handled it or not; every lane tries again at once."""
+        for request in list(self.requests):
+            if handled and request.outcome is None:
+                self._handle(request)
+            if not request.ghost:
+                request.ghost = True
+                self._tell_of(request, Outcome(request.asked, Meaning.RETRY, "reset", callout_id=request.callout_id))
+        self.requests.clear()
+
     def _arrive(self, request: Request, *, dies: bool = False) -> None:
         self.requests.remove(request)
         if not request.ghost and request.outcome is not None:
@@ -422,6 +458,21 @@ class Emergency(RuleBasedStateMachine):
     @invariant()
     def calm_lasts_from_a_cancel_to_the_next_press(self):
         assert self.state.calm == self.calm
+
+    @invariant()
+    def calm_shows_standby_whatever_goes_on_inside(self):
+        if self.state.calm:
+            assert outward(self.state) == outward(State()), "law 5"
+            assert sign_of(self.state, touched=False, window=False, failing=bool(self.state.owed)) is Sign.NOTHING, "law 5"
+
+    @invariant()
+    def lamp_claims_nothing_that_is_not_true(self):
+        sign = sign_of(self.state, touched=False, window=False, failing=False)
+        if sign in (Sign.ACCEPTED, Sign.RESPONDING):
+            assert not self.state.owed
+            assert self.state.callout_id in self.dispatch.incidents, "dispatch has it, or had it until it says otherwise"
+        if self.state.owed and not self.state.calm:
+            assert sign is Sign.CONTACTING
 
     @invariant()
     def every_press_is_owed_or_settled(self):
