@@ -26,6 +26,8 @@ FIRST_S: Final = 1.0
 CAP_S: Final = 15.0  # while a callout is wanted
 REFUSED_CAP_S: Final = 60.0  # a raise that dispatch refuses outright
 DEADLINE_CAP_S: Final = 60.0  # a 2G handshake can take 12 s; nothing needs longer than this
+FRESH_AFTER_S: Final = 10.0  # DESIGN section 6: a second attempt starts while the first may still finish
+KEEPALIVE_S: Final = 45.0  # of an idle connection: below the 60 s after which mobile networks forget one
 EXISTED_AFTER_S: Final = 120.0  # older than this at the reply: open before we raised, even if our first answers were lost
 PLAIN_WORD: Final = re.compile(r"[A-Za-z][A-Za-z'-]{0,14}[.,:;!?]?")
 MAX_WORDS: Final = 16
@@ -118,6 +120,14 @@ def raise_pause_s(outcome: Outcome, failures: int, *, roll: float) -> float:
 def attempt_deadline_s(timeouts: int, base_s: float = 10.0) -> float:
     """The total deadline of an attempt on the alert lane after so many timeouts: 10, 20, 40, 60 s."""
     return min(max(DEADLINE_CAP_S, base_s), base_s * 2.0 ** min(max(timeouts, 0), 30))
+
+
+def fresh_after_s(tries: int) -> float:
+    """When a further attempt on the alert lane starts beside those under way: 10 s after the first, then as far apart as any retry.
+
+    At 15 s four attempts of 60 s follow each other without a gap: however many hang, a new one is never further away than that.
+    """
+    return FRESH_AFTER_S if tries <= 1 else CAP_S
 
 
 def refused_tries(refused: int, outcome: Outcome) -> int:

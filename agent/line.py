@@ -24,10 +24,9 @@ import certifi
 import httpx
 
 from agent import __version__, lookup
-from agent.delivery import Reply
+from agent.delivery import KEEPALIVE_S, Reply
 
 MAX_BODY_BYTES: Final = 256 * 1024  # the largest honest answer, a long event stream, is far below this
-KEEPALIVE_S: Final = 45.0  # below the 60 s after which mobile networks forget an idle connection
 CLOSE_S: Final = 1.0
 # The kernel notices a dead peer on an idle connection after 15 + 3 x 5 s; unacknowledged data ends it only after the longest
 # deadline that an attempt can have (60 s), so that it never cuts a slow but living link.

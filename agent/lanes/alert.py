@@ -1,8 +1,8 @@
 """The alert lane: raises, for ever, while a press is owed (law 1). Waits for nothing: no fix, disk, look-up, renewal or other lane.
 
-The first attempt goes over a connection that is kept; from the second on, a fresh attempt starts on a connection of its own
-while an older one may still finish, and the first accepted reply wins. It never gives up and never decides that help came:
-the lifecycle does.
+Every attempt opens a connection of its own: a kept one may have died unnoticed, and a raise is no time to find out. While one
+hangs the next one starts, and the first accepted reply wins. It never gives up and never decides that help came: the lifecycle
+does.
 """
 
 from __future__ import annotations
@@ -10,25 +10,26 @@ from __future__ import annotations
 import asyncio
 
 from agent import wording
-from agent.delivery import CAP_S, attempt_deadline_s, raise_pause_s, raise_shape, refused_tries
+from agent.delivery import CAP_S, FRESH_AFTER_S, attempt_deadline_s, fresh_after_s, raise_pause_s, raise_shape, refused_tries
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
+from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import covers, raise_wanted
 from agent.model import Meaning, Outcome
 from agent.ports import Dispatch
 from agent.signals import RaiseReplied
 
-FRESH_AFTER_S = 10.0  # DESIGN section 6: a second attempt starts while the first may still finish
 MAX_ALIVE = 4
+PLACE_EVERY_S = 0.5  # how often a position is looked for where dispatch refuses a raise without one
 SETTLE_S = 1.0  # after an accepted raise that settled nothing (a cancel was on the wire): soon again, but no storm
 
 
 class AlertLane(Lane):
     """Attempts as tasks; each posts what came of it."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._warm = desk.open()
+    def __init__(self, desk: Desk, turns: Turns) -> None:
+        super().__init__(desk, turns, Rank.AT_ONCE)
+        self._crowded = False
         self._reset()
 
     def _reset(self) -> None:
@@ -38,6 +39,7 @@ class AlertLane(Lane):
         self._failures = 0
         self._unsettled = 0  # accepted raises that settled nothing, in a row
         self._refused = 0  # how often the shape was changed
+        self._placeless = False  # dispatch refused the last raise, which carried no position
         self._next_at = float("-inf")
 
     @property
@@ -58,25 +60,45 @@ class AlertLane(Lane):
 
     async def _campaign(self) -> None:
         """Until nothing is owed any more. What still runs then is dropped: its answer could only repeat what we know."""
-        alive: set[asyncio.Task[None]] = set()
+        alive: list[asyncio.Task[None]] = []  # oldest first
         try:
             while self._wanted():
-                alive = {task for task in alive if not task.done()}
-                if len(alive) < MAX_ALIVE and (self._take_hurry() or self.desk.clock.at() >= self._next_at):
-                    alive.add(asyncio.create_task(self._attempt(), name="raise"))
-                    self._next_at = self.desk.clock.at() + FRESH_AFTER_S
+                alive = [task for task in alive if not task.done()]
+                trying = [task for task in alive if not task.cancelling()]
+                if self._take_crowding() and len(trying) >= MAX_ALIVE:
+                    trying.pop(0).cancel()
+                if len(trying) < MAX_ALIVE and (self._take_hurry() or self._take_place() or self.desk.clock.at() >= self._next_at):
+                    alive.append(self._start(unanswered=len(trying)))
                 await self._next(alive)
                 for task in alive:
-                    if task.done():
+                    if task.done() and not task.cancelled():
                         task.result()  # a defect in an attempt ends the process, not the campaign in silence
         finally:
             for task in alive:
                 task.cancel()
             await asyncio.gather(*alive, return_exceptions=True)
 
-    async def _next(self, alive: set[asyncio.Task[None]]) -> None:
+    def make_room(self) -> None:
+        """The network changed: if every attempt that may run hangs, the oldest, likely on the network that was, gives way to one more."""
+        self._crowded = True
+        self.ring()
+
+    def _take_crowding(self) -> bool:
+        crowded, self._crowded = self._crowded, False
+        return crowded
+
+    def _start(self, *, unanswered: int) -> asyncio.Task[None]:
+        """An attempt beside so many that have not been answered yet: what took them so long may take this one as long."""
+        self._tries += 1
+        self._next_at = self.desk.clock.at() + fresh_after_s(self._tries)
+        deadline_s = attempt_deadline_s(self._timeouts + unanswered, self.desk.terms.deadline_s)
+        return asyncio.create_task(self._attempt(self._tries, deadline_s), name="raise")
+
+    async def _next(self, alive: list[asyncio.Task[None]]) -> None:
         """Until an attempt ends, the next is due, or someone rings."""
         due_in_s = None if len(alive) >= MAX_ALIVE else max(0.0, self._next_at - self.desk.clock.at())
+        if self._placeless and due_in_s is not None:
+            due_in_s = min(due_in_s, PLACE_EVERY_S)
         rung = asyncio.ensure_future(self._rung(due_in_s))
         try:
             await asyncio.wait({rung, *alive}, return_when=asyncio.FIRST_COMPLETED)
@@ -84,16 +106,22 @@ class AlertLane(Lane):
             rung.cancel()
             await asyncio.gather(rung, return_exceptions=True)
 
-    async def _attempt(self) -> None:
-        self._tries += 1
-        dispatch = self._warm if self._tries == 1 else self.desk.open()
-        try:
-            await self._raise(dispatch)
-        finally:
-            if dispatch is not self._warm:
-                await dispatch.aclose()
+    def _take_place(self) -> bool:
+        """The first position has come: what dispatch refused without one goes again at once, in the documented shape."""
+        if not self._placeless or self.desk.place() is None:
+            return False
+        self._placeless, self._refused = False, 0
+        return True
 
-    async def _raise(self, dispatch: Dispatch) -> None:
+    async def _attempt(self, number: int, deadline_s: float) -> None:
+        dispatch = self.desk.open()
+        try:
+            async with self.turn():
+                await self._raise(dispatch, number, deadline_s)
+        finally:
+            await dispatch.aclose()
+
+    async def _raise(self, dispatch: Dispatch, number: int, deadline_s: float) -> None:
         state, place, sent_at = self.desk.state, self.desk.place(), self.desk.clock.at()
         if not state.owed:  # settled between the decision to raise and this moment
             return
@@ -104,17 +132,18 @@ class AlertLane(Lane):
             place,
             response_type_id=press.response_type_id or self.desk.terms.response_type_id,
             shape=shape,
-            deadline_s=attempt_deadline_s(self._timeouts, self.desk.terms.deadline_s),
+            deadline_s=deadline_s,
             drill=drill,
         )
-        self._learn(outcome)
+        self._weigh(outcome, latest=number == self._tries)
+        self._placeless = place is None and outcome.meaning is Meaning.REJECTED
         self.desk.notice(outcome, Origin.CALLOUT)
         await self.desk.decide(RaiseReplied(outcome, settles, drill, self.desk.clock.at(), self.desk.clock.wall(), sent_at))
         self._say_what_it_was(outcome, wording.source_of(place, self.desk.clock.wall()), drill=drill)
         self.ring()
 
-    def _learn(self, outcome: Outcome) -> None:
-        """When the next attempt is due, and in which shape."""
+    def _weigh(self, outcome: Outcome, *, latest: bool) -> None:
+        """When the next attempt is due, and in which shape. While a later one is under way, it says when."""
         now_at = self.desk.clock.at()
         if outcome.meaning is Meaning.ACCEPTED:
             self._unsettled += 1
@@ -129,7 +158,8 @@ class AlertLane(Lane):
             self._next_at = now_at  # the other documented shape, once and at once
             return
         pause_s = raise_pause_s(outcome, self._failures, roll=self.desk.roll())
-        self._next_at = now_at + pause_s
+        if latest:
+            self._next_at = now_at + pause_s
 
     def _say_what_it_was(self, outcome: Outcome, source: str | None, *, drill: bool) -> None:
         """Anything but a live position is followed by an event; a drill says that it is one."""

@@ -9,6 +9,7 @@ from agent.lanes.cancel import CancelLane
 from agent.lanes.desk import Desk
 from agent.lanes.event import EventLane, Message, UrgentLane
 from agent.lanes.location import LocationLane
+from agent.lanes.turns import Rank, Turns
 from agent.lanes.watch import WatchLane
 from agent.signals import Command, LocateNow, LookUpNow, Probe, ReadNow
 
@@ -17,12 +18,13 @@ class Lanes:
     """One of each. settled: told of every message whether dispatch has it."""
 
     def __init__(self, desk: Desk, settled: Callable[[Message, bool], None]) -> None:
-        self.alert = AlertLane(desk)
-        self.cancel = CancelLane(desk)
-        self.location = LocationLane(desk)
-        self.event = EventLane(desk, settled)
-        self.urgent = UrgentLane(desk, settled)
-        self.watch = WatchLane(desk)
+        turns = Turns()
+        self.alert = AlertLane(desk, turns)
+        self.cancel = CancelLane(desk, turns)
+        self.location = LocationLane(desk, turns)
+        self.event = EventLane(desk, turns, settled)
+        self.urgent = UrgentLane(desk, turns, settled, Rank.AT_ONCE)
+        self.watch = WatchLane(desk, turns)
         self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)
 
     def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
@@ -39,6 +41,7 @@ class Lanes:
         """The link or the address changed: no lane waits for its next attempt."""
         for lane in self._all:
             lane.hurry()
+        self.alert.make_room()
         self.watch.poll_now()
 
     def obey(self, command: Command) -> bool:

@@ -6,12 +6,15 @@ Touches the inbox and the clock through what it is given. Must not know any lane
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from agent.cadence import Pace
+from agent.delivery import KEEPALIVE_S, attempt_deadline_s
 from agent.health import Origin
+from agent.lanes.turns import Rank, Turns
 from agent.model import CalloutId, Fix, Outcome, Place
 from agent.ports import Clock, Dispatch
 from agent.signals import Happening, State
@@ -76,10 +79,13 @@ class Desk(Protocol):
 class Lane:
     """A task with a bell. `ring` wakes it to look again; `hurry` also ends a wait between attempts (the link came back)."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, turns: Turns, rank: Rank) -> None:
         self.desk = desk
+        self._turns, self._rank = turns, rank
         self._bell = asyncio.Event()
         self._hurried = False
+        self._timed_out = False
+        self._open_until = float("-inf")  # the connection is believed open until then
 
     def ring(self) -> None:
         """Something changed: look again."""
@@ -89,6 +95,26 @@ class Lane:
         """Whatever the lane waits for between two attempts is over now."""
         self._hurried = True
         self._bell.set()
+
+    @property
+    def deadline_s(self) -> float:
+        """Of the next request: twice the usual one after a timeout, and no more. What is newer must not wait behind what hangs."""
+        return attempt_deadline_s(int(self._timed_out), self.desk.terms.deadline_s)
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """For one request. Who has to open a connection waits a little for others who do; what is sent is chosen after that."""
+        if self.desk.clock.at() < self._open_until:
+            yield
+            return
+        async with self._turns.take(self._rank):
+            yield
+
+    def learn(self, outcome: Outcome) -> None:
+        """What a request came to, for the next one."""
+        self._timed_out = outcome.cause == "timeout"
+        answered = outcome.http_status is not None
+        self._open_until = self.desk.clock.at() + KEEPALIVE_S if answered else float("-inf")
 
     async def until(self, wanted: Callable[[], bool]) -> None:
         """Wait until something is wanted."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from agent.delivery import backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
+from agent.lanes.turns import Rank, Turns
 from agent.model import CalloutId, Meaning
 from agent.signals import EventReplied
 
@@ -33,8 +34,8 @@ class Message:
 class EventLane(Lane):
     """An outbox. `settled` is told the key of what was told, or parked for good."""
 
-    def __init__(self, desk: Desk, settled: Callable[[Message, bool], None]) -> None:
-        super().__init__(desk)
+    def __init__(self, desk: Desk, turns: Turns, settled: Callable[[Message, bool], None], rank: Rank = Rank.MESSAGE) -> None:
+        super().__init__(desk, turns, rank)
         self._dispatch = desk.open()
         self._settled = settled
         self._outbox: deque[Message] = deque()
@@ -50,7 +51,9 @@ class EventLane(Lane):
         while True:
             await self.until(self._wanted)
             message = self._outbox[0]
-            outcome = await self._dispatch.tell(message.callout_id, message.text, deadline_s=self.desk.terms.deadline_s)
+            async with self.turn():
+                outcome = await self._dispatch.tell(message.callout_id, message.text, deadline_s=self.deadline_s)
+            self.learn(outcome)
             self.desk.notice(outcome, Origin.CALLOUT)
             await self.desk.decide(EventReplied(outcome))
             if outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED, Meaning.CLOSED):

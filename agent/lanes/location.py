@@ -12,6 +12,7 @@ from agent.cadence import send_in_s
 from agent.delivery import backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
+from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import stream_to
 from agent.model import CalloutId, Fix, Meaning, Outcome
 from agent.signals import LocationReplied
@@ -23,8 +24,8 @@ UNKNOWN_EVERY_S = 60.0  # DESIGN section 4: `callout.unknown` is tried once a mi
 class LocationLane(Lane):
     """Posts at cadence while a callout is on; at once when told to."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, desk: Desk, turns: Turns) -> None:
+        super().__init__(desk, turns, Rank.POSITION)
         self._dispatch = desk.open()
         self._to: CalloutId | None = None
         self._sent_at = float("-inf")  # `at` of the newest fix that was handed to this callout
@@ -52,9 +53,10 @@ class LocationLane(Lane):
                 await self._probe(self._probes.popleft())
                 continue
             await self.pause(self._due_in_s(), self._wanted)
-            to, fix = stream_to(self.desk.state), self._fresh()
-            if to is not None and fix is not None and self._due_in_s() <= 0:
-                await self._post(to, fix)
+            async with self.turn():
+                to, fix = stream_to(self.desk.state), self._fresh()
+                if to is not None and fix is not None and self._due_in_s() <= 0:
+                    await self._post(to, fix)
 
     def _wanted(self) -> bool:
         if self._probes:
@@ -75,7 +77,8 @@ class LocationLane(Lane):
 
     async def _post(self, to: CalloutId, fix: Fix) -> None:
         self._posted_at = self.desk.clock.at()
-        outcome = await self._dispatch.locate(to, fix, deadline_s=self.desk.terms.deadline_s)
+        outcome = await self._dispatch.locate(to, fix, deadline_s=self.deadline_s)
+        self.learn(outcome)
         if outcome.meaning is Meaning.ACCEPTED:
             self._sent_at, self._failures = fix.at, 0
             self.desk.sent(fix)
@@ -99,5 +102,7 @@ class LocationLane(Lane):
         if fix is None or now_at - self._probed_at < PROBE_EVERY_S:
             return
         self._probed_at = now_at
-        outcome = await self._dispatch.locate(callout_id, fix, deadline_s=self.desk.terms.deadline_s)
+        async with self.turn():
+            outcome = await self._dispatch.locate(callout_id, fix, deadline_s=self.deadline_s)
+        self.learn(outcome)
         await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))

@@ -9,25 +9,27 @@ from __future__ import annotations
 from agent.delivery import backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
+from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import covers, stream_to
 from agent.model import CalloutId, Meaning
 from agent.signals import AdoptPolicy, LookedUp, ReadReplied
 
 JITTER = 0.2  # DESIGN section 8: five hundred devices must not ask at the same moment
-FAILED_POLL_S = 30.0  # after a failed poll sooner than at the poll's own pace: `armed` is to be honest again soon
+FAILED_POLL_S = 30.0  # after failed polls sooner than at the poll's own pace, at first at once: `armed` is to be honest again soon
 
 
 class WatchLane(Lane):
     """Reads and look-ups, one at a time; a look-up that was asked for goes first."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, desk: Desk, turns: Turns) -> None:
+        super().__init__(desk, turns, Rank.READ)
         self._dispatch = desk.open()
         self._look_up_at = float("-inf")  # when the next scheduled poll is due
         self._asked = False
         self._read_at = float("-inf")
         self._reading: CalloutId | None = None
         self._failures = 0
+        self._failed_polls = 0
 
     def look_up_now(self) -> None:
         """Ask at once, beside whatever else goes on."""
@@ -68,7 +70,9 @@ class WatchLane(Lane):
         to = self._reading
         if to is None:
             return
-        outcome = await self._dispatch.read(to, deadline_s=self.desk.terms.deadline_s)
+        async with self.turn():
+            outcome = await self._dispatch.read(to, deadline_s=self.deadline_s)
+        self.learn(outcome)
         pace_s = self.desk.terms.pace.send_active_s
         if outcome.meaning is Meaning.RETRY:
             self._failures += 1
@@ -83,13 +87,17 @@ class WatchLane(Lane):
 
     async def _poll(self) -> None:
         failed = not await self._look_up(Origin.DEVICE)
+        self._failed_polls = self._failed_polls + 1 if failed else 0
         poll_s = self.desk.terms.adopt_poll_s
-        every_s = min(FAILED_POLL_S, poll_s) if failed else poll_s
+        every_s = backoff_s(self._failed_polls, roll=1.0, cap_s=min(FAILED_POLL_S, poll_s)) if failed else poll_s
         self._look_up_at = self.desk.clock.at() + every_s * (1 + JITTER * (2 * self.desk.roll() - 1))
 
     async def _look_up(self, origin: Origin) -> bool:
-        terms, settles = self.desk.terms, covers(self.desk.state)
-        outcome = await self._dispatch.look_up(deadline_s=terms.deadline_s)
+        terms = self.desk.terms
+        async with self.turn():
+            settles = covers(self.desk.state)
+            outcome = await self._dispatch.look_up(deadline_s=self.deadline_s)
+        self.learn(outcome)
         self.desk.notice(outcome, origin)
         now_at, now_wall = self.desk.clock.at(), self.desk.clock.wall()
         policy = AdoptPolicy(terms.adopt, terms.customer_id)

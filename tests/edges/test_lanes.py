@@ -10,7 +10,6 @@ import pytest
 from bench import Bench, play
 from dispatchers import Service, lost
 
-from agent.lanes import alert
 from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
 from agent.model import Asked, Fix, Meaning, Outcome, SafeCode
@@ -37,6 +36,19 @@ def test_raise_needs_no_position_and_the_first_fix_follows_at_once():
         bench.fix = Fix(bench.clock.at(), bench.clock.wall(), "fake", -33.9, 18.4)
         bench.lanes.location.ring()
         await bench.until(lambda: len(service.positions) == 1)
+
+    play(story, drive=False)
+
+
+def test_raise_that_was_refused_without_a_position_goes_again_with_the_first_one():
+    async def story(bench: Bench, service: Service) -> None:
+        patient = Outcome(Asked.RAISE, Meaning.REJECTED, "http_400", http_status=400, retry_after_s=60.0)
+        service.fault = lambda asked: patient if asked is Asked.RAISE and bench.fix is None else None
+        await bench.press()
+        await bench.until(lambda: service.asked.count(Asked.RAISE) == 2)  # both shapes; the next attempt is a minute away
+        bench.fix = Fix(bench.clock.at(), bench.clock.wall(), "fake", -33.9, 18.4)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        assert service.shapes == ["nested"]
 
     play(story, drive=False)
 
@@ -243,9 +255,7 @@ def test_callout_that_closes_while_a_press_is_owed_is_followed_by_another():
     play(story)
 
 
-def test_attempts_that_all_hang_are_few_and_cost_no_work_and_the_first_answer_wins(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(alert, "FRESH_AFTER_S", 0.01)
-
+def test_attempts_that_all_hang_are_few_and_cost_no_work_and_the_first_answer_wins():
     async def story(bench: Bench, service: Service) -> None:
         service.hold[Asked.RAISE] = asyncio.Event()
         for number in range(1, 10):
