@@ -16,7 +16,7 @@ from hardware.entry import PAUSE_S, Key
 from hardware.input_device import EV_KEY, RECORD, grab, inputs, name_of, open_device
 from hardware.keypad import KEYS
 from hardware.played_keypad import MOUSE, NAMES, PlayedKeypad
-from tests.hardware.keypad_rigs import KINDS, PlayedRig, gone, open_rig, reads, typing, until
+from tests.hardware.keypad_rigs import KINDS, PlayedRig, Rig, gone, open_rig, reads, typing, until
 
 TOLD_WITHIN_S = 5.0
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -24,6 +24,10 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 
 def keypad_at(path: Path) -> Keypad:
     return open_keypad(name="keypad", clock_at=time.monotonic, path=str(path))
+
+
+def keypad_of(rig: Rig) -> Keypad:
+    return open_keypad(name="keypad", clock_at=rig.clock_at, path=str(rig.path))
 
 
 async def free(path: Path) -> bool:
@@ -44,7 +48,7 @@ def test_a_code_is_handed_over_as_typed(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, "enter", *"0042", "enter", "enter", *"99", "clear", *"1", "enter")
                 assert typist.codes == ["0042", "1"]
                 assert typist.told == []
@@ -59,7 +63,7 @@ def test_every_row_of_digits_counts(kind: str, row: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, *(f"{row}{digit}" for digit in "0123456789"), "enter")
                 assert typist.codes == ["0123456789"]
 
@@ -72,7 +76,7 @@ def test_every_enter_enters_and_every_clear_clears(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 enters = ("enter", "pad enter", "#", "ok", "select")
                 for count, enter in enumerate(enters, 1):
                     await typist.types(rig, "7", enter)
@@ -90,7 +94,7 @@ def test_every_key_ticks_once_the_same(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 for count, name in enumerate(NAMES, 1):
                     await typist.types(rig, name)
                     assert typist.ticks == count
@@ -104,7 +108,7 @@ def test_a_held_key_is_one_key(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 rig.press("1")
                 await asyncio.sleep(0.4)  # repeats begin after 0.25 s: the time itself is what is tested
                 rig.release("1")
@@ -116,21 +120,36 @@ def test_a_held_key_is_one_key(kind: str, folder: Path):
 
 
 @each_kind
-def test_ten_seconds_between_two_digits_begin_anew(kind: str, folder: Path):
-    """Told by the times of the keys, not by when they were read: less than ten seconds is one code, more is not."""
+def test_a_pause_begins_anew(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Digits before it count no longer, those after it are a code of their own."""
+    monkeypatch.setattr("hardware.entry.PAUSE_S", 0.5)
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
-                for ago_s, codes in ((PAUSE_S - 5, ["1234"]), (PAUSE_S - 0.05, ["1234", "34"])):
-                    rig.ago_s = ago_s
-                    began = time.monotonic()
-                    await typist.types(rig, *"12")
-                    rig.ago_s = 0.0
-                    if ago_s > PAUSE_S - 1:
-                        await asyncio.sleep(began + 0.1 - time.monotonic())  # the kernel takes no older times
-                    await typist.types(rig, *"34", "enter")
-                    assert typist.codes == codes
+            async with typing(keypad_of(rig)) as typist:
+                await typist.types(rig, *"12")
+                await asyncio.sleep(0.55)
+                await typist.types(rig, *"34", "enter")
+                assert typist.codes == ["34"]
+
+    asyncio.run(scenario())
+
+
+def test_a_pause_is_measured_by_the_times_of_the_keys(folder: Path):
+    """Not by when they are read: a process that was stopped in between, or is late, neither joins nor cuts what was typed."""
+
+    async def scenario() -> None:
+        rig = PlayedRig(folder, NAMES.values())
+        async with typing(keypad_of(rig)) as typist:
+            await typist.types(rig, *"12")
+            rig.ago_s = -PAUSE_S - 1
+            await typist.types(rig, *"34", "enter")
+            rig.ago_s = 0.0
+            await typist.types(rig, *"56")
+            rig.ago_s = 1 - PAUSE_S
+            await typist.types(rig, *"78", "enter")
+            assert typist.codes == ["34", "5678"]
+        rig.unplug()
 
     asyncio.run(scenario())
 
@@ -139,13 +158,14 @@ def test_a_half_typed_code_leaves_the_memory(folder: Path):
     """Nobody needs to press a key for it: ten seconds after the last digit it is gone."""
 
     async def scenario() -> None:
-        with open_rig("played", folder) as rig:
-            keypad = keypad_at(rig.path)
-            async with typing(keypad) as typist:
-                rig.ago_s = PAUSE_S - 0.3
-                await typist.types(rig, *"12")
-                assert bytes(keypad._entry._typed) == b"12"
-                await until(lambda: not keypad._entry._typed)
+        rig = PlayedRig(folder, NAMES.values())
+        keypad = keypad_of(rig)
+        async with typing(keypad) as typist:
+            rig.ago_s = PAUSE_S - 0.5
+            await typist.types(rig, *"12")
+            assert bytes(keypad._entry._typed) == b"12"
+            await until(lambda: not keypad._entry._typed)
+        rig.unplug()
 
     asyncio.run(scenario())
 
@@ -156,7 +176,7 @@ def test_seventeen_digits_are_no_code(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, *"1234567890123456", "enter", *"12345678901234567", "enter", *"0042", "enter")
                 assert typist.codes == ["1234567890123456", "0042"]
 
@@ -174,8 +194,8 @@ def test_nobody_else_gets_the_keys(kind: str, folder: Path):
             rig.release("5")
             seen = await reads(console, lambda told: len(told) == 4)
             assert [(each.code, each.value) for each in seen if each.type == EV_KEY] == [(NAMES["5"], 1), (NAMES["5"], 0)]
-            assert all(abs(each.at - time.monotonic()) < 5 for each in seen)
-            async with typing(keypad_at(rig.path)) as typist:
+            assert all(abs(each.at - rig.clock_at()) < 5 for each in seen)
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, *"0042", "enter")
                 assert typist.codes == ["0042"]
                 with pytest.raises(BlockingIOError):
@@ -195,7 +215,7 @@ def test_a_keypad_that_another_program_has_grabbed_is_busy(kind: str, folder: Pa
         with open_rig(kind, folder) as rig:
             other = await open_device(str(rig.path))
             await grab(other)
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.until(lambda: typist.ailment == "keypad.busy", TOLD_WITHIN_S)
                 rig.press("1")
                 rig.release("1")
@@ -214,7 +234,7 @@ def test_unplugged_in_the_middle_of_a_code(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, *"00")
                 rig.unplug()
                 await typist.until(lambda: typist.ailment == "keypad.unplugged", TOLD_WITHIN_S)
@@ -236,7 +256,7 @@ def test_unplugged_between_two_codes(kind: str, folder: Path, monkeypatch: pytes
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, *"11", "enter")
                 rig.unplug()
                 await typist.until(lambda: typist.ailment == "keypad.unplugged", TOLD_WITHIN_S)
@@ -257,7 +277,7 @@ def test_keys_that_were_lost_void_the_code(kind: str, folder: Path):
 
     async def scenario() -> None:
         with open_rig(kind, folder) as rig:
-            async with typing(keypad_at(rig.path)) as typist:
+            async with typing(keypad_of(rig)) as typist:
                 await typist.types(rig, *"12")
                 for _ in range(200):
                     rig.press("a")
@@ -279,7 +299,7 @@ def test_what_has_no_digits_is_no_keypad(kind: str, folder: Path):
     async def scenario() -> None:
         for keys in (MOUSE, frozenset({116}), frozenset(range(2, 12))):
             with open_rig(kind, folder, keys) as rig:
-                async with typing(keypad_at(rig.path)) as typist:
+                async with typing(keypad_of(rig)) as typist:
                     await typist.until(lambda: typist.ailment == "keypad.unusable", TOLD_WITHIN_S)
                     device = await open_device(str(rig.path))
                     ailment = typist.told[-1]
@@ -333,7 +353,7 @@ def test_a_played_keypad_of_another_user_is_not_believed(folder: Path, monkeypat
             os.seteuid(0)
         else:
             monkeypatch.setattr(os, "geteuid", lambda: 12345)
-        async with typing(keypad_at(rig.path)) as typist:
+        async with typing(keypad_of(rig)) as typist:
             await typist.until(lambda: typist.ailment == "keypad.permission", TOLD_WITHIN_S)
             assert not rig._keypad.grabbed
         rig.unplug()
@@ -346,7 +366,7 @@ def test_it_says_that_it_is_played(folder: Path):
 
     async def scenario() -> None:
         with open_rig("played", folder) as rig:
-            keypad = keypad_at(rig.path)
+            keypad = keypad_of(rig)
             assert not keypad.played
             async with typing(keypad):
                 assert keypad.played
@@ -363,7 +383,7 @@ def test_a_defect_is_not_swallowed(folder: Path):
             def broken() -> None:
                 raise OSError(errno.ENODEV, "a defect")
 
-            keypad = keypad_at(rig.path)
+            keypad = keypad_of(rig)
             task = asyncio.create_task(keypad.run(lambda _: None, broken, lambda _: None))
             await until(lambda: keypad._been_open)
             rig.press("1")
