@@ -47,7 +47,8 @@ def test_raise_that_was_refused_without_a_position_goes_again_with_the_first_one
         await bench.press()
         await bench.until(lambda: service.asked.count(Asked.RAISE) == 2)  # both shapes; the next attempt is a minute away
         bench.fix = Fix(bench.clock.at(), bench.clock.wall(), "fake", -33.9, 18.4)
-        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        async with asyncio.timeout(5):
+            await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
         assert service.shapes == ["nested"]
 
     play(story, drive=False)
