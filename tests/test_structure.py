@@ -258,7 +258,12 @@ def test_libraries_live_in_their_rooms(module: str):
         assert module in rooms or f"{module.split('.', maxsplit=1)[0]}.*" in rooms, f"{module} must not import {library}"
 
 
-@pytest.mark.parametrize("module", [*sorted(LEAF), *DECISIONS])
+def pure() -> list[str]:
+    """The decisions, and what says of itself that it is pure."""
+    return [*sorted(LEAF), *DECISIONS, *(name for name in modules() if "\nPure" in (ast.get_docstring(tree(name)) or ""))]
+
+
+@pytest.mark.parametrize("module", pure())
 def test_decisions_are_pure(module: str):
     """No IO, no clock, no chance, no logging, no await: time is data."""
     assert not {name.split(".")[0] for name in imported(module)} & IMPURE
