@@ -78,7 +78,7 @@ class Outage:
         if failing and at - lost_at >= self._trail_after_s:
             return self._outage(gaps, more, lost_at, at, wall)
         ended = next((gap for gap in reversed(gaps) if gap.told), None)
-        return _back(ended, at, wall) if failing and ended is not None else None
+        return None if ended is None else _back(ended, at, wall)
 
     def _outage(self, gaps: tuple[Gap, ...], more: int, lost_at: float, at: float, wall: float) -> str:
         if self._gap is not None:
