@@ -14,6 +14,7 @@ LATE_S = 60.0  # a press delivered later than this says when it was made
 REAL_EMERGENCY = "REAL EMERGENCY, NOT A DRILL: the button was pressed during a drill. Treat this callout as real."
 DRILL_STARTED = "DRILL: this callout is a test of the device. No one is in danger."
 DRILL_FOUND_ONE = "the raise returned a callout that was already open; nothing was written to it"
+FIXED_LOCATION = "Raised for the fixed location that dispatch knows of this device; its position is not measured."
 MAX_EVENT_CHARS = 1_000
 
 
@@ -125,17 +126,17 @@ def position_back(last_wall: float, next_wall: float) -> str:
 
 def battery_low(percent: float | None, wall: float) -> str:
     """The device lives on what is left. percent: None where only the fact is known."""
-    return f"The battery of the device is nearly empty at {utc(wall)}{_charge(percent)}: it may go silent."
+    return f"The battery of the device is nearly empty at {utc(wall)}{charge(percent)}: it may go silent."
 
 
 def supply_cut(percent: float | None, wall: float) -> str:
     """wall: UTC s of the cut."""
-    return f"The power supply of the device was cut at {utc(wall)}; it runs on its battery{_charge(percent)}."
+    return f"The power supply of the device was cut at {utc(wall)}; it runs on its battery{charge(percent)}."
 
 
 def supply_back(percent: float | None, wall: float) -> str:
     """wall: UTC s."""
-    return f"The power supply of the device is back at {utc(wall)}; battery{_charge(percent) or ' as it was'}."
+    return f"The power supply of the device is back at {utc(wall)}; battery{charge(percent) or ' as it was'}."
 
 
 def shutting_down(wall: float) -> str:
@@ -143,7 +144,7 @@ def shutting_down(wall: float) -> str:
     return f"The device is being shut down at {utc(wall)}: no positions until it runs again."
 
 
-def _charge(percent: float | None) -> str:
+def charge(percent: float | None) -> str:
     return "" if percent is None else f" ({percent:.0f} %)"
 
 

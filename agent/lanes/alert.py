@@ -139,7 +139,8 @@ class AlertLane(Lane):
         self._placeless = place is None and outcome.meaning is Meaning.REJECTED
         self.desk.notice(outcome, Origin.CALLOUT)
         await self.desk.decide(RaiseReplied(outcome, settles, drill, self.desk.clock.at(), self.desk.clock.wall(), sent_at))
-        self._say_what_it_was(outcome, wording.source_of(place, self.desk.clock.wall()), drill=drill)
+        source = wording.FIXED_LOCATION if shape == "predefined" else wording.source_of(place, self.desk.clock.wall())
+        self._say_what_it_was(outcome, source, drill=drill)
         self.ring()
 
     def _weigh(self, outcome: Outcome, *, latest: bool) -> None:
