@@ -7,6 +7,7 @@ have been cancelled: while the store has not answered, the device is outwardly c
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,17 @@ from pathlib import Path
 from agent import BUILT_AT_WALL, resume
 from agent.health import Conditions, Origin
 from agent.lanes.event import Message
-from agent.model import CalloutId, CalloutKept, CalloutRecord, NoteKept, Remembered, Severity
+from agent.model import CalloutId, CalloutKept, CalloutRecord, Meaning, NoteKept, Press, Remembered, Severity
 from agent.ports import Clock
 from agent.positions import Positions
 from agent.presses import WINDOW_NOTE, Presses
-from agent.signals import Happening, Phase, Pressed, State
+from agent.signals import Happening, Phase, Pressed, RaiseReplied, State
 from agent.store import Store
 from agent.timekeeping import FLOOR_NOTE, Timekeeping
 
 OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
 PROOF_NOTE = "armed_proof"
+MOST_FELT = 64
 
 
 class Recovery:
@@ -52,17 +54,21 @@ class Recovery:
         self._new_proof_wall: float | None = None
         self._foreign: CalloutRecord | None = None
         self._notes: dict[str, str] = {}
+        self._felt: deque[Press] = deque(maxlen=MOST_FELT)  # what entered the inbox: a store that answers late may know it, too
+        self._answered_at = float("-inf")  # monotonic s at which the last accepted raise was sent
 
     async def run(
         self, presses: Presses, positions: Positions, timekeeping: Timekeeping, conditions: Conditions, untold: Callable[[Message], None]
     ) -> asyncio.Task[None] | None:
         """Recover. The task, if any, goes on for as long as the store hangs; who owns it must not let it die unnoticed."""
 
-        async def take(kept: resume.Kept) -> None:
+        def learn(kept: resume.Kept) -> None:
             self._notes = dict(kept.remembered.notes)
-            self.proof_wall = kept.note_number(PROOF_NOTE)
+            self.proof_wall = max(filter(None, (self.proof_wall, kept.note_number(PROOF_NOTE))), default=None)
             timekeeping.take_floor(kept.note_number(FLOOR_NOTE))
             positions.stored = kept.remembered.last_fix
+
+        async def take(kept: resume.Kept) -> None:
             await self._decide(self._first_event(kept, conditions))
             for event in kept.remembered.untold:
                 if event.callout_id == self._state().callout_id:
@@ -71,6 +77,7 @@ class Recovery:
         kept = await resume.recall(self._store, self._directory, OPEN_STORE_S, presses.hurry)
         # Without the store's number count from the clock: higher than any that was given out, so that none is taken for old.
         unknown = int(max(self._clock.wall(), BUILT_AT_WALL))
+        learn(kept)
         await take(kept)
         presses.count_from(kept.remembered.press_number if kept.late is None else unknown)
         for path, spooled in kept.spooled:
@@ -79,7 +86,7 @@ class Recovery:
         if kept.late is None:
             return None
         self.unsure = not (kept.spooled or presses.hurry.is_set())
-        return asyncio.ensure_future(self._await_late(kept.late, take, presses))
+        return asyncio.ensure_future(self._await_late(kept.late, learn, take, presses))
 
     def note(self, name: str) -> str | None:
         """A small fact that the store knew at start; None if it is not there, or the store has not answered yet."""
@@ -92,6 +99,9 @@ class Recovery:
         """
         if isinstance(event, Pressed):
             self.unsure = False
+            self._felt.append(event.press)
+        if isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED and not event.drill and event.sent_at is not None:
+            self._answered_at = max(self._answered_at, event.sent_at)
         self._new_proof_wall = accepted_wall if accepted_wall is not None else self._new_proof_wall
         if not after.calm and self._new_proof_wall is not None:
             self.proof_wall, self._new_proof_wall = self._new_proof_wall, None
@@ -118,9 +128,17 @@ class Recovery:
             conditions.put("callout.foreign", Severity.CRITICAL, foreign, hint, wall=self._clock.wall(), origin=Origin.CALLOUT)
         return event
 
-    async def _await_late(self, late: asyncio.Task[Remembered], take: Callable[[resume.Kept], Awaitable[None]], presses: Presses) -> None:
+    async def _await_late(
+        self,
+        late: asyncio.Task[Remembered],
+        learn: Callable[[resume.Kept], None],
+        take: Callable[[resume.Kept], Awaitable[None]],
+        presses: Presses,
+    ) -> None:
         """A store that hung at start has answered: take up what it knew beside what is on already."""
-        kept = resume.Kept(await late)
+        remembered = await late
+        kept = resume.Kept(replace(remembered, owed=tuple(press for press in remembered.owed if not self._is_old(press))))
+        learn(kept)
         if self._state().phase is Phase.STANDBY:
             await take(kept)
         elif kept.note("calm") == "true" or (kept.remembered.callout is not None and kept.remembered.callout.calm):
@@ -130,6 +148,10 @@ class Recovery:
                 await self._decide(Pressed(press))
         await _take_up_windows(kept, presses)
         self.unsure = False
+
+    def _is_old(self, press: Press) -> bool:
+        """Whether a press that the store owes was answered, or taken up from tmpfs, while the store hung: it must not raise another."""
+        return press.at <= self._answered_at or any(resume.same_press(press, felt) for felt in self._felt)
 
 
 async def _take_up_windows(kept: resume.Kept, presses: Presses) -> None:

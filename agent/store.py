@@ -32,6 +32,8 @@ _T = TypeVar("_T")
 
 # Rows read at a time: a press waits for no more than this.
 _PAGE = 2000
+# Whether a press is known is asked at start, when others wait for the answer: a disk may read well and hang on the first write.
+_KNOWN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,14 @@ class Store:
         return [fix for fix in found if not any(_covers(mark, fix) for mark in marks)]
 
     async def has_press(self, at: float) -> bool:
-        """Whether a press of this boot at monotonic `at` is on disk, owed or settled: a spooled one is then not new."""
-        return await self._call(lambda: self._keeper.ask(lambda tables: tables.has_press(at), otherwise=False))
+        """Whether a press of this boot at monotonic `at` is on disk, owed or settled: a spooled one is then not new.
+
+        False, too, where the disk does not tell within a second.
+        """
+        asked = self._call(lambda: self._keeper.ask(lambda tables: tables.has_press(at), otherwise=False))
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asked, _KNOWN_S)
+        return False
 
     async def prune(self, *, wall: float, keep_days: float, limits: Limits | None = None) -> int:
         """Delete what is older than keep_days, then thin while more than the size allowed; returns how many fixes went.

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from agent import recovery as room
+from agent import spool
 from agent.clock import SystemClock
-from agent.model import Asked, Callout, Meaning, NoteKept, Outcome, Press, Write
+from agent.health import Conditions
+from agent.identity import read_boot_id
+from agent.model import Asked, Callout, Meaning, NoteKept, Outcome, Press, Remembered, Write
+from agent.positions import Positions
+from agent.presses import Presses
 from agent.recovery import Recovery
-from agent.signals import Happening, Phase, Pressed, RaiseReplied, State
+from agent.signals import Happening, Phase, Pressed, RaiseReplied, Restarted, State
+from agent.timekeeping import Timekeeping
 
 ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7)), 1, drill=False, at=1.0, wall=500.0)
 CALM = State(Phase.CANCELLING, callout_id=7, calm=True)
@@ -56,3 +68,100 @@ def test_press_ends_the_doubt_whether_something_was_cancelled(tmp_path: Path):
     assert recovered.unsure
     recovered.follow(ACTIVE, Pressed(Press(2, 1.0, 600.0, "cli")), accepted_wall=None)
     assert not recovered.unsure
+
+
+# A store that answers late
+
+
+class Slow:
+    """A store whose disk hangs until it is told to answer; it knows no press by its time."""
+
+    def __init__(self, remembered: Remembered) -> None:
+        self.remembered = remembered
+        self.answers = asyncio.Event()
+
+    async def open(self) -> Remembered:
+        """When the disk is well again."""
+        await self.answers.wait()
+        return self.remembered
+
+    def step(self, *_writes: Write) -> Awaitable[None]:
+        """Nothing is written before the story is over."""
+        return asyncio.get_running_loop().create_future()
+
+    async def has_press(self, _at: float) -> bool:
+        """No."""
+        return False
+
+
+def recovered(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, owed: Press, meanwhile: Callable[[Recovery], State], *, late: bool = True
+) -> list[Press]:
+    """Every press that reaches the inbox of a daemon whose store owes this one and, if late, answers only after `meanwhile`."""
+    monkeypatch.setattr(room, "OPEN_STORE_S", 0.01)
+
+    async def run() -> list[Press]:
+        store, state, reached = Slow(Remembered(press_number=owed.number, owed=(owed,))), State(), list[Press]()
+        if not late:
+            store.answers.set()
+
+        async def decide(event: Happening) -> None:
+            if isinstance(event, Pressed | Restarted):
+                reached.extend([event.press] if isinstance(event, Pressed) else event.owed)
+            recovery.follow(state, event, accepted_wall=None)
+
+        clock = SystemClock()
+        recovery = Recovery(directory, store, clock, base_url="x", customer_id=1, state=lambda: state, decide=decide)  # type: ignore[arg-type]
+        presses = Presses(directory, store, clock, state=lambda: state, decide=decide)  # type: ignore[arg-type]
+        task = await recovery.run(presses, Positions([]), Timekeeping(clock, store), Conditions(), lambda _: None)  # type: ignore[arg-type]
+        await asyncio.sleep(0)  # what was taken up enters the inbox
+        state = meanwhile(recovery)
+        store.answers.set()
+        if task is not None:
+            await task
+        return reached
+
+    return asyncio.run(run())
+
+
+def make_press(*, age_s: float) -> Press:
+    return Press(5, time.monotonic() - age_s, time.time() - age_s, "spool")
+
+
+def leave(directory: Path, press: Press) -> Path:
+    return spool.put(directory, spool.SpooledPress(read_boot_id(), press.at, press.wall, press.origin))
+
+
+@pytest.mark.parametrize("state", [State(), State(Phase.ACTIVE, callout_id=7)])
+def test_press_that_a_late_store_owes_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State):
+    press = make_press(age_s=60)
+    assert recovered(tmp_path, monkeypatch, press, lambda _: state) == [press]
+
+
+@pytest.mark.parametrize("state", [State(), State(Phase.ACTIVE, callout_id=7)])
+def test_press_that_was_answered_while_the_store_hung_raises_no_other_callout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State
+):
+    """By a raise sent after it, whose callout dispatch may have closed by now."""
+
+    def answered(recovery: Recovery) -> State:
+        recovery.follow(ACTIVE, replace(ACCEPTED, sent_at=time.monotonic()), accepted_wall=500.0)
+        return state
+
+    assert recovered(tmp_path, monkeypatch, make_press(age_s=60), answered) == []
+
+
+def test_press_on_tmpfs_that_a_late_store_knows_too_is_one_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    press = make_press(age_s=1)
+    leave(tmp_path, press)
+    reached = recovered(tmp_path, monkeypatch, replace(press, at=0.0), lambda _: State(Phase.ACTIVE, callout_id=7))
+    assert [each.wall for each in reached] == [press.wall]
+
+
+def test_press_on_tmpfs_that_the_tiny_file_owes_too_is_one_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The tiny file does not tell the press's moment, only its time of day: the database was lost."""
+    press = make_press(age_s=1)
+    path = leave(tmp_path, press)
+    owed = replace(press, at=0.0)
+    assert recovered(tmp_path, monkeypatch, owed, lambda _: State(), late=False) == [owed]
+    assert not path.exists()

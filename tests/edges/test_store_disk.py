@@ -20,6 +20,7 @@ import pytest
 from disks import fill_up, make_disk, mounted, needs_root
 
 from agent import dbfile, keeper
+from agent import store as store_room
 from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, NoteKept, Press, PressesSettled, PressMade, Remembered
 from agent.retention import Limits
 from agent.store import Pace, Store, peek
@@ -436,6 +437,24 @@ def test_a_hung_disk_blocks_nobody_and_loses_nothing(tmp_path: Path, monkeypatch
         summary, remembered = peek(path)
         assert [p.number for p in remembered.owed] == list(range(1, 53))
         assert 0 < summary.fixes <= 300
+
+    asyncio.run(run())
+
+
+def test_a_disk_that_hangs_on_the_first_write_does_not_hold_up_who_asks_for_a_press(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dying card reads well: the store opens, and the start must not wait for its first commit."""
+    monkeypatch.setattr(store_room, "_KNOWN_S", 0.05)
+
+    async def run() -> None:
+        hang = Hang(monkeypatch)
+        async with opened(tmp_path / "a.db") as (store, _):
+            stuck = store.step(make_press(1, 1.0))
+            assert not await asyncio.wait_for(store.has_press(1.0), 2)
+            hang.go_on.set()
+            await stuck
+            assert await store.has_press(1.0)
 
     asyncio.run(run())
 
