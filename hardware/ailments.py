@@ -164,7 +164,7 @@ def of_lines(kind: str, chip: str, lines: Sequence[int], error: Exception, *, be
     """Which ailment an error of asking for lines of a chip means. been_held: they were held before."""
     named = f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))} of {chip}"
     number = error.errno if isinstance(error, OSError) else None
-    if number in {errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ECONNREFUSED, errno.ECONNRESET}:
+    if number in {errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED} or (number == errno.ENODEV and been_held):
         return chip_unplugged(kind, chip) if been_held else _chip_missing(kind, chip)
     if number in {errno.EACCES, errno.EPERM}:
         return Ailment(

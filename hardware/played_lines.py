@@ -19,8 +19,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from hardware.lines import CONSUMER, Edge, Gone, Wish
 
@@ -78,10 +77,7 @@ class PlayedLines:
         self._peer = peer
         self._seqnos = dict.fromkeys(wish.lines, 0)
         first, self._rest = told.split(b"\n", 1)
-        answer = _document(first)
-        if "errno" in answer:
-            raise OSError(answer["errno"], os.strerror(answer["errno"]))
-        self._levels = {int(line): bool(level) for line, level in answer["levels"].items()}
+        self._levels = _granted(wish, first)
 
     def fileno(self) -> int:
         """See `Lines`."""
@@ -89,25 +85,24 @@ class PlayedLines:
 
     def edges(self) -> list[Edge]:
         """See `Lines`."""
-        told, gone = self._read()
-        dropped = max((each["dropped"] for each in told), default=0)
-        for each in told:
-            self._levels[each["line"]] = each["active"]
-        edges = [self._edge(each) for each in told if each["edge"] and each["seqno"] > dropped]
-        if told:
+        changes, gone = self._read()
+        dropped = max((change.dropped for change in changes), default=0)
+        for change in changes:
+            self._levels[change.line] = change.active
+        edges = [self._edge(change) for change in changes if change.edge and change.seqno > dropped]
+        if changes:
             with suppress(Gone):  # what was felt before the chip went still counts; the next call says that it is gone
-                self._send({"read": told[-1]["seqno"]})
+                self._send({"read": changes[-1].seqno})
         if gone and not edges:
             raise Gone("the played chip hung up")
         return edges
 
-    def _edge(self, told: Mapping[str, Any]) -> Edge:
-        line, seqno = told["line"], told["line_seqno"]
-        lost = seqno - self._seqnos[line] - 1
-        self._seqnos[line] = seqno
-        return Edge(line, told["active"], told["at_ns"] / 1e9, lost)
+    def _edge(self, change: _Change) -> Edge:
+        lost = change.line_seqno - self._seqnos[change.line] - 1
+        self._seqnos[change.line] = change.line_seqno
+        return Edge(change.line, change.active, change.at_ns / 1e9, lost)
 
-    def _read(self) -> tuple[list[Mapping[str, Any]], bool]:
+    def _read(self) -> tuple[list[_Change], bool]:
         """Everything there is to read, and whether the chip hung up."""
         gone = False
         try:
@@ -120,9 +115,9 @@ class PlayedLines:
             gone = True
         *whole, self._rest = self._rest.split(b"\n")
         try:
-            return [_document(each) for each in whole], gone
-        except OSError as error:
-            raise Gone(str(error)) from error
+            return [_Change(**json.loads(line)) for line in whole], gone
+        except (TypeError, ValueError) as error:
+            raise Gone("the played chip babbles") from error
 
     def active(self, line: int) -> bool:
         """See `Lines`. A debounced level changes with its edge, so what was told last is the level."""
@@ -146,12 +141,26 @@ class PlayedLines:
         self._peer.close()
 
 
-def _document(line: bytes) -> dict[str, Any]:
-    """Raises OSError (EPROTO) for what is no chip's answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What a chip says of a line; see the module's docstring."""
+
+    line: int
+    active: bool
+    at_ns: int
+    edge: bool
+    line_seqno: int
+    seqno: int
+    dropped: int
+
+
+def _granted(wish: Wish, line: bytes) -> dict[int, bool]:
+    """The levels at the request. Raises OSError: the chip's refusal, or EPROTO for what is no chip's answer."""
     try:
-        document = json.loads(line)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise OSError(errno.EPROTO, "what answers is no played chip")
-    return document
+        answer = json.loads(line)
+        refusal = answer.get("errno")
+        if refusal is None:
+            return {number: bool(answer["levels"][str(number)]) for number in wish.lines}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise OSError(errno.EPROTO, "what answers is no played chip") from error
+    raise OSError(refusal, os.strerror(refusal))

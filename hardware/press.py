@@ -85,9 +85,9 @@ class Gestures:
     def edge(self, active: bool, at: float) -> list[Acted]:  # noqa: FBT001
         """The line changed. The same level again, or a time before the last one, is a quirk of the chip and harmless."""
         acts = self.look(at)
-        at = self._moment(at)
         if active == self.level:
             return acts
+        at = self._moment(at)
         self.level = active
         if active:
             acts += self._touch(_Hold(at))
