@@ -126,7 +126,7 @@ def position_back(last_wall: float, next_wall: float) -> str:
 
 def battery_low(percent: float | None, wall: float) -> str:
     """The device lives on what is left. percent: None where only the fact is known."""
-    return f"The battery of the device is nearly empty at {utc(wall)}{charge(percent)}: it may go silent."
+    return f"The battery of the device is nearly empty{charge(percent)} at {utc(wall)}: it may go silent."
 
 
 def supply_cut(percent: float | None, wall: float) -> str:
@@ -136,7 +136,8 @@ def supply_cut(percent: float | None, wall: float) -> str:
 
 def supply_back(percent: float | None, wall: float) -> str:
     """wall: UTC s."""
-    return f"The power supply of the device is back at {utc(wall)}; battery{charge(percent) or ' as it was'}."
+    battery = "" if percent is None else f"; its battery is at {percent:.0f} %"
+    return f"The power supply of the device is back at {utc(wall)}{battery}."
 
 
 def shutting_down(wall: float) -> str:
@@ -145,6 +146,7 @@ def shutting_down(wall: float) -> str:
 
 
 def charge(percent: float | None) -> str:
+    """` (12 %)`; nothing where it is unknown."""
     return "" if percent is None else f" ({percent:.0f} %)"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from dispatchers import Line, Service
 
@@ -108,12 +109,12 @@ class Bench:
             self.service.heard.clear()
 
 
-def play(story: Callable[[Bench, Service], Awaitable[None]], *, drive: bool = True, poll_s: float = 300.0) -> None:
-    """Tell a story on a bench. drive: fixes come in. poll_s: between look-ups."""
+def play(story: Callable[[Any, Service], Awaitable[None]], *, drive: bool = True, poll_s: float = 300.0, kind: type[Bench] = Bench) -> None:
+    """Tell a story on a bench. drive: fixes come in. poll_s: between look-ups. kind: what is built on it."""
 
     async def run() -> None:
         service = Service()
-        bench = Bench(service, poll_s=poll_s)
+        bench = kind(service, poll_s=poll_s)
         works = [bench.decider.run(), *(work for work, _ in bench.lanes.works())]
         tasks = [asyncio.create_task(work) for work in works + ([bench.drive()] if drive else [])]
         telling = asyncio.create_task(story(bench, service))
