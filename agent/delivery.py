@@ -118,16 +118,17 @@ def raise_pause_s(outcome: Outcome, failures: int, *, roll: float) -> float:
 
 
 def attempt_deadline_s(timeouts: int, base_s: float = 10.0) -> float:
-    """The total deadline of an attempt on the alert lane after so many timeouts: 10, 20, 40, 60 s."""
+    """The total deadline of an attempt after so many timeouts: 10, 20, 40, 60 s."""
     return min(max(DEADLINE_CAP_S, base_s), base_s * 2.0 ** min(max(timeouts, 0), 30))
 
 
-def fresh_after_s(tries: int) -> float:
-    """When a further attempt on the alert lane starts beside those under way: 10 s after the first, then as far apart as any retry.
+def fresh_after_s(tries: int, base_s: float = 10.0) -> float:
+    """When a further attempt on the alert lane starts beside those that hang: 10 s after the first, 15 s after any later one.
 
-    At 15 s four attempts of 60 s follow each other without a gap: however many hang, a new one is never further away than that.
+    15 s is the cap of all pauses, and four attempts of 60 s that start 15 s apart follow each other without a gap.
     """
-    return FRESH_AFTER_S if tries <= 1 else CAP_S
+    first_s = min(FRESH_AFTER_S, base_s)
+    return first_s if tries <= 1 else 1.5 * first_s
 
 
 def refused_tries(refused: int, outcome: Outcome) -> int:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 
 from agent import wording
-from agent.delivery import CAP_S, FRESH_AFTER_S, attempt_deadline_s, fresh_after_s, raise_pause_s, raise_shape, refused_tries
+from agent.delivery import CAP_S, FRESH_AFTER_S, attempt_deadline_s, fresh_after_s, lost, raise_pause_s, raise_shape, refused_tries
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import covers, raise_wanted
-from agent.model import Meaning, Outcome
+from agent.model import Asked, Meaning, Outcome
 from agent.ports import Dispatch
 from agent.signals import RaiseReplied
 
@@ -65,10 +65,13 @@ class AlertLane(Lane):
             while self._wanted():
                 alive = [task for task in alive if not task.done()]
                 trying = [task for task in alive if not task.cancelling()]
-                if self._take_crowding() and len(trying) >= MAX_ALIVE:
+                due = self.desk.clock.at() >= self._next_at
+                if (self._take_crowding() or due) and len(trying) >= MAX_ALIVE:
                     trying.pop(0).cancel()
-                if len(trying) < MAX_ALIVE and (self._take_hurry() or self._take_place() or self.desk.clock.at() >= self._next_at):
+                if len(trying) < MAX_ALIVE and (self._take_hurry() or self._take_place() or due):
                     alive.append(self._start(unanswered=len(trying)))
+                    if due and trying:
+                        self._report_silence()
                 await self._next(alive)
                 for task in alive:
                     if task.done() and not task.cancelled():
@@ -88,16 +91,27 @@ class AlertLane(Lane):
         return crowded
 
     def _start(self, *, unanswered: int) -> asyncio.Task[None]:
-        """An attempt beside so many that have not been answered yet: what took them so long may take this one as long."""
+        """An attempt beside so many that have not been answered yet: what took them so long may take this one as long.
+
+        Each may take twice as long as it takes until the next one starts: what is nearly through must not begin anew.
+        """
         self._tries += 1
-        self._next_at = self.desk.clock.at() + fresh_after_s(self._tries)
-        deadline_s = attempt_deadline_s(self._timeouts + unanswered, self.desk.terms.deadline_s)
+        base_s = self.desk.terms.deadline_s
+        self._next_at = self.desk.clock.at() + fresh_after_s(self._tries, base_s)
+        deadline_s = attempt_deadline_s(1 + self._timeouts + unanswered, base_s)
         return asyncio.create_task(self._attempt(self._tries, deadline_s), name="raise")
+
+    def _report_silence(self) -> None:
+        """No answer for as long as an attempt should take: help is not summoned, and that is told before the attempt is given up."""
+        self._failures += 1
+        outcome = lost(Asked.RAISE, None, "timeout", "no reply to raise yet; further attempts are under way")
+        self.desk.notice(outcome, Origin.CALLOUT)
+        self.desk.decide(RaiseReplied(outcome, 0, self.desk.state.drill, self.desk.clock.at(), self.desk.clock.wall()))
 
     async def _next(self, alive: list[asyncio.Task[None]]) -> None:
         """Until an attempt ends, the next is due, or someone rings."""
-        due_in_s = None if len(alive) >= MAX_ALIVE else max(0.0, self._next_at - self.desk.clock.at())
-        if self._placeless and due_in_s is not None:
+        due_in_s = max(0.0, self._next_at - self.desk.clock.at())
+        if self._placeless:
             due_in_s = min(due_in_s, PLACE_EVERY_S)
         rung = asyncio.ensure_future(self._rung(due_in_s))
         try:

@@ -84,7 +84,6 @@ class Lane:
         self._turns, self._rank = turns, rank
         self._bell = asyncio.Event()
         self._hurried = False
-        self._timed_out = False
         self._open_until = float("-inf")  # the connection is believed open until then
 
     def ring(self) -> None:
@@ -98,21 +97,24 @@ class Lane:
 
     @property
     def deadline_s(self) -> float:
-        """Of the next request: twice the usual one after a timeout, and no more. What is newer must not wait behind what hangs."""
-        return attempt_deadline_s(int(self._timed_out), self.desk.terms.deadline_s)
+        """Of the next request: twice the usual one if a connection has to be opened first, which takes 8 s on a slow link."""
+        return attempt_deadline_s(0 if self._open else 1, self.desk.terms.deadline_s)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """For one request. Who has to open a connection waits a little for others who do; what is sent is chosen after that."""
-        if self.desk.clock.at() < self._open_until:
+        if self._open:
             yield
             return
         async with self._turns.take(self._rank):
             yield
 
+    @property
+    def _open(self) -> bool:
+        return self.desk.clock.at() < self._open_until
+
     def learn(self, outcome: Outcome) -> None:
-        """What a request came to, for the next one."""
-        self._timed_out = outcome.cause == "timeout"
+        """An answer leaves the connection open; without one it is given up."""
         answered = outcome.http_status is not None
         self._open_until = self.desk.clock.at() + KEEPALIVE_S if answered else float("-inf")
 

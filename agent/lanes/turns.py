@@ -23,9 +23,9 @@ class Rank(IntEnum):
     MESSAGE = 4
 
 
-# Seconds that each lets others go first. A handshake and a request take about 8 s at 1.5 s round trip and 9.6 kbit/s; after 5 s the
-# one who went first has what is large, the certificates, behind it. A message waits longest: it never delays a position.
-PATIENCE_S: Final = {Rank.AT_ONCE: 0.0, Rank.POSITION: 5.0, Rank.CANCEL: 5.0, Rank.READ: 5.0, Rank.MESSAGE: 15.0}
+# Seconds that each lane lets others go first. A handshake and a request take about 8 s at 1.5 s round trip and 9.6 kbit/s; after 5 s
+# the one who went first has what is large, the certificates, behind it. What is neither a raise nor a position lets it finish.
+PATIENCE_S: Final = {Rank.AT_ONCE: 0.0, Rank.POSITION: 5.0, Rank.CANCEL: 5.0, Rank.READ: 10.0, Rank.MESSAGE: 20.0}
 
 
 class Turns:
