@@ -17,6 +17,7 @@ from agent.farewell import Farewell
 from agent.health import Conditions, Origin
 from agent.model import Asked, CalloutId, Fix, Outcome, Place, Power, Quality, SafeCode
 from agent.signals import CancelAsked, Phase
+from agent.wording import utc
 
 RARE = Pace(send_active_s=600, send_min_s=600, send_max_s=600)  # no position goes by itself within a test
 FULL, LOW = Power(80.0, low=False), Power(9.0, low=True)
@@ -137,10 +138,15 @@ def test_callout_that_begins_on_an_empty_battery_or_after_a_cut_is_told():
     async def story(device: Device, service: Service) -> None:
         device.farewell.fed(FED)
         device.farewell.fed(replace(LOW, mains=False, lost=True))
+        cut_wall = device.clock.wall()
+        device.clock.ahead_s = 120.0
+        device.farewell.fed(replace(LOW, mains=False, lost=True, percent=5.0))
         await device.active()
         device.farewell.look()
         device.farewell.look()
-        assert sorted(text.split()[1] for text in await device.nothing_more()) == ["battery", "power"]
+        battery, power = sorted(await device.nothing_more())
+        assert "5 %" in battery
+        assert any(utc(cut_wall + rounding) in power for rounding in (-0.1, 0.1))
 
     play(story, kind=Device)
 
