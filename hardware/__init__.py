@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from agent.ports import FixSource, Keypad
+from agent.ports import FixSource, Keypad, Supply
 from hardware.button import GpioButton
 from hardware.fake import FakeReceiver
 from hardware.gpsd import GpsdReceiver
@@ -19,6 +19,7 @@ from hardware.indicator import GpioIndicator
 from hardware.keypad import InputKeypad
 from hardware.replay import ReplayReceiver
 from hardware.serial_port import SerialReceiver
+from hardware.supply import Beside, KernelSupply
 
 RECEIVERS: Mapping[str, Callable[..., FixSource]] = MappingProxyType(
     {
@@ -81,3 +82,8 @@ def open_indicator(
 ) -> GpioIndicator:
     """Return an Indicator on lines of a GPIO chip, not yet running. The options are those of `[indicator]` in the configuration."""
     return GpioIndicator(clock_at=clock_at, chip=chip, lamp_line=lamp_line, buzzer_line=buzzer_line, profile=profile)
+
+
+def open_supply(directory: str, *, low_percent: float, clock_at: Callable[[], float], beside: Beside) -> Supply:
+    """Return what watches the kernel's supplies in `directory`, not yet running. beside: runs blocking work in a thread."""
+    return KernelSupply(directory, low_percent=low_percent, clock_at=clock_at, beside=beside)
