@@ -1,0 +1,314 @@
+"""What a bystander can find out after a cancel (law 5): nothing.
+
+Three devices live through the same, side by side; on one the safe code was right, on one wrong, on one it never reached dispatch.
+Everything that somebody beside the device can see, hear, read, run or time is noted and compared: the bytes and exit code of every
+command, the whole status document, the lamp's and the buzzer's history, what the owner's program was told, the log, and how long it
+all takes; also across a power cycle, with the daemon down, with a responder on the way, and after dispatch has closed the callout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage import CODE_RIGHT, CODE_WRONG, Stage
+from wearing import BUZZER, LAMP, Wearing, wearing
+
+from hardware.played_keypad import PlayedKeypad
+
+CODES = {"right": CODE_RIGHT, "wrong": CODE_WRONG, "undelivered": CODE_RIGHT}
+COMMANDS = (
+    ("status",),
+    ("status", "--json"),
+    ("say", "are you there?"),
+    ("raise", "--drill"),
+    ("drill", "--open", "5"),
+    ("callout", "forget", "1"),
+    ("cancel", "--unconditional"),
+    ("check",),
+)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?Z?")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+ASKED = 25
+REQUESTS: dict[str, dict[str, Any]] = {
+    "status": {"do": "status"},
+    "say": {"do": "say", "text": "are you there?"},
+    "raise --drill": {"do": "raise", "drill": True},
+    "drill --open": {"do": "drill", "open_s": 5},
+    "forget": {"do": "forget", "id": 1},
+    "blank code": {"do": "cancel", "code": " "},
+    "no code": {"do": "cancel"},
+}
+SIREN = "987.25"  # seconds that only this siren sleeps
+NOISE_S = 0.4  # three interpreters start and end at once on two cores
+SOCKET_NOISE_S = 0.01
+
+
+@dataclass
+class Seen:
+    """What one bystander noted. what: to be equal. took_s: durations, to be equal within noise. grown: fixes in so many seconds."""
+
+    what: dict[str, Any] = field(default_factory=dict)
+    took_s: dict[str, list[float]] = field(default_factory=dict)
+    grown: int = 0
+
+    def note(self, name: str, value: Any) -> None:
+        assert name not in self.what
+        self.what[name] = value
+
+    async def time(self, name: str, doing: Awaitable[Any]) -> Any:
+        began = time.monotonic()
+        done = await doing
+        self.took_s.setdefault(name, []).append(time.monotonic() - began)
+        return done
+
+
+def outward(document: dict[str, Any]) -> dict[str, Any]:
+    """The whole document, with those values as marks that any moment changes: times, places, ages. What kind they are of stays."""
+    plain = json.loads(MOMENT.sub("MOMENT", json.dumps(document)))
+    fix = plain["fix"]
+    for key in ("latitude", "longitude", "age_s", "accuracy_m"):
+        assert isinstance(fix[key], float)
+        fix[key] = "NUMBER"
+    plain["store"]["fixes"] = "NUMBER"  # its growth is compared elsewhere
+    return plain
+
+
+class Bystander:
+    """One device, its wearer and the person beside it."""
+
+    def __init__(self, code: str, folder: Path, stage: Stage, wearer: Wearing, pad: PlayedKeypad) -> None:
+        self.code, self.folder, self.stage, self.wearer, self.pad = code, folder, stage, wearer, pad
+        self.seen = Seen()
+        self._log_from = 0
+        self._since = 0.0
+
+    async def begin(self, *, dispatched: bool) -> None:
+        """A press that dispatch has accepted, and a responder on the way if so."""
+        await self.stage.start()
+        await self.stage.until_armed()
+        self.wearer.hold()
+        callout = await self.stage.until_callout(lambda seen: len(seen["positions"]) >= 2)
+        self.wearer.let_go()
+        if dispatched:
+            await self.stage.desk("POST", f"callouts/{callout['id']}/dispatch")
+            await self.wearer.until_sees("responding")
+        if self.code == "undelivered":
+            await self.stage.desk("POST", "faults", {"on": ["cancel"], "action": "reset"})
+
+    async def cancel(self, *, by_keypad: bool) -> None:
+        """The code is handed over; from here on the bystander looks."""
+        await self.stage.until(self._log, lambda log: "armed_proof.old: over" in log, what="the journal has said everything of the raise")
+        self._log_from = len(await self._log())
+        self._since = time.monotonic()
+        if by_keypad:
+            self.pad.type(CODES[self.code])
+            self.pad.key("enter")
+        else:
+            cancel = self.stage.command("cancel", "--safe-code-stdin", typed=CODES[self.code] + "\n")
+            self.seen.note("cancel", await self.seen.time("cancel", cancel))
+        await self.stage.until_status(lambda told: told["callout"]["state"] == "standby")
+        if self.code == "undelivered":
+            callout = (await self.stage.callouts())[-1]
+            assert not callout["cancels"], "the rig: it was to be undelivered"
+        else:
+            await self.stage.until_callout(lambda seen: seen["cancels"] and seen["duress"] == (self.code == "wrong"))
+        if self.code == "right":
+            await self.stage.desk("POST", f"callouts/{(await self.stage.callouts())[-1]['id']}/close")
+            await self.stage.until(
+                lambda: self.stage.status(inner=True), lambda told: told["callout"]["state"] == "standby", what="closed inwardly"
+            )
+
+    async def look(self, when: str) -> None:
+        """Note everything."""
+        seen = self.seen
+        for words in COMMANDS:
+            code, out, err = await self.stage.command(*words)
+            name = f"{when}: {' '.join(words)}"
+            if words == ("status", "--json"):
+                seen.note(name, (code, outward(json.loads(out)), err))
+            else:
+                seen.note(name, (code, NUMBER.sub("N", MOMENT.sub("MOMENT", out)), err))
+        for _ in range(ASKED):
+            for name, request in REQUESTS.items():
+                await seen.time(name, self.stage.ask(**request))
+        for code in ("1111", "2222"):
+            handed = self.stage.command("cancel", "--safe-code-stdin", typed=f"{code}\n")
+            seen.note(f"{when}: cancel {code}", await seen.time("a further cancel", handed))
+
+    async def grow(self, when: str) -> None:
+        """How the track grows in 4 s: fixes recorded, size told."""
+        first = await self.stage.status()
+        await asyncio.sleep(4.0)
+        second = await self.stage.status()
+        self.seen.note(f"{when}: size", second["store"]["bytes"] % 2**20)
+        self.seen.grown = second["store"]["fixes"] - first["store"]["fixes"]
+
+    def finish_looking(self) -> None:
+        """What lamp, buzzer, program and log did since the cancel."""
+        for line, name in ((LAMP, "lamp"), (BUZZER, "buzzer")):
+            history = [level for at, level in self.wearer.chip.history(line) if at > self._since + 0.5]
+            self.seen.note(f"{name} since", history)
+        self.seen.note("hook", (self.folder / "told").exists())
+        self.seen.note("presses", sorted(each.name for each in (self.folder / "run" / "presses").iterdir()))
+
+    async def note_log(self) -> None:
+        """The log since the cancel, without its moments and numbers."""
+        self.seen.note("log", sorted(set(NUMBER.sub("N", MOMENT.sub("MOMENT", (await self._log())[self._log_from :])).splitlines())))
+
+    async def power_cycle(self) -> None:
+        """The plug is pulled: the runtime directory is empty after it."""
+        await self.stage.kill()
+        code, out, err = await self.stage.command("status", "--json")
+        self.seen.note("down: status", (code, outward(json.loads(out)), err))
+        shutil.rmtree(self.folder / "run")
+        await self.stage.start()
+        await self.stage.until_armed()
+
+    async def stop(self) -> None:
+        """How long an orderly end takes."""
+        await self.stage.signal(signal.SIGTERM)
+        self.seen.note("exit status", await self.seen.time("end", self.stage.ended()))
+
+    async def _log(self) -> str:
+        return await asyncio.to_thread((self.folder / "agent.log").read_text)
+
+
+def compared(tmp_path: Path, story: Callable[[Bystander], Coroutine[Any, Any, None]]) -> dict[str, Seen]:
+    """The story on three devices at once; what was seen must be equal."""
+
+    async def together() -> dict[str, Seen]:
+        async with AsyncExitStack() as stack:
+            bystanders = {}
+            for code in CODES:
+                folder = tmp_path / code
+                folder.mkdir()
+                script = folder / "sms.sh"
+                script.write_text(f"cat >> {folder}/told\n")
+                more = f'[keypad]\npath = "{folder}/keypad"\n[hooks]\non_unreachable = ["/bin/sh", "{script}"]\nunreachable_after_s = 1\n'
+                stage, wearer = await stack.enter_async_context(wearing(folder, more=more))
+                pad = await stack.enter_async_context(PlayedKeypad(folder / "keypad"))
+                bystanders[code] = Bystander(code, folder, stage, wearer, pad)
+            await asyncio.gather(*(story(each) for each in bystanders.values()))
+            return {code: each.seen for code, each in bystanders.items()}
+
+    seen = asyncio.run(together())
+    for name in seen["right"].what:
+        told = {code: each.what[name] for code, each in seen.items()}
+        assert told["right"] == told["wrong"] == told["undelivered"], name
+    for name in seen["right"].took_s:
+        noise_s = SOCKET_NOISE_S if name in REQUESTS else NOISE_S
+        quickest = {code: min(each.took_s[name]) for code, each in seen.items()}  # a busy machine only ever adds
+        assert max(quickest.values()) - min(quickest.values()) <= noise_s, f"{name}: {quickest}"
+    grown = {code: each.grown for code, each in seen.items()}
+    assert max(grown.values()) - min(grown.values()) <= 1, grown
+    return seen
+
+
+def test_right_wrong_and_undelivered_code_look_the_same(tmp_path: Path):
+    async def story(each: Bystander) -> None:
+        await each.begin(dispatched=False)
+        await each.cancel(by_keypad=False)
+        await each.look("after the cancel")
+        await each.grow("after the cancel")
+        each.finish_looking()
+        await each.note_log()
+        await each.stop()
+
+    seen = compared(tmp_path, story)["wrong"].what
+    assert seen["cancel"] == (0, "The cancel was handed over.\n", "")
+    assert seen["lamp since"] == []
+    assert not seen["hook"]
+    document = seen["after the cancel: status --json"][1]
+    assert document["callout"] == {"state": "standby", "id": None, "origin": None, "since": None, "dispatch_status": None}
+    assert document["store"]["untold"] == 0
+
+
+def test_power_cycle_does_not_tell_them_apart(tmp_path: Path):
+    async def story(each: Bystander) -> None:
+        await each.begin(dispatched=False)
+        await each.cancel(by_keypad=True)
+        await each.power_cycle()
+        await each.look("after the power cycle")
+        each.finish_looking()
+        await each.note_log()
+        await each.stop()
+
+    seen = compared(tmp_path, story)["wrong"].what
+    assert seen["down: status"][1]["callout"]["state"] == "standby"
+
+
+def test_responder_on_the_way_does_not_tell_them_apart_and_neither_does_the_close(tmp_path: Path):
+    async def story(each: Bystander) -> None:
+        await each.begin(dispatched=True)
+        await each.cancel(by_keypad=True)
+        await each.wearer.until_dark()
+        callout = (await each.stage.callouts())[-1]
+        if each.code != "right":
+            await each.stage.desk("POST", f"callouts/{callout['id']}/arrive")
+            await each.stage.desk("POST", f"callouts/{callout['id']}/say", {"message": "we are at the door"})
+        await each.look("responder there")
+        await each.power_cycle()
+        if each.code != "right":
+            await each.stage.desk("POST", f"callouts/{callout['id']}/close")
+            await each.stage.until(
+                lambda: each.stage.status(inner=True), lambda told: told["callout"]["state"] == "standby", what="closed inwardly"
+            )
+        await each.look("closed")
+        each.finish_looking()
+        await each.note_log()
+
+    seen = compared(tmp_path, story)["undelivered"].what
+    assert seen["lamp since"] == []
+
+
+@pytest.mark.parametrize("code", [CODE_RIGHT, CODE_WRONG])
+def test_cancel_of_a_raise_that_reaches_nobody_is_dark_at_once_and_ends_the_siren_while_the_raise_goes_on(tmp_path: Path, code: str):
+    async def story() -> None:
+        told = tmp_path / "told"
+        script = tmp_path / "siren.sh"
+        script.write_text(f"echo on >> {told}\nexec sleep {SIREN}\n")
+        hooks = f'[hooks]\non_unreachable = ["/bin/sh", "{script}"]\nunreachable_after_s = 1\n'
+        async with wearing(tmp_path, more=hooks) as (stage, wearer):
+            await stage.start()
+            await stage.until_armed()
+            await stage.link.cut()
+            wearer.hold()
+            await stage.until(lambda: asyncio.to_thread(told.exists), bool)
+            wearer.let_go()
+            siren = await stage.until(lambda: asyncio.to_thread(sirens), bool)
+            assert (await stage.command("cancel", "--safe-code-stdin", typed=code + "\n"))[0] == 0
+            await wearer.until_dark()
+            await stage.until(lambda: asyncio.to_thread(alive, siren), lambda left: not left, 5)
+            assert (await stage.status())["callout"]["state"] == "standby"
+            await stage.link.mend()
+            callout = await stage.until_callout(lambda seen: seen["cancels"], 30)
+            assert callout["duress"] == (code == CODE_WRONG)
+            assert [lit for _, lit in wearer.sees(1.0)] == [False]
+
+    asyncio.run(story())
+
+
+def sirens() -> list[int]:
+    """Processes that the owner's program became."""
+    found = []
+    for path in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if path.name.isdigit() and SIREN.encode() in (path / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(path.name))
+    return found
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
