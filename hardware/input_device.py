@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hardware.peer import require_own
+
 # struct input_event: seconds and microseconds as two native longs in every ABI (with a 64-bit time on a 32-bit machine they are
 # unsigned and wrap in 2106), type, code, value.
 RECORD = struct.Struct("@LLHHi")
@@ -45,7 +47,6 @@ EVIOCSCLOCKID = _ioc(1, 0xA0, 4)
 ANSWER, RECORDS = b"=", b">"
 ASKED = struct.Struct("@L")
 ANSWERED = struct.Struct("@i")
-_PEER = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _ANSWER_WITHIN_S = 2.0
 
 
@@ -152,18 +153,18 @@ class PlayedDevice:
     played = True
 
     def __init__(self, path: str) -> None:
-        """Raises OSError: ENODEV when nobody plays there, EACCES when another user does, who could cancel a callout with it."""
+        """Raises OSError: ENODEV when nobody plays there, EPERM when another user does."""
         self._early: list[bytes] = []
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         try:
             self._line.connect(path)
-            _, uid, _ = _PEER.unpack(self._line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            require_own(self._line)
+        except PermissionError:
+            self._line.close()
+            raise
         except OSError as error:
             self._line.close()
             raise OSError(errno.ENODEV, "nobody plays this keypad") from error
-        if uid not in {0, os.geteuid()}:
-            self._line.close()
-            raise PermissionError(errno.EACCES, "another user plays this keypad")
 
     def fileno(self) -> int:
         """See `Device`."""

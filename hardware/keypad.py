@@ -28,6 +28,8 @@ from hardware.input_device import (
 )
 
 _RETRY_S = 0.5
+_UNFIT_RETRY_S = 5.0  # opening a USB device holds the loop up for some 50 ms: what is no keypad is not asked twice a second
+_READS_AT_ONCE = 16
 _PRESSED = 1  # 0: released, 2: repeated by the kernel while held
 
 # linux/input-event-codes.h: the upper row, the number pad, the keys of phones and keypads. NumLock does not change these codes.
@@ -63,7 +65,8 @@ class InputKeypad:
                 finally:
                     device.close()
                 self._tell(ailments.keypad_unplugged(self._path), ailing)
-            await asyncio.sleep(_RETRY_S)
+            unfit = self._told is not None and self._told.code == "keypad.unusable"
+            await asyncio.sleep(_UNFIT_RETRY_S if unfit else _RETRY_S)
 
     async def _open(self, ailing: Callable[[Ailment | None], None]) -> Device | None:
         """The device, grabbed; None (and an ailment) if it cannot be had."""
@@ -134,9 +137,11 @@ class _Reading:
             self._forgetting.cancel()
 
     def _ready(self) -> None:
-        """Read until nothing is queued: the kernel's queue is short."""
+        """Read what is queued; from a device that never stops at most so much, and then it is the others' turn."""
         try:
-            while (data := self._read()) is not None:
+            for _ in range(_READS_AT_ONCE):
+                if (data := self._read()) is None:
+                    break
                 for each in inputs(data):
                     self._take(each)
             self._forget_in_time()

@@ -196,7 +196,7 @@ class _Reader:
         self._keypad = keypad
         self._queue: deque[bytes] = deque()
         self._loop = asyncio.get_running_loop()
-        line.setblocking(False)  # noqa: FBT003 - the name of the call says it
+        line.settimeout(0)
         self._loop.add_reader(line, self._asked)
 
     def tell(self, at: float, *events: _Event) -> None:
