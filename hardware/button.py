@@ -15,7 +15,7 @@ from hardware.gpio import DEBOUNCE_S, RETRY_S, Tenancy, Waking
 from hardware.lines import Edge, Gone, Lines, Wish
 from hardware.press import Debounce, Gestures
 
-_LOOK_S = 1.0  # the level is compared so often, should an edge have been lost
+_LOOK_S = 0.5  # so often the level is compared, should an edge have been lost; and not every kernel wakes us when a chip goes
 _SETTLE_S = 0.05  # a line that its bias has only begun to pull may read as active for a moment
 
 

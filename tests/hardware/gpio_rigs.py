@@ -28,6 +28,7 @@ SIM = os.environ.get("CALLOUT_AGENT_GPIO_SIM")
 KINDS = ["played", *(["gpio-sim"] if SIM else [])]
 LINES = 32
 PATIENCE_S = 10.0
+_FELT_MS = 20
 BUTTON, OTHER, ABORT, LAMP, BUZZER = 17, 18, 23, 27, 22
 
 
@@ -60,6 +61,7 @@ class SimChip:
         self._plugged = threading.Event()
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._record, daemon=True)
+        self._scripts: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         (self._folder / "bank").mkdir(parents=True)
@@ -71,7 +73,8 @@ class SimChip:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._plugged.set()
-        self._watch.join()
+        for thread in (self._watch, *self._scripts):
+            thread.join()
         with contextlib.suppress(OSError):
             self.unplug()
         (self._folder / "bank").rmdir()
@@ -88,15 +91,18 @@ class SimChip:
         (self._lines / f"sim_gpio{line}" / "pull").write_text("pull-up")
 
     def bounce(self, line: int, at_ms: Sequence[float]) -> None:
-        """As `PlayedChip.bounce`, from a thread."""
+        """As `PlayedChip.bounce`, from a thread. On a busy machine what should be felt stays long enough to be felt."""
         began, closed = time.monotonic(), line in self._pressed
 
         def script() -> None:
+            last_ms = 0.0
             for number, each_ms in enumerate(at_ms):
-                time.sleep(max(0.0, began + each_ms / 1e3 - time.monotonic()))
+                span_ms, last_ms = each_ms - last_ms, each_ms
+                time.sleep(max(began + each_ms / 1e3 - time.monotonic(), span_ms / 1e3 if span_ms >= _FELT_MS else 0.0))
                 (self.press if closed == bool(number % 2) else self.release)(line)
 
-        threading.Thread(target=script, daemon=True).start()
+        self._scripts.append(threading.Thread(target=script, daemon=True))
+        self._scripts[-1].start()
 
     def history(self, line: int) -> list[tuple[float, bool]]:
         """As far as looking every 2 ms can tell."""

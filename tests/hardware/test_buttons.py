@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.model import Act
-from hardware import button, press
+from hardware import button, gpio, press
+from hardware.lines import Wish
 from tests.hardware.gpio_rigs import ABORT, BUTTON, KINDS, OTHER, Chip, button_on, eventually, felt, plugged
 
 T, R, G, A = Act.TOUCHED, Act.RELEASED, Act.GESTURE, Act.ABORT
@@ -302,5 +303,25 @@ def test_acts_come_in_order_of_their_times(kind: str, folder: Path, chip: Chip):
             chip.bounce(ABORT, range(30, 630, 60))
             await finger.until(lambda: finger.words().count(R) == 5 and finger.words().count(A) == 5)
             assert all(one.at <= after.at for one, after in pairwise(finger.acts))
+
+    asyncio.run(scenario())
+
+
+def test_edges_that_the_chip_had_no_room_for_are_missed_and_counted(kind: str, folder: Path, chip: Chip, monkeypatch: pytest.MonkeyPatch):
+    """Of more than sixteen the oldest go; the last one told is the level."""
+    monkeypatch.setattr(gpio, "_QUEUE", 16)
+
+    async def scenario() -> None:
+        chip.release(BUTTON)
+        lines = await gpio.request(Wish(chip=str(folder / "chip"), lines=(BUTTON,), active_low=True, bias="pull-up"))
+        chip.bounce(BUTTON, range(0, 41 * 15, 15))
+        time.sleep(0.8)  # noqa: ASYNC251 - the process stands still
+        edges = lines.edges()
+        assert len(edges) == 16
+        assert edges[0].lost > 0
+        assert {edge.lost for edge in edges[1:]} == {0}
+        assert edges[-1].active
+        assert lines.active(BUTTON)
+        lines.close()
 
     asyncio.run(scenario())
