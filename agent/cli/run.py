@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
+from agent import aside
 from agent.cli import talk
 from agent.config import Config, ConfigError, Problem, keep_good_copy, load_or_last_good
 from agent.daemon import Daemon
@@ -42,9 +43,7 @@ def run(args: argparse.Namespace) -> int:
     if lock is None:
         talk.complain("another daemon runs on this device", "callout-agent status; systemctl status callout-agent")
         return 1
-    if not problems and not keep_good_copy(config, copy):
-        logging.getLogger("callout-agent").warning("no last good copy of the config can be kept at %s", copy)
-    code = _live(config, problems)
+    code = _live(config, problems, copy)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
@@ -76,8 +75,10 @@ def last_good_path(config: Path) -> Path:
     return config.with_name(f".{config.name}.last-good")
 
 
-def _live(config: Config, problems: tuple[Problem, ...]) -> int:
+def _live(config: Config, problems: tuple[Problem, ...], copy: Path) -> int:
     async def live() -> None:
+        if not problems:
+            _keep_copy(config, copy)
         daemon = Daemon(config, problems=problems)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -91,6 +92,16 @@ def _live(config: Config, problems: tuple[Problem, ...]) -> int:
         logging.getLogger("callout-agent").critical("the daemon ends on a defect; its restart recovers", exc_info=True)
         return 70
     return 0
+
+
+def _keep_copy(config: Config, copy: Path) -> None:
+    """Beside the daemon: a hung disk must not hold up its start."""
+
+    def say(keeping: asyncio.Future[bool]) -> None:
+        if not keeping.cancelled() and (keeping.exception() is not None or not keeping.result()):
+            logging.getLogger("callout-agent").warning("no last good copy of the config can be kept at %s", copy)
+
+    aside.start(lambda: keep_good_copy(config, copy), name="good copy").add_done_callback(say)
 
 
 def _end(daemon: Daemon) -> None:
