@@ -23,7 +23,8 @@ RTMGRP_IPV4_ROUTE: Final = 0x40
 RTMGRP_IPV6_IFADDR: Final = 0x100
 GROUPS: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR
 SETTLE_S: Final = 0.3  # a link that comes up tells ten things in a row; the last is its route
-QUIET_S: Final = 5.0  # a link that flaps, or a router that advertises, must not become a storm at dispatch
+QUIET_S: Final = 1.0  # after a change; doubled while they go on: a link that flaps must not become a storm at dispatch
+MAX_QUIET_S: Final = 8.0
 MAX_READS: Final = 64  # per wake-up: a storm of messages must not hold the loop
 
 
@@ -35,13 +36,15 @@ async def watch(changed: Callable[[], None]) -> None:
         await loop.create_future()
         return
     loop.add_reader(sock, _drain, sock, rung)
+    quiet_s = QUIET_S
     try:
         while True:
             await rung.wait()
             await asyncio.sleep(SETTLE_S)
             rung.clear()
             changed()
-            await asyncio.sleep(QUIET_S)
+            await asyncio.sleep(quiet_s)
+            quiet_s = min(MAX_QUIET_S, 2 * quiet_s) if rung.is_set() else QUIET_S
     finally:
         loop.remove_reader(sock)
         sock.close()

@@ -71,6 +71,7 @@ class PanicApi:
         self._event_shape = delivery.EVENT_SHAPES[0]  # the one that dispatch last took
         self._return_path = service.return_callout_path.strip("/")
         self._scoped_at: dict[Asked, float] = {}  # when a fresh token was refused on this route
+        self._served: set[Asked] = set()  # routes on which dispatch has taken a token of ours: a 401 is no matter of scope there
 
     # --- operations -----------------------------------------------------------------------------------------------------
 
@@ -179,6 +180,8 @@ class PanicApi:
         outcome = await self._once(call, token)
         if outcome.meaning is not Meaning.UNAUTHORISED:
             self._scoped_at.pop(call.asked, None)
+            if outcome.meaning is not Meaning.RETRY:
+                self._served.add(call.asked)
             return outcome
         if not urgent and time.monotonic() - self._scoped_at.get(call.asked, float("-inf")) < SCOPE_EVERY_S:
             return replace(outcome, cause="scope")
@@ -191,6 +194,8 @@ class PanicApi:
         if token is None:
             return outcome if self._credentials.trouble is None else self._tokenless(call, "it was refused", http_status=401)
         outcome = await self._once(call, token)
+        if outcome.meaning is Meaning.UNAUTHORISED and call.asked in self._served:
+            return replace(outcome, text=f"{outcome.text}, with a new token too, where it was taken before")
         if outcome.meaning is Meaning.UNAUTHORISED:
             self._scoped_at[call.asked] = time.monotonic()
             return replace(outcome, cause="scope", text=f"{outcome.text}, with a new token too")

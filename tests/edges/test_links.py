@@ -29,6 +29,29 @@ async def main():
 asyncio.run(main())
 """
 
+FLAPPING = """
+import asyncio
+from agent import links
+
+async def ip(words):
+    await (await asyncio.create_subprocess_exec("ip", *words.split())).wait()
+
+async def main():
+    loop, told = asyncio.get_running_loop(), []
+    watching = asyncio.create_task(links.watch(lambda: told.append(loop.time())))
+    await asyncio.sleep(0)
+    began = loop.time()
+    await ip("link set lo down")
+    await ip("link set lo up")
+    while loop.time() - began < 5:
+        await ip("addr add 10.99.0.1/24 dev lo")
+        await ip("addr del 10.99.0.1/24 dev lo")
+        await asyncio.sleep(0.1)
+    print(len(told), max(later - earlier for earlier, later in zip(told, told[1:])))
+
+asyncio.run(main())
+"""
+
 
 def namespaces() -> bool:
     tools = shutil.which("unshare"), shutil.which("ip")
@@ -47,3 +70,19 @@ def test_links_and_addresses_that_come_and_go_are_told():
     )
     told = ["link set lo up", "addr add 10.99.0.1/24 dev lo", "addr del 10.99.0.1/24 dev lo", "link set lo down"]
     assert done.stdout.splitlines() == told, done.stderr
+
+
+@pytest.mark.skipif(not namespaces(), reason="no user and network namespaces here (unshare -rn, ip)")
+def test_link_that_flaps_is_told_ever_more_seldom():
+    done = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-c", FLAPPING],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    times, longest_s = done.stdout.split()
+    assert 2 <= int(times) <= 3, "changes go on for 5 s: they are told at 0.3, 1.6 and 3.9 s"
+    assert float(longest_s) > 1.2

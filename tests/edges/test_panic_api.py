@@ -18,9 +18,9 @@ import pytest
 import trustme
 from scripted import CALLOUT, CUSTOMER, FIX, NAME, Answer, Seen, Server, Wired, drip, hang, raw, reply, reset, server_context
 
-from agent import lookup
+from agent import findings, lookup
 from agent.credentials import Credentials
-from agent.model import Asked, Meaning, Outcome, Place, Quality, SafeCode
+from agent.model import Asked, Meaning, Outcome, Place, Quality, SafeCode, Severity
 from agent.panic_api import PanicApi
 
 PLACE = Place(latitude=-33.92491234567, longitude=18.42412345678, accuracy_m=6.04, quality=Quality.LIVE, wall=1.0)
@@ -440,6 +440,23 @@ async def test_a_route_outside_the_scope_leaves_the_others_alone(rig: Wired) -> 
         assert [(each.meaning, each.cause) for each in told] == [(Meaning.UNAUTHORISED, "scope")] * 3
         assert (await at.api.locate(7, FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
         assert at.server.paths().count("POST /token") == 2
+
+
+async def test_a_401_on_a_route_that_was_served_before_is_no_matter_of_scope(rig: Wired) -> None:
+    """Every route may refuse every token for a while: a raise would be refused too, and a renewal a minute goes on."""
+    async with rig() as at:
+        at.server.on("GET", RAISE, reply(200, []), reply(401))
+        at.server.on("POST", "/token", *(reply(200, {"access_token": f"token-number-{n}", "expires_in": 3600}) for n in range(9)))
+        assert (await at.api.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+        for minute in (1, 2, 3):
+            at.clock.ahead_s = 61 * minute
+            outcome = await at.api.look_up(deadline_s=2)
+            assert (outcome.meaning, outcome.cause) == (Meaning.UNAUTHORISED, "http_401")
+            found = findings.of(outcome)
+            assert found is not None
+            assert (found.code, found.severity) == ("token.refused", Severity.CRITICAL)
+            assert not findings.proves_path(outcome)
+        assert at.server.paths().count("POST /token") == 4
 
 
 async def test_a_token_just_renewed_is_not_renewed_again(rig: Wired) -> None:
