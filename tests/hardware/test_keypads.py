@@ -12,9 +12,9 @@ import pytest
 
 from agent.ports import Keypad
 from hardware import ailments, open_keypad
-from hardware.entry import PAUSE_S, Key
+from hardware.entry import PAUSE_S, Entry, Key
 from hardware.input_device import EV_KEY, RECORD, grab, inputs, name_of, open_device
-from hardware.keypad import KEYS
+from hardware.keypad import KEYS, _Reading
 from hardware.played_keypad import MOUSE, NAMES, PlayedKeypad
 from tests.hardware.keypad_rigs import KINDS, PlayedRig, Rig, gone, open_rig, reads, typing, until
 
@@ -459,6 +459,48 @@ def test_the_rig_itself_obeys_the_kernel(kind: str, folder: Path):
             assert gone(second)
             reader.close()
             second.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_device_that_never_stops_starves_nobody():
+    """Whatever pours out keys, the loop's other tasks have their turn; every key is felt."""
+
+    class Endless:
+        """A broken pad: whenever it is read there are keys."""
+
+        played = False
+
+        def __init__(self) -> None:
+            self._ends = os.pipe()
+            self.told = 0
+            os.write(self._ends[1], b"x")  # always readable
+
+        def fileno(self) -> int:
+            return self._ends[0]
+
+        def read(self) -> bytes:
+            self.told += 1
+            return RECORD.pack(5, 0, EV_KEY, NAMES["a"], 1)
+
+        def close(self) -> None:
+            for end in self._ends:
+                os.close(end)
+
+    async def scenario() -> None:
+        device, ticks = Endless(), 0
+
+        def ticked() -> None:
+            nonlocal ticks
+            ticks += 1
+
+        reading = _Reading(device, Entry(), time.monotonic, lambda _: None, ticked)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        reading.close()
+        device.close()
+        assert 20 <= ticks < 1000
+        assert ticks == device.told
 
     asyncio.run(scenario())
 
