@@ -136,21 +136,27 @@ class Recovery:
         presses: Presses,
     ) -> None:
         """A store that hung at start has answered: take up what it knew beside what is on already."""
-        remembered = await late
-        kept = resume.Kept(replace(remembered, owed=tuple(press for press in remembered.owed if not self._is_old(press))))
+        kept = resume.Kept(self._news_of(await late))
         learn(kept)
+        record, hidden = kept.remembered.callout, False
         if self._state().phase is Phase.STANDBY:
             await take(kept)
-        elif kept.note("calm") == "true" or (kept.remembered.callout is not None and kept.remembered.callout.calm):
-            return  # what is on may be what was cancelled: it stays hidden until a press
+        elif kept.note("calm") == "true" or (record is not None and record.calm):
+            hidden = True  # what is on may be what was cancelled: it stays hidden until a press
         else:
             for press in kept.remembered.owed:
                 await self._decide(Pressed(press))
         await _take_up_windows(kept, presses)
-        self.unsure = False
+        self.unsure = self.unsure and hidden
+
+    def _news_of(self, remembered: Remembered) -> Remembered:
+        """Without what was answered, taken up from tmpfs or closed while the store hung: it must not raise another, or come back."""
+        record = remembered.callout
+        over = record is not None and record.id in self._state().closed
+        owed = tuple(press for press in remembered.owed if not self._is_old(press))
+        return replace(remembered, owed=owed, callout=None if over else record)
 
     def _is_old(self, press: Press) -> bool:
-        """Whether a press that the store owes was answered, or taken up from tmpfs, while the store hung: it must not raise another."""
         return press.at <= self._answered_at or any(resume.same_press(press, felt) for felt in self._felt)
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from agent import recovery as room
-from agent import spool
+from agent import resume, spool
 from agent.clock import SystemClock
 from agent.health import Conditions
 from agent.identity import read_boot_id
-from agent.model import Asked, Callout, Meaning, NoteKept, Outcome, Press, Remembered, Write
+from agent.model import Asked, Callout, CalloutRecord, Meaning, NoteKept, Outcome, Press, Remembered, Write
 from agent.positions import Positions
-from agent.presses import Presses
+from agent.presses import WINDOW_NOTE, Presses
 from agent.recovery import Recovery
 from agent.signals import Happening, Phase, Pressed, RaiseReplied, Restarted, State
 from agent.timekeeping import Timekeeping
@@ -95,19 +96,26 @@ class Slow:
 
 
 def recovered(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, owed: Press, meanwhile: Callable[[Recovery], State], *, late: bool = True
-) -> list[Press]:
-    """Every press that reaches the inbox of a daemon whose store owes this one and, if late, answers only after `meanwhile`."""
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    remembered: Remembered,
+    meanwhile: Callable[[Recovery], State],
+    *,
+    late: bool = True,
+) -> list[Press | CalloutRecord]:
+    """What reaches the inbox of a daemon whose store remembers this and, if late, answers only after `meanwhile`."""
     monkeypatch.setattr(room, "OPEN_STORE_S", 0.01)
 
-    async def run() -> list[Press]:
-        store, state, reached = Slow(Remembered(press_number=owed.number, owed=(owed,))), State(), list[Press]()
+    async def run() -> list[Press | CalloutRecord]:
+        store, state, reached = Slow(remembered), State(), list[Press | CalloutRecord]()
         if not late:
             store.answers.set()
 
         async def decide(event: Happening) -> None:
-            if isinstance(event, Pressed | Restarted):
-                reached.extend([event.press] if isinstance(event, Pressed) else event.owed)
+            if isinstance(event, Restarted):
+                reached.extend([*event.owed, *([] if event.record is None else [event.record])])
+            if isinstance(event, Pressed):
+                reached.append(event.press)
             recovery.follow(state, event, accepted_wall=None)
 
         clock = SystemClock()
@@ -119,6 +127,7 @@ def recovered(
         store.answers.set()
         if task is not None:
             await task
+        await asyncio.sleep(0)
         return reached
 
     return asyncio.run(run())
@@ -128,6 +137,10 @@ def make_press(*, age_s: float) -> Press:
     return Press(5, time.monotonic() - age_s, time.time() - age_s, "spool")
 
 
+def owing(press: Press) -> Remembered:
+    return Remembered(press_number=press.number, owed=(press,))
+
+
 def leave(directory: Path, press: Press) -> Path:
     return spool.put(directory, spool.SpooledPress(read_boot_id(), press.at, press.wall, press.origin))
 
@@ -135,7 +148,7 @@ def leave(directory: Path, press: Press) -> Path:
 @pytest.mark.parametrize("state", [State(), State(Phase.ACTIVE, callout_id=7)])
 def test_press_that_a_late_store_owes_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State):
     press = make_press(age_s=60)
-    assert recovered(tmp_path, monkeypatch, press, lambda _: state) == [press]
+    assert recovered(tmp_path, monkeypatch, owing(press), lambda _: state) == [press]
 
 
 @pytest.mark.parametrize("state", [State(), State(Phase.ACTIVE, callout_id=7)])
@@ -148,14 +161,14 @@ def test_press_that_was_answered_while_the_store_hung_raises_no_other_callout(
         recovery.follow(ACTIVE, replace(ACCEPTED, sent_at=time.monotonic()), accepted_wall=500.0)
         return state
 
-    assert recovered(tmp_path, monkeypatch, make_press(age_s=60), answered) == []
+    assert recovered(tmp_path, monkeypatch, owing(make_press(age_s=60)), answered) == []
 
 
 def test_press_on_tmpfs_that_a_late_store_knows_too_is_one_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     press = make_press(age_s=1)
     leave(tmp_path, press)
-    reached = recovered(tmp_path, monkeypatch, replace(press, at=0.0), lambda _: State(Phase.ACTIVE, callout_id=7))
-    assert [each.wall for each in reached] == [press.wall]
+    reached = recovered(tmp_path, monkeypatch, owing(replace(press, at=0.0)), lambda _: State(Phase.ACTIVE, callout_id=7))
+    assert [each.wall for each in reached if isinstance(each, Press)] == [press.wall]
 
 
 def test_press_on_tmpfs_that_the_tiny_file_owes_too_is_one_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -163,5 +176,25 @@ def test_press_on_tmpfs_that_the_tiny_file_owes_too_is_one_press(tmp_path: Path,
     press = make_press(age_s=1)
     path = leave(tmp_path, press)
     owed = replace(press, at=0.0)
-    assert recovered(tmp_path, monkeypatch, owed, lambda _: State(), late=False) == [owed]
+    assert recovered(tmp_path, monkeypatch, owing(owed), lambda _: State(), late=False) == [owed]
     assert not path.exists()
+
+
+@pytest.mark.parametrize("closed", [(), (7,)])
+def test_callout_of_a_late_store_goes_on_unless_dispatch_has_closed_it_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: tuple[int, ...]
+):
+    record = CalloutRecord(7, "x", 1, "active", calm=False, origin="cli", drill=False, raised_wall=500.0)
+    reached = recovered(tmp_path, monkeypatch, Remembered(callout=record), lambda _: State(closed=closed))
+    assert reached == ([] if closed else [record])
+
+
+@pytest.mark.parametrize("state", [State(), ACTIVE])
+def test_window_of_a_late_store_is_a_press_whatever_was_cancelled_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: State):
+    """The wearer pressed after the cancel, and the process ended inside the window."""
+    press = make_press(age_s=60)
+    window = json.dumps(asdict(resume.spooled_of(press, None)))
+    remembered = Remembered(notes=(("calm", "true"), (f"{WINDOW_NOTE}{press.origin}", window)))
+    (reached,) = recovered(tmp_path, monkeypatch, remembered, lambda _: state)
+    assert isinstance(reached, Press)
+    assert reached.wall == press.wall
