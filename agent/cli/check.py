@@ -245,6 +245,8 @@ def _look_at_nodes(config: Config) -> Iterator[Finding]:
     for key, node in nodes.items():
         if not Path(node).exists():
             yield _found(key, node, "is not there now", "`ls /dev/gpiochip* /dev/input/by-id` shows what is", fatal=False)
+        elif not _may(Path(node), os.R_OK | os.W_OK):
+            yield _found(key, node, "may not be used by you", f"add the user to the group {_group_of(Path(node))}")
 
 
 def _look_at_hooks(config: Config) -> Iterator[Finding]:

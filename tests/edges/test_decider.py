@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agent.clock import SystemClock
 from agent.decider import Decider
-from agent.model import Asked, Callout, Meaning, Outcome, Press, PressMade, Write
-from agent.signals import CancelAsked, Phase, Pressed, RaiseReplied, State
+from agent.model import Asked, Callout, Meaning, Outcome, Press, PressMade, SafeCode, Write
+from agent.signals import CancelAsked, Happening, LocationReplied, Phase, Pressed, RaiseReplied, State
 
 ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7, "created")), 1, drill=False, at=1.0, wall=1.0)
 
@@ -102,3 +106,84 @@ def test_steps_are_carried_out_in_the_order_of_the_inbox():
         assert [each.number for each in seen[-1].owed] == [2]
 
     live(story)
+
+
+# --- law 6 as a property ----------------------------------------------------------------------------------------------------
+
+WAIT_S = 0.02
+LOST = RaiseReplied(Outcome(Asked.RAISE, Meaning.RETRY, "reset"), 9, drill=False, at=2.0, wall=2.0)
+CLOSED = LocationReplied(Outcome(Asked.LOCATION, Meaning.CLOSED, "closed", callout_id=7, http_status=285), 3.0, 3.0)
+HAPPENINGS = st.sampled_from([None, ACCEPTED, LOST, CLOSED, CancelAsked(SafeCode("0042"))])
+DISKS = st.sampled_from(["at once", "soon", "hangs", "recovers"])
+
+
+class MoodyStore(SlowStore):
+    """A disk that answers at once, soon, or not before it recovers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mood = "at once"
+        self.last: asyncio.Future[None] | None = None
+        self.asked_at = 0.0
+
+    def step(self, *writes: Write) -> Awaitable[None]:
+        """Keep, and answer as the mood is."""
+        loop = asyncio.get_running_loop()
+        self.kept += writes
+        self.last, self.asked_at = loop.create_future(), loop.time()
+        if self.mood == "at once":
+            self.last.set_result(None)
+        elif self.mood == "soon":
+            loop.call_later(WAIT_S / 10, self.last.set_result, None)
+        else:
+            self.waiting.append(self.last)
+        return self.last
+
+    def recover(self) -> None:
+        for future in self.waiting:
+            if not future.done():
+                future.set_result(None)
+        self.waiting.clear()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(HAPPENINGS, DISKS), min_size=3, max_size=25))
+def test_nothing_but_a_press_is_acted_on_before_the_disk_has_it_unless_the_disk_hangs(steps: list[tuple[Happening | None, str]]):
+    """And every press is acted on while its own write still waits, whatever the disk does."""
+
+    async def story() -> None:
+        store, hung = MoodyStore(), False
+
+        def changed(before: State, after: State, event: Happening, _commands: object) -> None:
+            nonlocal hung
+            written = store.last
+            if written is None or (before == after):
+                return
+            waited_s = asyncio.get_running_loop().time() - store.asked_at
+            if isinstance(event, Pressed):
+                assert waited_s < WAIT_S / 2, "law 1: a press waits for no disk"
+            elif not written.done():
+                assert hung or waited_s >= WAIT_S * 0.9, "law 6: stored before it is acted on, or waited for"
+                hung = True
+            else:
+                hung = False
+            store.last = None
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("agent.decider.STORE_WAIT_S", WAIT_S)
+            decider = Decider(store, SystemClock(), base_url="https://x", customer_id=1, changed=changed)
+            task = asyncio.create_task(decider.run())
+            for number, (event, mood) in enumerate(steps, 1):
+                if mood == "recovers":
+                    store.recover()
+                    hung, store.mood = False, "at once"
+                else:
+                    store.mood = mood
+                await decider.decide(press(number) if event is None else event)
+                assert not task.done()
+            assert sum(isinstance(each, PressMade) for each in store.kept) >= sum(event is None for event, _ in steps)
+            store.recover()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(story())
