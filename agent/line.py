@@ -13,6 +13,7 @@ import contextlib
 import os
 import socket
 import ssl
+import sys
 import time
 import zlib
 from collections.abc import AsyncGenerator, Iterator
@@ -25,6 +26,10 @@ import httpx
 
 from agent import __version__, lookup
 from agent.delivery import KEEPALIVE_S, Reply
+
+# httpx's transport tries to import it with every request. Where it is not installed, each try asks the disk for every folder of the
+# search path, on the event loop; asyncio is what it assumes without.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # documented: the import then fails at once
 
 MAX_BODY_BYTES: Final = 256 * 1024  # the largest honest answer, a long event stream, is far below this
 CLOSE_S: Final = 1.0
