@@ -66,7 +66,9 @@ class Service:
             self._next += 1
             callout_id = self._next
             self.callouts[callout_id] = "created"
-        return Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(callout_id, self.callouts[callout_id]), shape=shape)
+        return Outcome(
+            Asked.RAISE, Meaning.ACCEPTED, "ok", http_status=200, callout=Callout(callout_id, self.callouts[callout_id]), shape=shape
+        )
 
 
 def gone(asked: Asked, callout_id: CalloutId) -> Outcome:
@@ -102,28 +104,30 @@ class Line:
     async def read(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
         callout = Callout(callout_id, self._service.callouts.get(callout_id))
         return await self._service.answer(
-            Asked.READ, callout_id, lambda: Outcome(Asked.READ, Meaning.ACCEPTED, "ok", callout_id=callout_id, callout=callout)
+            Asked.READ,
+            callout_id,
+            lambda: Outcome(Asked.READ, Meaning.ACCEPTED, "ok", callout_id=callout_id, http_status=200, callout=callout),
         )
 
     async def look_up(self, *, deadline_s: float) -> Outcome:
         def process() -> Outcome:
             callout_id = self._service.open_callout()
             listed = () if callout_id is None else (Callout(callout_id, "created"),)
-            return Outcome(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", callouts=listed)
+            return Outcome(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", http_status=200, callouts=listed)
 
         return await self._service.answer(Asked.LOOK_UP, None, process)
 
     async def cancel(self, callout_id: CalloutId, code: SafeCode | None, *, deadline_s: float) -> Outcome:
         def process() -> Outcome:
             self._service.cancels.append((callout_id, None if code is None else code.typed()))
-            return Outcome(Asked.CANCEL, Meaning.ACCEPTED, "ok", callout_id=callout_id)
+            return Outcome(Asked.CANCEL, Meaning.ACCEPTED, "ok", callout_id=callout_id, http_status=200)
 
         return await self._service.answer(Asked.CANCEL, callout_id, process)
 
     async def tell(self, callout_id: CalloutId, text: str, *, deadline_s: float) -> Outcome:
         def process() -> Outcome:
             self._service.events.append((callout_id, text))
-            return Outcome(Asked.EVENT, Meaning.ACCEPTED, "ok", callout_id=callout_id)
+            return Outcome(Asked.EVENT, Meaning.ACCEPTED, "ok", callout_id=callout_id, http_status=200)
 
         return await self._service.answer(Asked.EVENT, callout_id, process)
 

@@ -1,4 +1,4 @@
-"""Roads to dispatch as bad as real ones: TCP relays on loopback that are slow, forget connections, answer nothing or show another certificate.
+"""Roads to dispatch as bad as real ones: TCP relays on loopback that are slow, forget connections, fall silent or show a certificate.
 
 They carry bytes and know nothing of them. A road stays up for as long as the test runs and is changed by attribute while it is.
 """
@@ -83,6 +83,11 @@ class Road:
         for passage in self._open:
             passage.lost = True
 
+    def cut(self) -> None:
+        """Every connection of now is reset; new ones are carried."""
+        for passage in self._open:
+            passage.near.transport.abort()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.opened += 1
         task = asyncio.create_task(self._carry(reader, writer))
@@ -90,7 +95,7 @@ class Road:
         task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        passage = Passage(lost=self.silent)
+        passage = Passage(writer, lost=self.silent)
         self._open.add(passage)
         far_writer = None
         try:
@@ -113,8 +118,8 @@ class Road:
 class Passage:
     """One connection on its way."""
 
-    def __init__(self, *, lost: bool) -> None:
-        self.lost = lost
+    def __init__(self, near: asyncio.StreamWriter, *, lost: bool) -> None:
+        self.near, self.lost = near, lost
 
     async def pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pipe: Pipe) -> None:
         """Carry one direction until it ends, several segments at a time on their way."""
