@@ -20,16 +20,18 @@ _LAST_DESCRIPTOR = 2**32 - 1
 _hanging: set[str] = set()  # names at work; changed from several threads, one atomic step at a time
 
 
-def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop | None = None) -> asyncio.Future[T]:
+def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop | None = None, parted: bool = True) -> asyncio.Future[T]:
     """Begin blocking work; the future gets its result or exception. Cancelling the future abandons the thread.
 
-    Must be called on the loop. Where the system has no thread left the future gets an OSError.
+    Must be called on the loop. Where the system has no thread left the future gets an OSError. parted: see `part`; not for work that
+    waits for no disk and uses libraries that keep a descriptor for the whole process.
     """
     loop = loop or asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
     def body() -> None:
-        part(loop)
+        if parted:
+            part(loop)
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits, whatever it is

@@ -104,7 +104,12 @@ class Resolver:
 
     def _begin(self, question: Question) -> None:
         host, port, family, kind, proto, flags = question
-        asked = aside.start(lambda: self._ask(host, port, family, kind, proto, flags), name=f"look-up {host}", loop=self._loop)
+
+        def look() -> list[Address]:
+            return self._ask(host, port, family, kind, proto, flags)
+
+        # Not parted: what the system looks names up with may keep a connection for all threads of the process.
+        asked = aside.start(look, name=f"look-up {host}", loop=self._loop, parted=False)
         self._alive[question] = self._alive.get(question, 0) + 1
         asked.add_done_callback(lambda done: self._end(question, done))
 
