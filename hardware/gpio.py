@@ -173,40 +173,38 @@ class Tenancy:
 
 
 class Waking:
-    """One task's wait for its lines, for a moment, or for a call, whichever comes first."""
+    """One task's wait for its lines, for a moment, or for a call, whichever comes first.
+
+    Whoever waits looks at everything anew afterwards, and looks and waits without a pause in between: no call is missed.
+    """
 
     def __init__(self) -> None:
-        self._called = False
         self._future: asyncio.Future[bool] | None = None
 
     def call(self) -> None:
-        """End the wait that is, or the next one."""
-        self._called = True
-        self._wake()
+        """End the wait, if there is one."""
+        self._wake(readable=False)
 
     async def wait(self, lines: Lines, within_s: float) -> bool:
         """Wait at most so long; True: the lines have something to say.
 
         The reader leaves the loop each time, so that a descriptor which is readable for ever cannot make the loop spin by itself.
         """
-        if self._called:
-            self._called = False
-            return False
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
-        loop.add_reader(lines.fileno(), self._wake, True)  # noqa: FBT003 - the wait's result
-        timer = loop.call_later(max(within_s, 0.0), self._wake)
+        loop.add_reader(lines.fileno(), lambda: self._wake(readable=True))
+        timer = loop.call_later(max(within_s, 0.0), self.call)
         try:
             return await self._future
         finally:
             timer.cancel()
             loop.remove_reader(lines.fileno())
-            self._future, self._called = None, False
+            self._future = None
 
     async def breathe(self) -> None:
         """After a wake-up that brought nothing: a descriptor may be readable and yet empty for ever."""
         await asyncio.sleep(_PAUSE_S)
 
-    def _wake(self, readable: bool = False) -> None:  # noqa: FBT001, FBT002
+    def _wake(self, *, readable: bool) -> None:
         if self._future is not None and not self._future.done():
             self._future.set_result(readable)

@@ -99,7 +99,7 @@ class GpioIndicator:
             loud, loud_lasts_s = BUZZER[self._sign].at(since_s)
             tick_left_s = self._ticked_at + TICK_S - now
             if tick_left_s > 0:
-                loud, loud_lasts_s = True, min(loud_lasts_s, tick_left_s)
+                loud, loud_lasts_s = True, tick_left_s
             levels[self._buzzer] = loud
             lasts_s = min(lasts_s, loud_lasts_s)
         return levels, lasts_s

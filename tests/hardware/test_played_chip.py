@@ -230,6 +230,20 @@ def test_several_presses_are_counted_although_the_first_are_lost(folder: Path, p
     asyncio.run(scenario())
 
 
+def test_a_press_is_counted_although_the_release_before_it_is_lost(folder: Path, path: Path):
+    """Nine presses; of seventeen edges after the first the queue keeps sixteen. A line cannot become active twice without letting go."""
+
+    async def scenario() -> None:
+        async with PlayedChip(path) as chip, felt(button_on(folder, "played", presses=9)) as finger:
+            chip.press(BUTTON)
+            await finger.does(T)
+            chip.bounce(BUTTON, range(30, 30 + 17 * 30, 30))
+            time.sleep(0.7)  # noqa: ASYNC251 - the process stands still
+            await finger.does(*[T, R] * 8, T, G, R)
+
+    asyncio.run(scenario())
+
+
 def test_a_wire_that_falls_off_an_opening_contact_raises_and_is_named(folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch):
     """A contact that is closed at rest: cut, it is a press that never ends."""
     monkeypatch.setattr("hardware.press.STUCK_S", 0.6)
