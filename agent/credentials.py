@@ -28,7 +28,8 @@ log = logging.getLogger("callout-agent")
 
 RENEW_AT: Final = 0.75  # of its life
 UNKNOWN_LIFE_S: Final = 3_600.0  # the life in the documents' example, for a token that tells none
-RENEWAL_EVERY_S: Final = 60.0  # DESIGN section 6: at most one a minute, except for a raise
+RENEWAL_EVERY_S: Final = 60.0  # DESIGN section 6: at most one a minute, except for a raise and for tokens that live shorter
+SHORTEST_S: Final = 5.0  # a token that is told to live shorter was dead on arrival, or a clock is wrong: no reason to ask more often
 WATCH_EVERY_S: Final = 5.0  # a file that someone else keeps fresh
 LOAD_S: Final = 0.5  # a raise after boot does not wait longer than this for the disk
 NOT_REACHED: Final = frozenset({"dns", "connect", "tls", "tls.clock", "no_token"})  # the token service saw nothing of such a try
@@ -149,7 +150,12 @@ class Credentials:
         return self._renewal
 
     def _allowed_in_s(self) -> float:
-        return 0.0 if self._source.local else self._reached_at + RENEWAL_EVERY_S - self._clock.at()
+        if self._source.local:
+            return 0.0
+        life_s = None if self._token is None else self._token.life_s
+        known_s = life_s if life_s is not None and life_s >= SHORTEST_S else UNKNOWN_LIFE_S
+        every_s = min(RENEWAL_EVERY_S, RENEW_AT * known_s)
+        return self._reached_at + every_s - self._clock.at()
 
     async def _renew(self) -> None:
         began_at = self._clock.at()

@@ -253,6 +253,19 @@ async def test_at_most_one_renewal_a_minute_but_for_a_raise(rig: Wired) -> None:
         assert renewals(at) == 3
 
 
+@pytest.mark.parametrize(("life_s", "again_s"), [(20, 15), (3600, 60), (1, 60)])
+async def test_a_token_that_lives_shorter_than_a_minute_may_be_renewed_sooner(rig: Wired, life_s: int, again_s: int) -> None:
+    """Else a device with such tokens would be without one for most of the time; a token that was dead on arrival begins no storm."""
+    async with rig() as at:
+        at.server.on("POST", "/token", *(reply(200, token_json(f"token-number-{n}", expiresIn=life_s)) for n in range(9)))
+        first = await at.credentials.current(urgent=False)
+        assert first is not None
+        at.clock.ahead_s = again_s - 2
+        assert await at.credentials.newer(first, urgent=False) is None
+        at.clock.ahead_s = again_s + 1
+        assert await at.credentials.newer(first, urgent=False) is not None
+
+
 async def test_a_try_that_reached_no_one_does_not_count(rig: Wired, trusting: ssl.SSLContext) -> None:
     """At boot without a link the first renewal after it comes up must not wait for a minute."""
     async with rig() as at:
