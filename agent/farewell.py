@@ -75,13 +75,13 @@ class Farewell:
 
     def replied(self, outcome: Outcome) -> None:
         """A request came to this, or to nothing."""
+        self._look_at_sky()
         through, clock = findings.proves_path(outcome), self._rooms.clock
         self._tell(self._outage.replied(self._follow(), through=through, at=clock.at(), wall=clock.wall()))
 
     def look(self) -> None:
         """Once a second."""
-        clock = self._rooms.clock
-        self._tell(self._outage.looked(self._follow(), self._rooms.live(), at=clock.at(), wall=clock.wall()))
+        self._look_at_sky()
         if self._power is not None:
             self._tell_power(self._power)
 
@@ -117,6 +117,12 @@ class Farewell:
             hint = "check plug, cable and fuse"
             text = f"the power supply was cut; the device runs on its battery{charge}"
             conditions.put("power.lost", Severity.DEGRADED, text, hint, wall=wall)
+
+    # --- link and sky -------------------------------------------------------------------------------------------------------
+
+    def _look_at_sky(self) -> None:
+        clock = self._rooms.clock
+        self._tell(self._outage.looked(self._follow(), self._rooms.live(), at=clock.at(), wall=clock.wall()))
 
     # --- to the callout of now ----------------------------------------------------------------------------------------------
 

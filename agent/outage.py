@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from agent import wording
+from agent.gate import STALE_S
 from agent.model import CalloutId, Fix
 
 GAP_TOLD_S = 60.0  # without a position, and with a good link, before that is news
@@ -50,7 +51,7 @@ class Outage:
         return self._got_through(at, wall)
 
     def looked(self, to: CalloutId | None, fix: Fix | None, *, at: float, wall: float) -> str | None:
-        """Once a second. fix: the live one, if there is one. What is to be told to the callout, if anything."""
+        """Once a second, and before each reply. fix: the live one, if there is one. What is to be told to the callout, if anything."""
         self._follow(to, at)
         if to is None:
             return None
@@ -98,7 +99,10 @@ class Outage:
         return wording.position_lost(wall - (at - gap.from_at), wall)
 
     def _positioned(self, fix: Fix, at: float, wall: float) -> str | None:
-        gap, self._gap, self._fix_at = self._gap, None, fix.at
+        gap, before_at = self._gap, self._fix_at
+        self._gap, self._fix_at = None, fix.at
+        if gap is None and before_at is not None and fix.at - before_at > STALE_S:
+            gap = Gap(before_at)  # it fell between two looks
         if gap is None:
             return None
         say = gap.told and not self._failing

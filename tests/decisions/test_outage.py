@@ -172,6 +172,16 @@ def test_sky_lost_during_a_short_outage_is_told_after_it():
     assert times(lost) == clock(99)
 
 
+@pytest.mark.parametrize(("without_s", "told"), [(9, "known throughout"), (11, "No position from")])
+def test_gap_that_no_look_saw_is_told_by_the_positions_beside_it(without_s: int, told: str):
+    outage = Outage(5)
+    outage.looked(CALLOUT, Fix(100, MIDNIGHT, "gps", -33.9, 18.4), at=100, wall=MIDNIGHT)
+    outage.replied(CALLOUT, through=False, at=101, wall=MIDNIGHT + 1)
+    after = 100 + without_s
+    outage.looked(CALLOUT, Fix(after, MIDNIGHT, "gps", -33.9, 18.4), at=after, wall=MIDNIGHT + without_s)
+    assert told in (outage.replied(CALLOUT, through=True, at=after, wall=MIDNIGHT + without_s) or "")
+
+
 def test_device_that_never_had_a_position_tells_of_no_loss():
     ride = Ride()
     assert ride.go(300, sky=False) == [], "the raise has told it, or the process before this one"

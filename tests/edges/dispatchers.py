@@ -46,6 +46,7 @@ class Service:
     async def answer(self, asked: Asked, callout_id: CalloutId | None, process: Callable[[], Outcome]) -> Outcome:
         """Process a request, or fail as told."""
         self.asked.append(asked)
+        self.heard.set()
         try:
             if asked in self.hold:
                 await self.hold[asked].wait()

@@ -287,6 +287,24 @@ def test_outage_is_told_when_the_link_is_back():
     play(story, kind=Device)
 
 
+def test_position_that_came_with_the_link_is_seen_before_the_reply():
+    async def story(device: Device, service: Service) -> None:
+        device.fix = Fix(device.clock.at(), device.clock.wall(), "fake", -33.9, 18.4)
+        await device.press()
+        await device.until(lambda: bool(service.positions))
+        device.farewell.look()
+        service.fault = lost
+        device.lanes.watch.read_now()
+        await device.until(lambda: any(each.cause == "timeout" for each in device.noticed))
+        device.clock.ahead_s = 20.0
+        device.fix = Fix(device.clock.at(), device.clock.wall(), "fake", -33.9, 18.4)
+        service.fault = lambda _: None
+        device.lanes.hurry()
+        assert "No position from" in (await device.told(1))[0]
+
+    play(story, drive=False, kind=Device)
+
+
 def test_lost_sky_is_told_by_looking():
     async def story(device: Device, service: Service) -> None:
         device.fix = Fix(device.clock.at(), device.clock.wall(), "fake", -33.9, 18.4)
