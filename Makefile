@@ -11,16 +11,24 @@ STAMP := $(VENV)/.installed
 # Most tests wait for a process, a clock or a socket: more at once than there are cores.
 JOBS := 3
 
-.PHONY: help demo test lint lock clean system
+.PHONY: help demo test test-long test-device lint lock clean system
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 demo: $(STAMP) | system ## everything on this machine: a drill from press to close (ARGS="--keep", ARGS="--log FILE")
 	@$(VENV)/bin/callout-agent demo $(ARGS)
 
 test: $(STAMP) | system ## all tests; what this machine cannot run is skipped, with the reason (ARGS="-k gate" for some)
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+# Not in CI: minutes of SIGKILLs, and a kernel that is built once and kept outside the tree.
+test-long: $(STAMP) | system ## 200 SIGKILLs between press and active, and 50 power cuts (KILLS=N for another number)
+	@CALLOUT_AGENT_KILLS=$(or $(KILLS),200) $(PY) -m pytest --timeout 3600 tests/system/test_sigkill.py tests/system/test_disks.py $(ARGS)
+
+test-device: $(STAMP) ## buttons, lamp and keypad on lines and devices of a real kernel, in a guest; see docs/DEVICE-TESTS.md
+	@tools/device-guest $(PY) -m pytest -p no:cacheprovider tests/hardware/test_buttons.py tests/hardware/test_indicators.py \
+	  tests/hardware/test_keypads.py tests/device $(ARGS)
 
 lint: $(STAMP) ## ruff, its formatter, mypy
 	@$(PY) -m ruff check .
