@@ -12,15 +12,17 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import bindings, checkup, control, health, identity, links, resume, wording
+from agent import aside, bindings, checkup, control, health, identity, links, resume, wording
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import Connections
 from agent.decider import Decider
+from agent.farewell import Farewell
 from agent.health import Conditions, Facts, Origin
 from agent.housekeeping import Housekeeping
 from agent.journal import Journal
@@ -81,6 +83,7 @@ class Daemon:
             state=lambda: self.state,
             decide=self.decide,
         )
+        self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.panel = self._open_panel()
         hooks = config.hooks
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
@@ -120,6 +123,7 @@ class Daemon:
                 self.supervisor.ready()
                 await self._stop.wait()
                 self.supervisor.stopping()
+                await self.farewell.end()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -139,6 +143,7 @@ class Daemon:
         yield links.watch(self._link_changed), "links"
         for comfort, name in self.panel.comforts():
             yield self._comfort(name, comfort), name
+        yield self._comfort("power", self._watch_power), "power"
         yield self._comfort("control", self._serve), "control"
         yield self._comfort("housekeeping", Housekeeping(self.clock, {"prune": self._prune}).run), "housekeeping"
 
@@ -159,6 +164,12 @@ class Daemon:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.conditions.drop("control.failed")
         await control.serve(path, Requests(self).handle)
+
+    async def _watch_power(self) -> None:
+        power, beside = self.config.power, partial(aside.start, name="power supplies")
+        supply = hardware.open_supply(power.supplies, low_percent=power.low_percent, clock_at=self.clock.at, beside=beside)
+        self.conditions.drop("power.failed")
+        await supply.run(self.farewell.fed)
 
     def _link_changed(self) -> None:
         """A link that comes back cuts every wait short."""
@@ -209,12 +220,12 @@ class Daemon:
         """The newest fix if it is not stale."""
         return self.positions.live(self.clock.at())
 
-    def tell(self, callout_id: CalloutId, text: str) -> None:
-        """Queue a message for the event stream; it is kept first, so that a restart tells it."""
+    def tell(self, callout_id: CalloutId, text: str, *, urgent: bool = False) -> None:
+        """Queue a message for the event stream; it is kept first, so that a restart tells it. An urgent one goes before all others."""
         self._messages += 1
         message = Message(callout_id, text[: wording.MAX_EVENT_CHARS], f"{self.clock.wall():.3f}-{self._messages}")
         self.store.step(EventKept(callout_id, message.key, message.text, self.clock.wall(), "device", told=False))
-        self.lanes.event.add(message)
+        (self.lanes.urgent if urgent else self.lanes.event).add(message)
 
     def _message_settled(self, message: Message, told: bool) -> None:  # noqa: FBT001 - a callback's one fact
         self.store.step(EventKept(message.callout_id, message.key, message.text, self.clock.wall(), "device", told=told))
@@ -230,6 +241,7 @@ class Daemon:
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         """Turn a reply into conditions of the lane's origin."""
         self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.state.calm)
+        self.farewell.replied(outcome)
 
     def _token_told(self, outcome: Outcome) -> None:
         """A renewal of the token came to this."""
@@ -350,6 +362,7 @@ class Daemon:
             self.presses.sweep()
             self.panel.follow()  # an attempt that takes too long is failing
             self.unreachable.look(self.state)
+            self.farewell.look()
             self.timekeeping.follow()
             document = self.document()
             self.journal.follow(self.conditions.shown(calm=self.state.calm or self.recovery.unsure))
