@@ -2,7 +2,8 @@
 
 Touches: the socket, and a thread of its own, so that the chip goes on while the process that uses it is blocked or stopped. It must not be
 kinder than the kernel: it debounces, queues and drops, counts and stamps edges as the kernel does, knows who holds which line, and vanishes
-without a farewell. What is said over the socket is described in `hardware.played_lines`.
+without a farewell. Only in one thing it is: a script happens at its own times, however busy the machine. What is said over the socket is
+described in `hardware.played_lines`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
+
+from hardware.press import Debounce
 
 _PATIENCE_S = 5.0
 _QUEUE_PER_LINE = 16
@@ -56,8 +59,7 @@ class _Holder:
     active_low: bool
     debounce_s: float
     queue: deque[int]
-    settled: dict[int, bool] = field(default_factory=dict)
-    timers: dict[int, asyncio.TimerHandle] = field(default_factory=dict)
+    debounces: dict[int, Debounce] = field(default_factory=dict)
     line_seqnos: dict[int, int] = field(default_factory=dict)
     seqno: int = 0
     dropped: int = 0
@@ -108,16 +110,17 @@ class PlayedChip:
 
     def drive(self, line: int, level: bool | None) -> None:  # noqa: FBT001 - a voltage
         """Connect a line to high or low, or cut its wire (None)."""
-        self._do(lambda: self._set(line, level))
+        self._do(lambda: self._set(line, level, time.monotonic()))
 
     def bounce(self, line: int, at_ms: Sequence[float]) -> None:
         """Let the contact open and close by itself, from the other state than now, at these milliseconds from now. Returns at once."""
 
         def script() -> None:
-            closed = self._lines[line].driven == self._contact
+            closed, began = self._lines[line].driven == self._contact, time.monotonic()
             for number, each_ms in enumerate(at_ms):
                 level = self._contact if closed == bool(number % 2) else None
-                self._loop.call_later(each_ms / 1e3, self._set, line, level)
+                at = began + each_ms / 1e3
+                self._loop.call_at(at, self._set, line, level, at)
 
         self._do(script)
 
@@ -220,7 +223,7 @@ class PlayedChip:
                 self._show(line, holder.active_low)
             else:
                 line.output, line.bias = None, wish["bias"]
-                holder.settled[number] = line.level
+                holder.debounces[number] = Debounce(holder.debounce_s, active=line.level)
         self._holders.append(holder)
         _tell(writer, {"levels": {str(number): self._lines[number].level != holder.active_low for number in lines}})
         return holder
@@ -242,8 +245,6 @@ class PlayedChip:
         if holder not in self._holders:
             return
         self._holders.remove(holder)
-        for timer in holder.timers.values():
-            timer.cancel()
         for number in holder.lines:
             self._lines[number].holder = self._lines[number].consumer = None
 
@@ -256,42 +257,45 @@ class PlayedChip:
             line.history.append((time.monotonic(), level))
         line.output = level
 
-    def _set(self, number: int, level: bool | None) -> None:  # noqa: FBT001
+    def _set(self, number: int, level: bool | None, at: float) -> None:  # noqa: FBT001
         line = self._lines[number]
         before = line.level
         line.driven = level
         holder = line.holder
         if holder is None or holder.driven or line.level == before:
             return
-        if not holder.debounce_s:
-            self._settle(holder, number)
-            return
-        if number in holder.timers:
-            holder.timers[number].cancel()
-        holder.timers[number] = self._loop.call_later(holder.debounce_s, self._settle, holder, number)
+        self._settle(holder, number, holder.debounces[number].edge(line.level, at))
+        due = holder.debounces[number].due
+        if due is not None:
+            self._loop.call_at(due, self._look, holder, number, due)
 
-    def _settle(self, holder: _Holder, number: int) -> None:
-        """The level has been stable for long enough: an edge, stamped with this moment, unless nothing has changed after all."""
-        line = self._lines[number]
-        if holder.settled[number] == line.level:
-            return
-        holder.settled[number] = line.level
-        if not line.deaf:
-            holder.seqno += 1
-            holder.line_seqnos[number] = holder.line_seqnos.get(number, 0) + 1
-            if len(holder.queue) == holder.queue.maxlen:
-                holder.dropped = holder.queue[0]
-            holder.queue.append(holder.seqno)
-        told = {
-            "line": number,
-            "active": line.level != holder.active_low,
-            "at_ns": time.monotonic_ns(),
-            "edge": not line.deaf,
-            "line_seqno": holder.line_seqnos.get(number, 0),
-            "seqno": holder.seqno,
-            "dropped": holder.dropped,
-        }
-        _tell(holder.writer, told)
+    def _look(self, holder: _Holder, number: int, at: float) -> None:
+        if holder in self._holders:
+            self._settle(holder, number, holder.debounces[number].look(at))
+
+    def _settle(self, holder: _Holder, number: int, changes: list[tuple[bool, float]]) -> None:
+        """The level has been stable for long enough: an edge, stamped with that moment."""
+        for level, at in changes:
+            deaf = self._lines[number].deaf
+            if not deaf:
+                self._enqueue(holder, number)
+            told = {
+                "line": number,
+                "active": level != holder.active_low,
+                "at_ns": int(at * 1e9),
+                "edge": not deaf,
+                "line_seqno": holder.line_seqnos.get(number, 0),
+                "seqno": holder.seqno,
+                "dropped": holder.dropped,
+            }
+            _tell(holder.writer, told)
+
+    def _enqueue(self, holder: _Holder, number: int) -> None:
+        holder.seqno += 1
+        holder.line_seqnos[number] = holder.line_seqnos.get(number, 0) + 1
+        if len(holder.queue) == holder.queue.maxlen:
+            holder.dropped = holder.queue[0]
+        holder.queue.append(holder.seqno)
 
 
 def _tell(writer: asyncio.StreamWriter, document: dict[str, Any]) -> None:

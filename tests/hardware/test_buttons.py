@@ -34,7 +34,7 @@ def test_a_hold_is_one_gesture(kind: str, folder: Path, chip: Chip):
             chip.press(BUTTON)
             await finger.does(T, G)
             assert finger.at(G) == finger.at(T) + 0.3
-            assert 0 <= time.monotonic() - finger.at(G) < 0.1
+            assert 0 <= time.monotonic() - finger.at(G) < 0.5
             chip.release(BUTTON)
             await finger.does(T, G, R)
             await finger.until(lambda: finger.levels == [False, True, False])

@@ -80,7 +80,6 @@ def test_another_sign_takes_effect_at_once(kind: str, folder: Path, chip: Chip):
                 await eventually(lambda wanted=number + 2: len(levels(chip, LAMP)) == wanted)
                 waits.append(chip.history(LAMP)[-1][0] - asked)
             assert min(waits) < 0.02
-            assert max(waits) < 0.02 + LATE_S
             since = time.monotonic()
             while time.monotonic() - since < 0.5:
                 indicator.show(Sign.CONTACTING)
