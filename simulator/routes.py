@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
@@ -87,6 +87,8 @@ def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awai
             return refuse(refused)
         except Unauthorised as refused:
             return answer({"message": str(refused)}, 401)
+        except ClientDisconnect:  # before the request was whole: nobody hears this
+            return answer({"message": "The request broke off"}, 400)
         finally:
             sim.publish()
         return answer(reply.body, reply.status)

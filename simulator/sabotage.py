@@ -14,6 +14,7 @@ from collections.abc import Callable
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from simulator.bodies import MAX_BYTES
 from simulator.faults import Action, Plan, Rule
 
 PORTAL = """<!doctype html><html><head><title>Welcome to Guest Wi-Fi</title></head>
@@ -65,6 +66,8 @@ class Sabotage:
         """Serve one request, as planned."""
         plan = self._plan_for(scope)
         scope["simulator.seen"].fault = plan.words
+        if plan.words:
+            receive = await _arrived(receive)
         await self._pause(plan.delay_s)
         if plan.rule is None:
             await self._app(scope, receive, send)
@@ -111,6 +114,19 @@ class Sabotage:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+
+async def _arrived(receive: Receive) -> Receive:
+    """The whole request first, so that what is delayed is still carried out when its client has gone by then."""
+    messages = [await receive()]
+    while messages[-1].get("more_body") and sum(len(each.get("body", b"")) for each in messages) <= MAX_BYTES:
+        messages.append(await receive())
+    messages.reverse()
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
 
 
 async def _swallow(_: Message) -> None:

@@ -55,6 +55,16 @@ def test_a_lost_answer_was_processed(room: Room) -> None:
     assert [(each["status"], each["fault"]) for each in room.sim("GET", "/requests").json()][-2:] == [(None, "lost"), (200, None)]
 
 
+def test_a_request_that_has_arrived_is_carried_out_though_its_client_has_gone(room: Room) -> None:
+    fault(room, action="latency", on="raise", delay_s=0.3)
+    with pytest.raises(httpx.ReadTimeout):
+        raise_(room, timeout=0.1)
+    while (seen := room.sim("GET", "/requests").json()[-1])["took_s"] is None:
+        time.sleep(0.01)
+    assert seen["operation"] == "raise"
+    assert len(room.sim("GET", "/callouts").json()) == 1
+
+
 def test_a_lost_answer_may_leave_the_client_waiting(room: Room) -> None:
     fault(room, action="lost", on="raise", delay_s=30)
     with pytest.raises(httpx.ReadTimeout):

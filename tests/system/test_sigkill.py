@@ -147,7 +147,8 @@ class Runs:
         await self.stage.until(self._phase, lambda told: told == "standby", what="standby")
         seen = await self._news()
         assert [each["id"] for each in seen] == [callout_id], "exactly one"
-        if plan.entry != "button":  # of which a kill between the press and the note of its level makes two
+        # A kill between a press and the note of its level makes two of it, and so may the loss of the database that knew it settled.
+        if plan.entry != "button" and plan.store != "lost":
             assert not [each for each in seen[0]["events"] if "Pressed again" in each["text"]], "it was pressed once"
         self.known += 1
 
