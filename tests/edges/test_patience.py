@@ -297,6 +297,26 @@ def test_after_a_raise_the_position_opens_its_connection_first_then_the_read_the
     try_out(story)
 
 
+def test_message_that_has_waited_for_longer_lets_the_position_go_first():
+    async def story(trial: Trial, service: Service) -> None:
+        trial.fix = Fix(0.0, 1.8e9, "fake", -33.9, 18.4, accuracy_m=5.0)
+        service.hold = {asked: asyncio.Event() for asked in (Asked.RAISE, Asked.LOCATION, Asked.READ)}
+        await asyncio.sleep(60.0)
+        await trial.press()
+        await trial.until(lambda: Asked.RAISE in service.asked)
+        trial.tell(7, "of an earlier callout")
+        await asyncio.sleep(8.0)
+        assert Asked.EVENT not in service.asked, "the raise has the link for itself"
+        service.hold.pop(Asked.RAISE).set()
+        await trial.until(lambda: len(trial.went) == 3)
+        assert [each.asked for each in trial.went] == [Asked.LOOK_UP, Asked.RAISE, Asked.LOCATION]
+        service.hold.pop(Asked.LOCATION).set()
+        await trial.until(lambda: len(trial.went) == 4)
+        assert trial.went[-1].asked is Asked.READ
+
+    try_out(story)
+
+
 def test_lane_that_hangs_holds_the_others_up_for_seconds_and_those_with_a_connection_not_at_all():
     async def story(trial: Trial, service: Service) -> None:
         trial.fix = Fix(0.0, 1.8e9, "fake", -33.9, 18.4, accuracy_m=5.0)
