@@ -41,7 +41,7 @@ lock: $(STAMP) ## requirements.lock anew from pyproject.toml (UPGRADE=1: with ne
 	  $(PY) -m piptools compile --quiet --all-extras --generate-hashes --strip-extras --annotation-style=line \
 	  --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 	  $(if $(UPGRADE),--upgrade) --output-file=requirements.lock pyproject.toml
-	@! grep -nE '://|file:' requirements.lock
+	@! grep -nE '://|file:/' requirements.lock
 
 clean: ## remove what the others made, the virtual environment too
 	rm -rf $(VENV) build dist artefacts *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ from agent.store import Store
 LEVEL_NOTE = "level:"  # the store's note of the last level of a button, by its name
 ACTIVE, INACTIVE = "active", "inactive"
 STUCK = "button.stuck"
+LESSER = frozenset({"button.bias"})  # the button works all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +229,9 @@ class Panel:
             self._ailing[kind].pop(name, None)
         else:
             self._ailing[kind][name] = ailment
-            if kind == "button":
-                if ailment.code == STUCK:
-                    self._keep_level(name, ACTIVE)
+            if ailment.code == STUCK:
+                self._keep_level(name, ACTIVE)
+            if kind == "button" and ailment.code not in LESSER:
                 self._acts.forget_touch(name)
                 self.follow()
         self.look()
@@ -245,7 +246,8 @@ class Panel:
             for code in codes:
                 same = {name: ailment for name, ailment in ailing.items() if ailment.code == code}
                 text = "; ".join(ailment.text if kind == name else f"{name}: {ailment.text}" for name, ailment in same.items())
-                conditions.put(code, severity, text, next(iter(same.values())).hint, wall=wall)
+                how_bad = Severity.DEGRADED if code in LESSER else severity
+                conditions.put(code, how_bad, text, next(iter(same.values())).hint, wall=wall)
         unproven = [name for name in self._buttons if name not in self._read and name not in self._ailing["button"]]
         if unproven:
             hint = "it is proven as soon as its line is read"

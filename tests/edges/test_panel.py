@@ -207,6 +207,19 @@ def test_button_that_fails_is_critical_by_name_until_it_is_well(tmp_path: Path):
     run(story)
 
 
+def test_button_without_its_bias_works_and_is_armed(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            finger = on.fingers["panic"]
+            finger.levelled(True)
+            finger.acted(Acted(Act.TOUCHED, time.monotonic()))
+            finger.ailing(Ailment("button.bias", "the chip sets no bias", "add a resistor"))
+            assert on.lamp.shown[-1] is Sign.PRESSED
+            assert [each.severity for each in on.conditions.shown(calm=False)] == [Severity.DEGRADED]
+
+    run(story)
+
+
 def test_stuck_button_is_kept_as_active_and_lights_nothing(tmp_path: Path):
     async def story() -> None:
         async with wearer(tmp_path) as on:
