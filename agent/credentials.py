@@ -1,4 +1,4 @@
-"""The token of this device: renewed ahead of its end, one renewal at a time, kept across restarts.
+"""The token of this device: renewed ahead of its end, one renewal at a time unless it hangs, kept across restarts.
 
 Decides when to renew and who may ask for it. Touches one 0600 file of its own (in a thread) and whatever its source touches.
 Must not judge a token by its believed expiry (dispatch does: a token is handed out whatever we think of it), must not make
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent import aside, wire
-from agent.delivery import attempt_deadline_s, backoff_s, lost
+from agent.delivery import FRESH_AFTER_S, attempt_deadline_s, backoff_s, lost
 from agent.model import Asked, Meaning, Outcome
 from agent.ports import Clock
 from agent.token_sources import Source
@@ -32,6 +32,7 @@ RENEWAL_EVERY_S: Final = 60.0  # DESIGN section 6: at most one a minute, except 
 SHORTEST_S: Final = 5.0  # a token that is told to live shorter was dead on arrival, or a clock is wrong: no reason to ask more often
 WATCH_EVERY_S: Final = 5.0  # a file that someone else keeps fresh
 LOAD_S: Final = 0.5  # a raise after boot does not wait longer than this for the disk
+MAX_ALIVE: Final = 3  # renewals at once
 NOT_REACHED: Final = frozenset({"dns", "connect", "tls", "tls.clock", "no_token"})  # the token service saw nothing of such a try
 MAX_FILE_BYTES: Final = 65_536
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
@@ -79,7 +80,8 @@ class Credentials:
         self._told = told
         self._token: Token | None = None
         self._loading: asyncio.Future[Kept | None] | None = None
-        self._renewal: asyncio.Task[None] | None = None
+        self._renewals: list[asyncio.Task[None]] = []  # under way, oldest first
+        self._began_at = float("-inf")  # when the last one began
         self._reached_at = float("-inf")  # when the token service last saw us
         self._failures = 0
         self._timeouts = 0
@@ -127,9 +129,9 @@ class Credentials:
 
     async def aclose(self) -> None:
         """End a renewal, and wait a moment for the file."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            await asyncio.wait({self._renewal})
+        for renewal in self._renewals:
+            renewal.cancel()
+        await asyncio.gather(*self._renewals, return_exceptions=True)
         if self._saving is not None:
             await asyncio.wait({self._saving}, timeout=LOAD_S)
 
@@ -138,16 +140,23 @@ class Credentials:
     async def _renewed(self, *, urgent: bool) -> None:
         """Wait for the renewal under way, or for a new one if one may start. A caller that goes away does not end it."""
         renewal = self._start(urgent=urgent)
-        if renewal is not None:
-            await asyncio.shield(renewal)
+        if renewal is None:
+            return
+        await asyncio.wait({renewal})
+        if not renewal.cancelled():
+            renewal.result()
 
     def _start(self, *, urgent: bool) -> asyncio.Task[None] | None:
-        if self._renewal is not None and not self._renewal.done():
-            return self._renewal
+        """The renewal to wait for. A raise does not wait for one that hangs: another one starts beside it."""
+        self._renewals = [renewal for renewal in self._renewals if not renewal.done()]
+        hangs = self._clock.at() - self._began_at >= FRESH_AFTER_S and len(self._renewals) < MAX_ALIVE
+        if self._renewals and not (urgent and hangs):
+            return self._renewals[-1]
         if not urgent and self._allowed_in_s() > 0:
             return None
-        self._renewal = asyncio.get_running_loop().create_task(self._renew(), name="renewal")
-        return self._renewal
+        self._began_at = self._clock.at()
+        self._renewals.append(asyncio.get_running_loop().create_task(self._renew(), name="renewal"))
+        return self._renewals[-1]
 
     def _allowed_in_s(self) -> float:
         if self._source.local:
@@ -168,6 +177,9 @@ class Credentials:
         if isinstance(got, Token):
             self._failures = self._timeouts = 0
             changed = self._adopt(got)
+            for other in self._renewals:
+                if other is not asyncio.current_task():
+                    other.cancel()  # whoever waits for one that hangs has what it waits for
             self._tell(None, again=changed)
         else:
             self._failures += 1

@@ -298,6 +298,27 @@ async def test_concurrent_callers_share_a_renewal_and_outlive_a_cancelled_one(ri
         assert renewals(at) == 1
 
 
+async def test_a_raise_does_not_wait_for_a_renewal_that_hangs(rig: Wired) -> None:
+    """Without any token there is nothing else to do than to ask again, over another connection, while the first may still finish."""
+    async with rig(deadline_s=20.0) as at:
+        at.server.on("POST", "/token", hang(), hang(), reply(200, TOKEN))
+        waiting = [asyncio.create_task(at.credentials.current(urgent=True))]
+        for tens in (1, 2):
+            await at.server.until(tens)
+            at.clock.ahead_s = 10 * tens - 5
+            waiting += [asyncio.create_task(at.credentials.current(urgent=urgent)) for urgent in (True, False)]
+            await asyncio.sleep(0)
+            at.clock.ahead_s = 10 * tens + 1
+            waiting.append(asyncio.create_task(at.credentials.current(urgent=False)))
+            await asyncio.sleep(0)
+            assert len(at.credentials._renewals) == tens, "neither sooner, nor for what is not a raise"
+            waiting.append(asyncio.create_task(at.credentials.current(urgent=True)))
+        tokens = await asyncio.gather(*waiting)
+        assert {token.value for token in tokens if token} == {TOKEN["accessToken"]}, "all have it, whichever they waited for"
+        assert None not in tokens
+        assert renewals(at) == 3
+
+
 async def test_the_deadline_of_a_renewal_grows_while_it_times_out(rig: Wired) -> None:
     """A handshake that takes 12 s on a poor link would never succeed in 10."""
     async with rig(deadline_s=0.1) as at:

@@ -198,6 +198,24 @@ async def a_network_that_falls_silent(folder: Path) -> None:
         assert len(await stage.callouts()) == 1
 
 
+async def a_boot_into_silence(folder: Path) -> None:
+    """Without a token, and with the request for one lost in the silence: the next one gets through."""
+    async with driving(folder) as (stage, _), Road(stage.simulator.port) as road:
+        over(stage, road)
+        road.silent = True
+        await stage.start()
+        await stage.until_status(lambda told: told["fix"])
+        await stage.ask(do="raise")
+        status = await stage.until_status(lambda told: "token.none" in codes(told) or "dispatch.unreachable" in codes(told))
+        assert not status["armed"]
+        await stage.until(lambda: asyncio.sleep(0, road.opened), lambda now: now >= 4, 30, "tokens are asked for while others hang")
+        road.silent = False
+        began = time.monotonic()
+        await stage.until_callout(lambda seen: posted(seen) >= 1, 20, "raised once the silence is over")
+        figure("boot into silence: streaming after it was over", began)
+        assert len(await stage.callouts()) == 1
+
+
 # --- names --------------------------------------------------------------------------------------------------------------
 
 
@@ -342,6 +360,7 @@ def test_slow_links_silence_and_forgotten_connections(tmp_path: Path):
         a_press_at_boot_over_a_slow_link_without_a_token,
         forgotten_connections,
         a_network_that_falls_silent,
+        a_boot_into_silence,
     )
 
 
