@@ -120,9 +120,13 @@ async def inner_callout(stage: Stage) -> dict[str, Any]:
     return told
 
 
-async def resumed(stage: Stage, callout_id: int, known: int = 0) -> None:
-    """Until the daemon is on that callout, and there is no other but those known before."""
-    await stage.until(lambda: inner_callout(stage), lambda told: (told["state"], told["id"]) == ("active", callout_id), what="resumed")
+async def resumed(stage: Stage, callout_id: int, *, known: int = 0, origin: str = "cli") -> None:
+    """Until the daemon is on that callout, and there is no other but those known before.
+
+    origin: "elsewhere" if nothing was left to know it by, and dispatch's list had to tell.
+    """
+    told = await stage.until(lambda: inner_callout(stage), lambda told: told["state"] == "active" and told["id"], what="resumed")
+    assert (told["id"], told["origin"]) == (callout_id, origin)
     assert len(await stage.callouts()) == known + 1
 
 
@@ -236,7 +240,7 @@ async def cut_and_come_back(stage: Stage, disk: Disk, after_s: float) -> None:
     await stage.start()
     await stage.until_status(lambda told: told["armed"], what="armed")
     if stored:
-        await resumed(stage, (await stage.until(stage.callouts, lambda seen: len(seen) > known, what="raised"))[-1]["id"], known)
+        await resumed(stage, (await stage.until(stage.callouts, lambda seen: len(seen) > known, what="raised"))[-1]["id"], known=known)
     await stage.until(lambda: asyncio.to_thread(owed_on_disk, stage), lambda owed: owed is None, what="nothing is owed")
     for callout in (await stage.callouts())[known:]:
         await stage.desk("POST", f"callouts/{callout['id']}/close")
@@ -259,19 +263,15 @@ def test_callout_is_resumed_with_less_and_less_of_what_was_kept(tmp_path: Path):
             await stage.until_armed()
             callout_id = await on_the_wire(stage, await press(stage))
             await resumed(stage, callout_id)
-            for lost in ("agent.db*[!y]", "agent.db*"):
+            for lost, origin in (("agent.db*[!y]", "cli"), ("agent.db*", "elsewhere"), ("agent.db*", "spool")):
                 await stage.kill()
                 for path in tmp_path.glob(lost):
                     path.unlink()
-                assert (tmp_path / "agent.db.identity").exists() is (lost != "agent.db*")
+                assert (tmp_path / "agent.db.identity").exists() is (origin == "cli")
+                if origin == "spool":
+                    leave_press(stage)
                 await stage.start()
-                await resumed(stage, callout_id)
-            await stage.kill()
-            for path in tmp_path.glob("agent.db*"):
-                path.unlink()
-            leave_press(stage)
-            await stage.start()
-            await resumed(stage, callout_id)
+                await resumed(stage, callout_id, origin=origin)
 
     asyncio.run(story())
 
