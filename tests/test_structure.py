@@ -118,7 +118,8 @@ EDGES = {
 
 # What commands may import beyond the agent's own rooms: they start the stand-in, and play or replay logs, but open no device.
 COMMANDS = {
-    "agent.cli.demo": {"hardware.feeder", "simulator.server", "simulator.settings"},
+    "agent.cli.demo": {"simulator.server"},
+    "agent.cli.stage": {"hardware.feeder", "hardware.played_chip", "hardware.played_keypad", "simulator.server", "simulator.settings"},
     "agent.cli.replay": {"hardware.replay"},
     "agent.cli.simulator": {"simulator.server", "simulator.settings"},
 }
@@ -129,7 +130,7 @@ LIBRARIES = {
     "certifi": {"agent.line"},
     "gpiod": {"hardware.gpio"},
     "gpsd": {"agent.cli.doctor"},
-    "httpx": {"agent.line", "agent.cli.demo"},
+    "httpx": {"agent.line", "agent.cli.stage"},
     "pynmeagps": {"hardware.sentence"},
     "serial": {"hardware.serial_port"},
     "sqlite_utils": {"agent.schema", "agent.cli.track"},

@@ -1,8 +1,8 @@
 """`callout-agent demo`: a whole emergency on this machine, told as it happens.
 
-A simulator over TLS, a receiver log on a real serial line, a link that can be cut, the agent as its own process; then a drill
-from press to close. Every step is checked from outside: at the simulator, in `status`, by exit codes. It proves nothing by
-asking the agent alone.
+A simulator over TLS, a receiver log on a real serial line, a button, a lamp and a keypad, a link that can be cut, the agent as its own
+process (`stage`); then a drill from press to close. Every step is checked from outside: at the simulator, by the lamp, in `status`, by
+exit codes. It proves nothing by asking the agent alone.
 """
 
 from __future__ import annotations
@@ -13,55 +13,22 @@ import contextlib
 import json
 import os
 import shutil
-import signal
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from agent.cli import talk
-from agent.cli.link import Link
 from agent.cli.replay import Heard
+from agent.cli.stage import Stage, staged
 
 HELP = "everything on this machine: simulator, receiver, agent, a drill from press to close"
 WRONG_CODE = "9999"
 CUT_S = 12.0
+LOOK_S = 1.2  # longer than any light or darkness of a lamp that blinks; a responder's light is not waited for
 SETTLE_S = 5.0  # more than twice the demo's cadence: what would come would have come
-CONFIG = """\
-[panic_api]
-environment = "staging"
-base_url = "{base_url}"
-customer_id = {customer_id}
-response_type_id = 1
-ca_file = "{ca_file}"
-
-[credentials]
-token_url = "{token_url}"
-bearer_file = "device-key"
-
-[[receiver]]
-kind = "serial"
-name = "demo receiver"
-path = "{tty}"
-baud = 9600
-
-[cadence]
-send_active_s = 2
-send_min_s = 1
-record_idle_s = 5
-
-[store]
-path = "{folder}/agent.db"
-
-[drill]
-classification_id = 2
-
-[control]
-socket = "{folder}/run/control.sock"
-"""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +75,7 @@ def _usable(path: Path) -> bool:
 async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="callout-demo-"))
     try:
-        async with _stage(args, folder, lines) as stage:
+        async with staged(args, folder, lines) as stage:
             story = Story(stage)
             held = await story.tell()
             if args.keep:
@@ -120,113 +87,6 @@ async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
             return 0 if held else 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-class Stage:
-    """What the story plays on. Times are of `asyncio`'s clock, seconds."""
-
-    def __init__(self, folder: Path, simulator: Any, link: Link, feeder: Any) -> None:
-        import httpx  # noqa: PLC0415 - not before it is known that it is there
-
-        self.folder, self.link, self.feeder = folder, link, feeder
-        self.page: str = simulator.root_url
-        self.config = folder / "config.toml"
-        self.agent: asyncio.subprocess.Process | None = None
-        self._dispatcher = httpx.AsyncClient(base_url=simulator.root_url, verify=_trust(simulator.ca_file), trust_env=False, timeout=10)
-
-    async def start_agent(self) -> None:
-        """The agent as its own process; its log goes beside its database."""
-        with (self.folder / "agent.log").open("ab") as log:
-            self.agent = await asyncio.create_subprocess_exec(*self._command("run"), stdout=log, stderr=log)
-
-    async def stop_agent(self) -> int:
-        """SIGTERM; its exit status."""
-        if self.agent is None:
-            return 0
-        if self.agent.returncode is None:
-            self.agent.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
-            return await self.agent.wait()
-
-    async def command(self, *words: str, typed: str = "") -> tuple[int, str]:
-        """Run a command as an operator would: exit status and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            *self._command(*words),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        out, _ = await process.communicate(typed.encode())
-        return process.returncode or 0, out.decode().strip()
-
-    async def status(self, *, inner: bool = False) -> dict[str, Any]:
-        """The status document, straight from the control socket; empty when the agent does not answer."""
-        from agent import control  # noqa: PLC0415 - small, but only here
-
-        try:
-            request = {"do": "status", "inner": inner}
-            reply = await asyncio.to_thread(control.ask, self.folder / "run" / "control.sock", request, timeout_s=2.0)
-        except (control.NotRunningError, TimeoutError):
-            return {}
-        document: dict[str, Any] = reply.get("status", {})
-        return document
-
-    async def seen(self) -> dict[str, Any]:
-        """The newest callout as the dispatcher sees it; empty when there is none."""
-        callouts = (await self._dispatcher.get("/sim/callouts")).json()
-        newest: dict[str, Any] = max(callouts, key=lambda each: int(each["id"]), default={})
-        return newest
-
-    async def respond(self, callout_id: Any, action: str) -> None:
-        """Press one of the dispatcher's buttons."""
-        (await self._dispatcher.post(f"/sim/callouts/{callout_id}/{action}")).raise_for_status()
-
-    async def aclose(self) -> None:
-        """End what was started."""
-        await self._dispatcher.aclose()
-        with contextlib.suppress(TimeoutError, ProcessLookupError):
-            await self.stop_agent()
-
-    def _command(self, *words: str) -> tuple[str, ...]:
-        return (sys.executable, "-m", "agent", *words, "--config", str(self.config))
-
-
-def _trust(ca_file: Path | None) -> Any:
-    import ssl  # noqa: PLC0415 - only the demo's own client needs it
-
-    return ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
-
-
-@contextlib.asynccontextmanager
-async def _stage(args: argparse.Namespace, folder: Path, lines: list[bytes]) -> AsyncIterator[Stage]:
-    from hardware.feeder import Feeder  # noqa: PLC0415 - with the rest of the demo's cast
-    from simulator.server import Running  # noqa: PLC0415 - likewise
-    from simulator.settings import Settings  # noqa: PLC0415 - likewise
-
-    settings = Settings()
-    with Running(settings, port=args.port, tls=True) as simulator:
-        link = Link(simulator.port)
-        await link.mend()
-        base_url = simulator.base_url.replace(f":{simulator.port}", f":{link.port}")
-        tty = folder / "ttyGPS"
-        (folder / "run").mkdir(mode=0o700)
-        _write_config(folder, base_url, simulator.ca_file, tty, settings)
-        async with Feeder(lines, tty, wall=time.time) as feeder:
-            stage = Stage(folder, simulator, link, feeder)
-            try:
-                yield stage
-            finally:
-                await stage.aclose()
-                await link.cut()
-
-
-def _write_config(folder: Path, base_url: str, ca_file: Path | None, tty: Path, settings: Any) -> None:
-    token_url = base_url.replace("/panic-api/v2", "/backend/token")
-    text = CONFIG.format(base_url=base_url, customer_id=settings.customer_id, ca_file=ca_file, token_url=token_url, tty=tty, folder=folder)
-    (folder / "config.toml").write_text(text)
-    key = folder / "device-key"
-    key.touch(mode=0o600)
-    key.write_text(settings.device_key)
 
 
 class Story:
@@ -242,7 +102,7 @@ class Story:
         """All of it; whether every step held. A step that fails ends the story: the next ones stand on it."""
         self._say(f"dispatch simulator and its control room page: {self._stage.page}")
         self._say("(open it in a browser; the certificate is a throw-away one, so the browser asks first)")
-        self._say("a recorded receiver plays into a real serial line, re-stamped to now")
+        self._say("a recorded receiver plays into a real serial line, re-stamped to now; a program plays button, lamp and keypad")
         for step in (
             self._arm,
             self._raise,
@@ -274,14 +134,19 @@ class Story:
         self._check(f"agent armed: fix {fix['age_s']:.1f} s old within {fix['accuracy_m'] or 0:.0f} m, {_listed(status)}", held=True)
 
     async def _raise(self) -> None:
+        code, said = await self._stage.command("drill", "--open", "60")
+        self._say(f"`drill --open 60`: {said}")
         pressed = time.monotonic()
-        code, said = await self._stage.command("raise", "--drill", "--wait", "20")
+        self._stage.press()
+        callout = await self._until(self._stage.seen, bool)
         took = time.monotonic() - pressed
-        self._check(f"drill pressed: {said} ({took:.1f} s, process start included)", held=code == 0)
-        callout = await self._stage.seen()
-        self._id = callout.get("id")
-        told = [event["text"] for event in callout.get("events", ())]
-        self._say(f"dispatch has callout {self._id}, marked as a drill; it was told: {told[:1] or 'nothing yet'}")
+        self._stage.release()
+        await self._until_lamp(lit=True)
+        self._id = callout["id"]
+        callout = await self._until(self._stage.seen, lambda seen: bool(seen["events"]))
+        drill = callout["classificationId"] == 2
+        self._check(f"button held: {took:.1f} s later dispatch has callout {self._id}; the lamp is steady", held=code == 0 and drill)
+        self._say(f"it is marked as a drill and was told: {[event['text'] for event in callout['events']][:1]}")
 
     async def _stream(self) -> None:
         callout = await self._until(self._stage.seen, lambda seen: len(seen["positions"]) >= 4)
@@ -325,22 +190,23 @@ class Story:
         self._check(f'a responder is dispatched; the device knows: "{status["callout"]["dispatch_status"]}"', held=True)
 
     async def _cancel_under_duress(self) -> None:
-        code, said = await self._stage.command("cancel", "--safe-code-stdin", typed=WRONG_CODE + "\n")
+        self._stage.type(WRONG_CODE)
         callout = await self._until(self._stage.seen, lambda seen: bool(seen["duress"]))
-        status = await self._stage.status()
-        outward = status["callout"]["state"]
+        await self._until_lamp(lit=False)
+        outward = (await self._stage.status())["callout"]["state"]
         self._check(
-            f'cancelled with a WRONG code: the device says "{said}" and shows {outward}; dispatch sees DURESS',
-            held=code == 0 and outward == "standby" and callout["status"].strip().lower() != "closed",
+            f"a WRONG code at the keypad: the lamp is dark and the device shows {outward}; dispatch sees DURESS",
+            held=outward == "standby" and callout["status"].strip().lower() != "closed",
         )
 
     async def _stream_on(self) -> None:
         before = len((await self._stage.seen())["positions"])
         callout = await self._until(self._stage.seen, lambda seen: len(seen["positions"]) >= before + 3)
         status = await self._stage.status()
+        dark = self._stage.lamp(LOOK_S) is False
         self._check(
-            f"streaming goes on, unseen: {len(callout['positions']) - before} more positions; outwardly still standby",
-            held=status["callout"]["state"] == "standby" and status["stream"]["sent"] == 0,
+            f"streaming goes on, unseen: {len(callout['positions']) - before} more positions; lamp dark, outwardly standby",
+            held=dark and status["callout"]["state"] == "standby" and status["stream"]["sent"] == 0,
         )
 
     async def _close(self) -> None:
@@ -386,6 +252,10 @@ class Story:
             if answer and wanted(answer):
                 return answer
             await asyncio.sleep(0.25)
+
+    async def _until_lamp(self, *, lit: bool) -> None:
+        while self._stage.lamp(LOOK_S) is not lit:  # noqa: ASYNC110 - another process drives it
+            await asyncio.sleep(0.1)
 
 
 def _codes(status: dict[str, Any]) -> list[str]:
