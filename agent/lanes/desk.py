@@ -101,12 +101,12 @@ class Lane:
         return attempt_deadline_s(0 if self._open else 1, self.desk.terms.deadline_s)
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, *, at_once: bool = False) -> AsyncIterator[None]:
         """For one request. Who has to open a connection waits a little for others who do; what is sent is chosen after that."""
         if self._open:
             yield
             return
-        async with self._turns.take(self._rank):
+        async with self._turns.take(Rank.AT_ONCE if at_once else self._rank):
             yield
 
     @property

@@ -53,7 +53,7 @@ class LocationLane(Lane):
                 await self._probe(self._probes.popleft())
                 continue
             await self.pause(self._due_in_s(), self._wanted)
-            async with self.turn():
+            async with self.turn(at_once=self._posted_at is None):  # told to, or the first: the device may be about to go silent
                 to, fix = stream_to(self.desk.state), self._fresh()
                 if to is not None and fix is not None and self._due_in_s() <= 0:
                     await self._post(to, fix)

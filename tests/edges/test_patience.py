@@ -317,6 +317,21 @@ def test_message_that_has_waited_for_longer_lets_the_position_go_first():
     try_out(story)
 
 
+def test_position_that_is_to_go_now_waits_for_nobody_who_opens_a_connection():
+    async def story(trial: Trial, service: Service) -> None:
+        service.hold[Asked.READ] = asyncio.Event()
+        await asyncio.sleep(60.0)
+        await trial.press()
+        await trial.until(lambda: Asked.READ in service.asked)
+        trial.fix = Fix(trial.clock.at(), 1.8e9, "fake", -33.9, 18.4, accuracy_m=5.0)
+        began = trial.clock.at()
+        trial.lanes.location.locate_now()
+        await trial.until(lambda: trial.went[-1].asked is Asked.LOCATION)
+        assert trial.clock.at() == began
+
+    try_out(story)
+
+
 def test_lane_that_hangs_holds_the_others_up_for_seconds_and_those_with_a_connection_not_at_all():
     async def story(trial: Trial, service: Service) -> None:
         trial.fix = Fix(0.0, 1.8e9, "fake", -33.9, 18.4, accuracy_m=5.0)
