@@ -97,7 +97,10 @@ EDGES = {
         "the start: everything that was kept goes back to its room",
     ),
     "agent.resume": ({"agent.identity", "agent.spool", "agent.store"}, "what the last process left behind"),
-    "agent.presses": ({"agent.identity", "agent.resume", "agent.spool", "agent.store"}, "a press lies in the runtime directory until the store has it"),
+    "agent.presses": (
+        {"agent.identity", "agent.resume", "agent.spool", "agent.store"},
+        "a press lies in the runtime directory until the store has it",
+    ),
     "agent.hooks": (set(), "programs of the owner"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
     "agent.panel": ({"agent.presses", "agent.store"}, "buttons make presses, and the store keeps their last level"),
