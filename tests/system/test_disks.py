@@ -168,6 +168,7 @@ def test_daemon_that_starts_on_a_hung_disk_raises_and_remembers_once_the_disk_an
 
     async def story() -> None:
         async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+            stage.receivers += SITE  # the disk is to be waited for, not the first position
             disk.freeze()
             await stage.start()
             await stage.until_status(lambda told: told, what="the daemon answers")
