@@ -1,6 +1,7 @@
 """From the config to connections: one TLS context, one Credentials, and a `PanicApi` for whoever asks.
 
-Builds; decides only whether the configured host fits the environment and whether a drill may be raised there at all.
+Builds; keeps the address that dispatch had last; decides only whether the configured host fits the environment and whether a drill may
+be raised there at all.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from agent import lookup
 from agent.config import Config
 from agent.credentials import Credentials
 from agent.line import tls_context
-from agent.model import Meaning, Outcome
+from agent.model import Meaning, NoteKept, Outcome
 from agent.panic_api import PanicApi, Service
-from agent.ports import Clock
+from agent.ports import Clock, Store
 from agent.token_sources import ClientSecret, Source, TokenFile, TokenService
 
 TOKEN_NAME = "token.json"  # noqa: S105 - the name of a file
+ADDRESS_NOTE = "dispatch_address"
 
 
 class Connections:
@@ -24,6 +27,7 @@ class Connections:
 
     def __init__(self, config: Config, clock: Clock, told: Callable[[Outcome], None]) -> None:
         self._config = config
+        self._address: str | None = None  # as it is kept
         api = config.panic_api
         self.trouble: str | None = None
         try:
@@ -52,6 +56,21 @@ class Connections:
     def open(self) -> PanicApi:
         """A connection of one's own."""
         return PanicApi(self._service, self.credentials, self._tls, proxy=self._config.panic_api.proxy)
+
+    def recall(self, kept: str | None) -> None:
+        """What `follow` has kept: where dispatch was before this start, for a device that finds no working resolver."""
+        host, _, address = (kept or "").partition(" ")
+        if host == self._config.panic_api.host:
+            self._address = address
+            lookup.recall(host, address)
+
+    def follow(self, store: Store) -> None:
+        """Keep the address that proved to be dispatch, when it is another one than before."""
+        host = self._config.panic_api.host
+        address = lookup.proven(host)
+        if address not in (None, host, self._address):
+            self._address = address
+            store.step(NoteKept(ADDRESS_NOTE, f"{host} {address}"))
 
     def not_production(self) -> str | None:
         """Why a raise would reach no real responder; None if it would, or if that is what `environment` says."""

@@ -20,7 +20,7 @@ import hardware
 from agent import aside, bindings, checkup, control, health, identity, links, resume, wording
 from agent.clock import SystemClock
 from agent.config import Config, Problem
-from agent.connections import Connections
+from agent.connections import ADDRESS_NOTE, Connections
 from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions, Facts, Origin
@@ -116,6 +116,7 @@ class Daemon:
                 tasks += [vital.create_task(work, name=name) for work, name in self.panel.vital()]  # a finger waits for no database
                 untold = self.lanes.event.add
                 late = await self.recovery.run(self.presses, self.positions, self.timekeeping, self.conditions, untold)
+                self.connections.recall(self.recovery.note(ADDRESS_NOTE))
                 if late is not None:
                     tasks.append(vital.create_task(_joined(late), name="late store"))
                 for work, name in self._works():
@@ -364,6 +365,7 @@ class Daemon:
             self.unreachable.look(self.state)
             self.farewell.look()
             self.timekeeping.follow()
+            self.connections.follow(self.store)
             document = self.document()
             self.journal.follow(self.conditions.shown(calm=self.state.calm or self.recovery.unsure))
             self.supervisor.status(health.line(document))

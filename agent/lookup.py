@@ -180,6 +180,19 @@ def confirm(host: str, address: str) -> None:
         loop.resolver.confirm(host, address)
 
 
+def proven(host: str) -> str | None:
+    """The address that proved to be `host` last, if this is our loop and there is one."""
+    loop = asyncio.get_running_loop()
+    return loop.resolver.proven.get(host) if isinstance(loop, LookupLoop) else None
+
+
+def recall(host: str, address: str) -> None:
+    """Tell the running loop, if it is ours, which address proved to be `host` before a restart."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, LookupLoop):
+        loop.resolver.recall(host, address)
+
+
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)

@@ -81,7 +81,7 @@ EDGES = {
     "agent.credentials": ({"agent.aside", "agent.token_sources"}, "renews what the sources give"),
     "agent.panic_api": ({"agent.credentials", "agent.line"}, "a request needs a token and a line"),
     "agent.connections": (
-        {"agent.config", "agent.credentials", "agent.line", "agent.panic_api", "agent.token_sources"},
+        {"agent.config", "agent.credentials", "agent.line", "agent.lookup", "agent.panic_api", "agent.token_sources"},
         "builds the way to dispatch from the config",
     ),
     # the daemon's own parts

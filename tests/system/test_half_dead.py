@@ -262,6 +262,13 @@ async def a_name_that_cannot_be_looked_up(folder: Path) -> None:
             figure(f"name look-ups that {how}: raised after the press", began)
             await stage.desk("POST", f"callouts/{callouts[-1]['id']}/close")
             await stage.until_status(lambda now: now["callout"]["state"] == "standby")
+        await stage.kill()
+        assert (await stage.command("raise"))[0] == 3, "kept for the daemon"
+        before = len(await stage.callouts())
+        began = time.monotonic()
+        await stage.start()
+        await stage.until(stage.callouts, lambda seen: len(seen) == before + 1, 6, "the address that was good before the restart")
+        figure("name look-ups that fail from the start on: raised after the start", began)
 
 
 # --- tokens -------------------------------------------------------------------------------------------------------------
