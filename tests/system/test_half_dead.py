@@ -277,6 +277,7 @@ async def a_name_that_cannot_be_looked_up(folder: Path) -> None:
 async def tokens_without_a_token_service(folder: Path) -> None:
     """A raise after a boot needs no token service; nor does one with a token that is believed to have ended."""
     async with driving(folder) as (stage, _):
+        configured(stage, deadline_s=FIRST_DEADLINE_S)
         await stage.start()
         await stage.until_armed()
         kept = folder / "token.json"
