@@ -20,6 +20,7 @@ from agent.ports import Clock
 from agent.signals import Happening, Pressed, State
 from agent.store import Store
 
+AGAIN_S = 30.0  # a disk that could not take a press is asked again; until then its file stays
 WINDOW_NOTE = "window:"  # the store's note of an open abort window, by the origin of its press; empty once it is over
 
 
@@ -176,9 +177,12 @@ class Presses:
 
     async def _forget_when_stored(self, path: Path, press: Press, decided: Awaitable[None]) -> None:
         await decided
-        await self._store.step()
-        if await self._store.has_press(press.at):
-            self._forget(path)
+        while path in self._files:
+            await self._store.step()
+            if await self._store.has_press(press.at):
+                self._forget(path)
+                return
+            await asyncio.sleep(AGAIN_S)
 
     def _forget(self, path: Path) -> None:
         spool.done(path)

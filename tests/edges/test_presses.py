@@ -7,6 +7,9 @@ import time
 from collections.abc import Awaitable
 from pathlib import Path
 
+import pytest
+
+from agent import presses as room
 from agent import spool
 from agent.clock import SystemClock
 from agent.identity import read_boot_id
@@ -15,10 +18,10 @@ from agent.signals import Happening, Pressed, State
 
 
 class Disk:
-    """A store that has presses on disk, or has not."""
+    """A store that has presses on disk, or has not. ill: so often it is asked before it is well."""
 
-    def __init__(self, *, takes: bool) -> None:
-        self.takes = takes
+    def __init__(self, *, takes: bool, ill: int = 0) -> None:
+        self.takes, self.ill = takes, ill
 
     def step(self, *_writes: object) -> Awaitable[None]:
         """Done at once."""
@@ -28,16 +31,17 @@ class Disk:
 
     async def has_press(self, _at: float) -> bool:
         """Whether it was taken."""
-        return self.takes
+        self.ill -= 1
+        return self.takes and self.ill < 0
 
 
-def made(directory: Path, *, takes: bool) -> tuple[Presses, list[Happening]]:
+def made(directory: Path, *, takes: bool, ill: int = 0) -> tuple[Presses, list[Happening]]:
     decided: list[Happening] = []
 
     async def decide(event: Happening) -> None:
         decided.append(event)
 
-    return Presses(directory, Disk(takes=takes), SystemClock(), state=State, decide=decide), decided  # type: ignore[arg-type]
+    return Presses(directory, Disk(takes=takes, ill=ill), SystemClock(), state=State, decide=decide), decided  # type: ignore[arg-type]
 
 
 def leave(directory: Path, *, drill: bool = False) -> Path:
@@ -73,6 +77,20 @@ def test_file_stays_while_no_disk_has_the_press_and_goes_with_the_callouts_close
         assert len(decided) == 1
         presses.forget_all()
         assert not path.exists()
+
+    asyncio.run(story())
+
+
+def test_file_goes_once_the_disk_has_taken_the_press_after_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room, "AGAIN_S", 0.0)
+
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=True, ill=2)
+        path = leave(tmp_path)
+        presses.sweep()
+        await settle()
+        assert not path.exists()
+        assert len(decided) == 1
 
     asyncio.run(story())
 
