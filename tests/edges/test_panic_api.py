@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import gc
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pytest
 import trustme
 from scripted import CALLOUT, CUSTOMER, FIX, NAME, Answer, Seen, Server, Wired, drip, hang, raw, reply, reset, server_context
 
-from agent import findings, lookup
+from agent import delivery, findings, line, lookup
 from agent.credentials import Credentials
 from agent.model import Asked, Meaning, Outcome, Place, Quality, SafeCode, Severity
 from agent.panic_api import PanicApi
@@ -246,6 +247,31 @@ async def test_a_kept_connection_that_died_is_replaced_at_once(rig: Wired) -> No
         assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
         assert (await raise_(at.api)).meaning is Meaning.ACCEPTED
         assert len(at.server.paths()) == 4
+
+
+async def test_a_connection_that_idled_for_too_long_is_not_used(rig: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mobile network may have forgotten it by then: what is sent over it would go nowhere, and only a deadline would tell."""
+    assert 30 < line.KEEPALIVE_S < 60
+    monkeypatch.setattr(line, "KEEPALIVE_S", 0.3)
+    async with rig() as at:
+        at.server.on("GET", RAISE, reply(200, []))
+        for idle_s, connections in ((0.0, 2), (0.0, 2), (0.4, 3)):  # one more fetched the token
+            await asyncio.sleep(idle_s)  # how long nothing is said is what is tested
+            assert (await at.api.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+            assert at.server.connections == connections
+
+
+async def test_the_kernel_is_told_to_notice_a_dead_peer(rig: Wired) -> None:
+    """Unacknowledged data ends a connection only after the longest attempt, a dead idle one is noticed before a network forgets it."""
+    async with rig() as at:
+        at.server.on("GET", RAISE, reply(200, []))
+        await at.api.look_up(deadline_s=2)
+        (stream,) = at.api._line._streams
+        options = stream.get_extra_info("socket").getsockopt
+        assert options(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) > delivery.DEADLINE_CAP_S * 1000
+        assert options(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle_s, every_s, times = (options(socket.IPPROTO_TCP, getattr(socket, f"TCP_KEEP{name}")) for name in ("IDLE", "INTVL", "CNT"))
+        assert idle_s + every_s * times < line.KEEPALIVE_S
 
 
 async def test_an_endless_body_is_cut_off(rig: Wired) -> None:
