@@ -1,8 +1,8 @@
 """The wearer's side of the daemon: buttons to presses, the keypad's code to the inbox, the lifecycle's state to the lamp.
 
-Wires adapters that the daemon has opened to the decisions `acts` and `signs`; touches the runtime directory and the store for the last
-level of each button. It must not delay a press for anything, must not compare, keep or log a code, and tells the lamp nothing that
-is not true. A line that fails is a condition and is tried again by its adapter.
+Wires adapters that the daemon has opened to the decisions `acts` and `signs`; touches the runtime directory and, through `presses`,
+the store for the last level of each button. It must not delay a press for anything, must not compare, keep or log a code, and tells
+the lamp nothing that is not true. A line that fails is a condition and is tried again by its adapter.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from agent.ports import Button, Clock, Indicator, Keypad
 from agent.presses import Presses
 from agent.signals import CancelAsked, Happening, Phase, State
 from agent.signs import sign_of
-from agent.store import Store
 
 LEVEL_NOTE = "level:"  # the store's note of the last level of a button, by its name
 ACTIVE, INACTIVE = "active", "inactive"
@@ -57,10 +56,6 @@ class Rooms(Protocol):
     @property
     def presses(self) -> Presses:
         """Makes presses."""
-
-    @property
-    def store(self) -> Store:
-        """Keeps the last levels."""
 
     def decide(self, event: Happening) -> Any:
         """Queue an event."""
@@ -197,7 +192,7 @@ class Panel:
         with contextlib.suppress(OSError):
             self._directory.mkdir(parents=True, exist_ok=True)
             self._level_path(name).write_text(level)
-        self._rooms.store.step(NoteKept(f"{LEVEL_NOTE}{name}", level))
+        self._rooms.presses.write_behind(NoteKept(f"{LEVEL_NOTE}{name}", level))
 
     def _was_active(self, name: str) -> bool | None:
         """By this process, else by the runtime directory, else by the store; None if none knows, or the store has not answered yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -58,7 +59,9 @@ class Presses:
         self._early: list[Pending] = []
         self._windows: dict[str, Pending] = {}  # by origin
         self.hurry = asyncio.Event()  # an early press waits for the recovery
-        self._files: dict[Path, Press] = {}  # in the runtime directory, and known
+        self._files: dict[Path, asyncio.Future[None] | None] = {}  # in the runtime directory, and known: when each is decided; None: over
+        self._undecided = 0  # presses in the inbox
+        self._behind: deque[NoteKept] = deque()  # notes that wait for these
         self._forgetting: set[asyncio.Task[None]] = set()
 
     def count_from(self, number: int) -> None:
@@ -89,7 +92,7 @@ class Presses:
         self._windows[origin] = pending
         if not drill:
             kept = json.dumps(asdict(resume.spooled_of(pending.press, None)))
-            self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", kept))
+            self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", kept))
 
     def confirm(self, origin: str) -> None:
         """The press of this window stands, as of its gesture."""
@@ -101,16 +104,16 @@ class Presses:
             self.hurry.set()
         else:
             self._enter(pending)
-        self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", ""))  # behind the press itself, in the same thread
+        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
 
     def take_back(self, origin: str) -> None:
         """A different act aborted it: it never was a press."""
         pending = self._windows.pop(origin, None)
         if pending is None:
             return
-        self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
         if pending.path is not None:
-            spool.done(pending.path)
+            self._forget(pending.path)
 
     async def take_up_window(self, origin: str, kept: str, told: Collection[float]) -> None:
         """A window that was open when the last process ended, as the store kept it. One that cannot be read is a press of now.
@@ -124,7 +127,22 @@ class Presses:
                 self._accept(resume.press_of(spooled, self._next(), self._clock), None)
         except (ValueError, TypeError):
             self._enter(Pending(self._new(origin, None, None, note=None, drill=False), None))
-        self._store.step(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+
+    # --- notes of the store ---------------------------------------------------------------------------------------------------
+
+    def write_behind(self, note: NoteKept) -> None:
+        """Keep a note that says of a press that it was made: behind every press made so far, or a power cut between would lose it."""
+        self._behind.append(note)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        while self._behind and not self._undecided and not self._early:
+            self._store.step(self._behind.popleft())
+
+    def _decided(self, _decided: asyncio.Future[None]) -> None:
+        self._undecided -= 1
+        self._catch_up()
 
     # --- files --------------------------------------------------------------------------------------------------------------
 
@@ -138,14 +156,18 @@ class Presses:
     def take_up(self, path: Path, spooled: spool.SpooledPress) -> None:
         """A press that waited in the runtime directory. A drill never starts from a file."""
         if spooled.drill:
-            spool.done(path)
+            self._forget(path)
         else:
             self._accept(resume.press_of(spooled, self._next(), self._clock), path)
 
     def forget_all(self) -> None:
-        """Dispatch has closed the callout that answered every press so far: their files must not raise another."""
-        for path in list(self._files):
-            self._forget(path)
+        """Dispatch has closed the callout that answered every press so far: their files must not raise another.
+
+        A press that still waits in the inbox was not answered by it.
+        """
+        for path, decided in list(self._files.items()):
+            if decided is None or decided.done():
+                self._forget(path)
 
     def _next(self) -> int:
         self._number = max(self._number or 0, self._state().press_number) + 1
@@ -168,8 +190,10 @@ class Presses:
 
     def _accept(self, press: Press, path: Path | None) -> Made:
         decided = asyncio.ensure_future(self._decide(Pressed(press)))
+        self._undecided += 1
+        decided.add_done_callback(self._decided)
         if path is not None:
-            self._files[path] = press
+            self._files[path] = decided
             task = asyncio.ensure_future(self._forget_when_stored(path, press, decided))
             self._forgetting.add(task)
             task.add_done_callback(self._forgetting.discard)
@@ -185,5 +209,8 @@ class Presses:
             await asyncio.sleep(AGAIN_S)
 
     def _forget(self, path: Path) -> None:
-        spool.done(path)
-        self._files.pop(path, None)
+        """A file that cannot be removed stays known: the next sweep must not take it for another press."""
+        if spool.done(path):
+            self._files.pop(path, None)
+        else:
+            self._files[path] = None

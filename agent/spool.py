@@ -138,7 +138,10 @@ def _parse(record: Any) -> SpooledPress:
     return press
 
 
-def done(path: Path) -> None:
-    """Remove a press that the store has on disk. Never raises: one left over is recognised by `Store.has_press`."""
-    with contextlib.suppress(OSError):
-        path.unlink()
+def done(path: Path) -> bool:
+    """Remove a press that the store has on disk; whether it is gone. Never raises: one left over is known to `Store.has_press`."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True

@@ -103,7 +103,7 @@ EDGES = {
     ),
     "agent.hooks": (set(), "programs of the owner"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
-    "agent.panel": ({"agent.presses", "agent.store"}, "buttons make presses, and the store keeps their last level"),
+    "agent.panel": ({"agent.presses"}, "buttons make presses, and behind them the store keeps their last level"),
     "agent.farewell": ({"agent.lanes.board"}, "last words go past the lanes' waits"),
     "agent.lanes": (set(), "the lanes' package"),
     "agent.lanes.turns": (set(), "who opens a connection now"),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from agent.clock import SystemClock
 from agent.decider import Decider
 from agent.health import Conditions
-from agent.model import Press, Remembered
+from agent.model import Press, Remembered, Write
 from agent.positions import Positions
 from agent.presses import Presses
 from agent.recovery import Recovery
@@ -34,6 +34,22 @@ class Hanging(Store):
         """Not before `go`."""
         await self.go.wait()
         return await super().open()
+
+
+class Fused(Store):
+    """A store whose power is cut after so many further commits; None: not yet. What comes then is lost."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.left: int | None = None
+
+    def step(self, *writes: Write) -> Awaitable[None]:
+        """Each is a commit of its own, as on a disk that is quick."""
+        if writes and self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                writes = ()
+        return super().step(*writes)
 
 
 class Device:

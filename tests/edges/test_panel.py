@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devices import Device, device, run, stored
+from devices import Device, Fused, device, run, stored
 
 from agent.health import Conditions
 from agent.model import Act, Acted, Ailment, SafeCode, Severity, Sign
 from agent.panel import Panel, Wired
 from agent.signals import CancelAsked, Happening
+from agent.store import Store
 
 JAMMED = Ailment("button.stuck", "the line is active all the time", "free the button")
 GONE = Ailment("button.missing", "/dev/gpiochip0 does not exist", "check chip")
@@ -87,7 +88,7 @@ class Wearer:
 
     def __init__(self, of: Device, windows_s: dict[str, float]) -> None:
         self.of, self.conditions, self.lamp = of, Conditions(), Lamp()
-        self.clock, self.presses, self.store = of.clock, of.presses, of.store
+        self.clock, self.presses = of.clock, of.presses
         self.decided: list[Happening] = []
         self.fingers = {name: Finger(name) for name in windows_s}
         wired = [Wired(finger, windows_s[name], 2 if name == "shop" else None) for name, finger in self.fingers.items()]
@@ -112,9 +113,9 @@ class Wearer:
 
 
 @contextlib.asynccontextmanager
-async def wearer(folder: Path, **windows_s: float) -> AsyncIterator[Wearer]:
+async def wearer(folder: Path, store: Store | None = None, **windows_s: float) -> AsyncIterator[Wearer]:
     """A device that has recovered, with its panel running."""
-    async with device(folder) as of:
+    async with device(folder, store) as of:
         made = Wearer(of, windows_s or {"panic": 0.0})
         tasks = [asyncio.create_task(work) for work, _ in made.panel.vital()]
         for finger in made.fingers.values():
@@ -185,6 +186,25 @@ def test_hold_that_a_crash_interrupted_is_no_stuck_button_and_a_press_that_was_m
             assert on.fingers["panic"].was_active() is True, "its press was made: held at the start, it is stuck"
             on.fingers["panic"].let_go()
             assert on.fingers["panic"].was_active() is False
+
+    run(story)
+
+
+@pytest.mark.parametrize("commits", range(3))
+def test_power_cut_behind_any_commit_of_a_press_leaves_it_stored_or_the_button_not_known_as_active(tmp_path: Path, commits: int):
+    """Still held after the power cut, the button is a press by itself, unless it is taken for one that was made."""
+
+    async def story() -> None:
+        async with wearer(tmp_path, fused := Fused(tmp_path / "agent.db")) as on:
+            on.fingers["panic"].levelled(False)
+            await stored(on.of)
+            fused.left = commits
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+            await stored(on.of)
+        shutil.rmtree(tmp_path / "run")
+        async with wearer(tmp_path) as on:
+            assert on.of.owed or on.fingers["panic"].was_active() is False
 
     run(story)
 

@@ -81,6 +81,47 @@ def test_file_stays_while_no_disk_has_the_press_and_goes_with_the_callouts_close
     asyncio.run(story())
 
 
+def test_press_that_waits_in_the_inbox_while_dispatch_closes_another_callout_keeps_its_file(tmp_path: Path):
+    async def story() -> None:
+        gate = asyncio.Event()
+
+        async def decide(_event: Happening) -> None:
+            await gate.wait()
+
+        presses = Presses(tmp_path, Disk(takes=False), SystemClock(), state=State, decide=decide)  # type: ignore[arg-type]
+        presses.count_from(1)
+        presses.feel("button:panic", time.monotonic())
+        presses.forget_all()
+        assert len(list(tmp_path.glob("*.json"))) == 1
+        gate.set()
+        await settle()
+        presses.forget_all()
+        assert list(tmp_path.glob("*.json")) == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("drill", [False, True])
+def test_file_that_cannot_be_removed_is_no_further_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drill: bool):  # noqa: FBT001
+    def refuse(_path: Path, **_how: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refuse)  # a runtime directory that is not ours, or read-only
+
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=True)
+        leave(tmp_path, drill=drill)
+        presses.count_from(1)
+        presses.open_window("button:panic", time.monotonic())
+        presses.take_back("button:panic")
+        for _ in range(3):
+            presses.sweep()
+            await settle()
+        assert len(decided) == (not drill)
+
+    asyncio.run(story())
+
+
 def test_file_goes_once_the_disk_has_taken_the_press_after_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(room, "AGAIN_S", 0.0)
 
