@@ -11,7 +11,7 @@ from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import covers, stream_to
-from agent.model import CalloutId, Meaning
+from agent.model import CalloutId, Meaning, Outcome
 from agent.signals import AdoptPolicy, LookedUp, ReadReplied
 
 JITTER = 0.2  # DESIGN section 8: five hundred devices must not ask at the same moment
@@ -67,14 +67,14 @@ class WatchLane(Lane):
         return float("inf") if to is None else self._read_at
 
     async def _read(self) -> None:
-        to = self._reading
-        if to is None:
-            return
         async with self.turn():
+            to = stream_to(self.desk.state)
+            if to is None:
+                return
             outcome = await self._dispatch.read(to, deadline_s=self.deadline_s)
         self.learn(outcome)
         pace_s = self.desk.terms.pace.send_active_s
-        if outcome.meaning is Meaning.RETRY:
+        if _failed(outcome):
             self._failures += 1
             pace_s = max(pace_s, backoff_s(self._failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s))
         elif self.desk.state.unknown or outcome.meaning is Meaning.UNAUTHORISED:
@@ -86,13 +86,17 @@ class WatchLane(Lane):
         await self.desk.decide(ReadReplied(outcome, self.desk.clock.at()))
 
     async def _poll(self) -> None:
-        failed = not await self._look_up(Origin.DEVICE)
-        self._failed_polls = self._failed_polls + 1 if failed else 0
-        poll_s = self.desk.terms.adopt_poll_s
-        every_s = backoff_s(self._failed_polls, roll=1.0, cap_s=min(FAILED_POLL_S, poll_s)) if failed else poll_s
+        outcome = await self._look_up(Origin.DEVICE)
+        every_s = poll_s = self.desk.terms.adopt_poll_s
+        if _failed(outcome):
+            self._failed_polls += 1
+            cap_s = min(FAILED_POLL_S, poll_s)
+            every_s = backoff_s(self._failed_polls, roll=1.0, retry_after_s=outcome.retry_after_s, cap_s=cap_s)
+        else:
+            self._failed_polls = 0
         self._look_up_at = self.desk.clock.at() + every_s * (1 + JITTER * (2 * self.desk.roll() - 1))
 
-    async def _look_up(self, origin: Origin) -> bool:
+    async def _look_up(self, origin: Origin) -> Outcome:
         terms = self.desk.terms
         async with self.turn():
             settles = covers(self.desk.state)
@@ -102,4 +106,9 @@ class WatchLane(Lane):
         now_at, now_wall = self.desk.clock.at(), self.desk.clock.wall()
         policy = AdoptPolicy(terms.adopt, terms.customer_id)
         await self.desk.decide(LookedUp(outcome, settles, now_at, now_wall, policy, self.desk.live()))
-        return outcome.meaning is not Meaning.RETRY
+        return outcome
+
+
+def _failed(outcome: Outcome) -> bool:
+    """Worth another try soon. A token that may not speak on this route will not be allowed to within a minute."""
+    return outcome.meaning is Meaning.RETRY or (outcome.meaning is Meaning.UNAUTHORISED and outcome.cause != "scope")

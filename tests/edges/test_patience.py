@@ -368,6 +368,29 @@ def test_first_poll_that_fails_is_soon_tried_again_and_later_ones_at_the_pace_of
     try_out(story)
 
 
+@pytest.mark.parametrize(("cause", "within_s"), [("http_401", 36.0), ("scope", 360.0)])
+def test_poll_whose_token_is_refused_is_soon_tried_again_unless_it_is_for_its_scope(cause: str, within_s: float):
+    async def story(trial: Trial, service: Service) -> None:
+        service.fault = lambda asked: Outcome(asked, Meaning.UNAUTHORISED, cause, http_status=401)
+        await asyncio.sleep(1000.0)
+        polls = [each.at for each in trial.went]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(polls)]
+        assert within_s / 2 < max(gaps) <= within_s
+
+    try_out(story)
+
+
+def test_poll_that_is_asked_to_wait_waits():
+    async def story(trial: Trial, service: Service) -> None:
+        busy = Outcome(Asked.LOOK_UP, Meaning.RETRY, "http_429", http_status=429, retry_after_s=20.0)
+        service.fault = lambda _: busy
+        await asyncio.sleep(100.0)
+        polls = [each.at for each in trial.went]
+        assert min(later - earlier for earlier, later in itertools.pairwise(polls)) >= 16.0, "20 s, less its jitter"
+
+    try_out(story)
+
+
 def test_request_over_a_connection_that_must_be_opened_has_twice_the_time():
     async def story(trial: Trial, service: Service) -> None:
         trial.fix = Fix(0.0, 1.8e9, "fake", -33.9, 18.4, accuracy_m=5.0)
