@@ -12,17 +12,21 @@ from agent.signals import Phase, State
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
     """Everything that must be on disk before the step is acted on (law 6), in order. Empty when nothing lasting changed."""
     return (
-        *(PressMade(press) for press in after.owed if press not in before.owed),
-        *_settled(before.owed, after, wall),
+        *_owed(before.owed, after, wall),
         *_ended(before, after, base_url, customer_id, wall),
         *_going_on(before, after, base_url, customer_id),
         *((NoteKept("calm", str(after.calm).lower()),) if after.calm != before.calm else ()),
     )
 
 
-def _settled(owed: tuple[Press, ...], after: State, wall: float) -> tuple[Write, ...]:
-    gone = [press.number for press in owed if press not in after.owed]
-    return (PressesSettled(max(gone), after.callout_id, wall),) if gone else ()
+def _owed(before: tuple[Press, ...], after: State, wall: float) -> tuple[Write, ...]:
+    """Presses made and settled. Without a link a loose contact makes thousands, and every step comes through here."""
+    if before is after.owed:
+        return ()
+    had, has = set(before), set(after.owed)
+    gone = [press.number for press in before if press not in has]
+    made = tuple(PressMade(press) for press in after.owed if press not in had)
+    return (*made, PressesSettled(max(gone), after.callout_id, wall)) if gone else made
 
 
 def _ended(before: State, after: State, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:

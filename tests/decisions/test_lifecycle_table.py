@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import get_args
 
@@ -275,6 +276,18 @@ def test_press_in_standby_is_owed_raised_and_written_down_at_once():
     assert raise_wanted(state)
     assert covers(state) == 1
     assert PressMade(press()) in records.writes(State(), state, base_url="https://x", customer_id=OURS, wall=WALL)
+
+
+def test_loose_contact_without_a_link_makes_thousands_of_presses_and_each_step_stays_quick():
+    """A step that compared each press with each would take seconds: the watchdog would end the process, for ever."""
+    state = replace(RAISING, owed=tuple(press(number) for number in range(1, 5_001)), press_number=5_000)
+    began = time.perf_counter()
+    for number in range(5_001, 5_021):
+        after, _ = step(state, Pressed(press(number)))
+        writes = records.writes(state, after, base_url="https://x", customer_id=OURS, wall=WALL)
+        assert writes == (PressMade(press(number)),)
+        state = after
+    assert time.perf_counter() - began < 5.0, "it would be a minute"
 
 
 def test_callout_found_elsewhere_nearby_is_adopted_and_located_at_once():
