@@ -40,6 +40,11 @@ class LocationLane(Lane):
         self._posted_at = None
         self.hurry()
 
+    def hurry(self) -> None:
+        """The link came back: a position that waits to be tried again goes at once."""
+        self._retry_at = float("-inf")
+        super().hurry()
+
     def probe(self, callout_id: CalloutId) -> None:
         """One position to a callout that we know as closed, at most one a minute."""
         self._probes.append(callout_id)

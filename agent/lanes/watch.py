@@ -42,8 +42,8 @@ class WatchLane(Lane):
         self.ring()
 
     def poll_now(self) -> None:
-        """The link came back: the scheduled poll is due."""
-        self._look_up_at = float("-inf")
+        """The link came back: the scheduled poll is due, and the read."""
+        self._look_up_at = self._read_at = float("-inf")
         self.ring()
 
     async def run(self) -> None:

@@ -312,6 +312,27 @@ def test_dispatch_that_asks_for_time_is_given_it_by_the_location_lane():
     play(story)
 
 
+@pytest.mark.parametrize("asked", [Asked.LOCATION, Asked.READ, Asked.EVENT, Asked.CANCEL])
+def test_link_that_comes_back_ends_the_wait_of_every_lane(asked: Asked):
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.fault = lambda each: (
+            Outcome(each, Meaning.RETRY, "http_503", http_status=503, retry_after_s=15.0) if each is asked else None
+        )
+        bench.tell(101, "hello")
+        if asked is Asked.CANCEL:
+            await bench.decide(CancelAsked(SafeCode("1")))
+        await bench.until(lambda: any(each.asked is asked and each.http_status == 503 for each in bench.noticed))
+        service.fault = lambda _: None
+        count, hurried_at = service.asked.count(asked), bench.clock.at()
+        bench.lanes.hurry()
+        await bench.until(lambda: service.asked.count(asked) > count)
+        assert bench.clock.at() - hurried_at < 5.0
+
+    play(story)
+
+
 def test_raise_that_was_sent_while_a_cancel_was_on_the_wire_settles_no_press():
     async def story(bench: Bench, service: Service) -> None:
         await bench.press(1)
