@@ -141,7 +141,7 @@ class Sign(StrEnum):
     PRESSED = "pressed"  # the button is felt
     WINDOW = "window"  # a pre-alarm: a press that a different act can still take back
     CONTACTING = "contacting"  # a press is owed; no attempt has failed yet
-    FAILING = "failing"  # a press is owed; attempts fail and go on
+    FAILING = "failing"  # a press is owed and attempts fail, or dispatch has lost the callout; attempts go on
     ACCEPTED = "accepted"  # dispatch has the callout
     RESPONDING = "responding"  # dispatch says that a responder is on the way
 

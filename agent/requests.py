@@ -126,7 +126,9 @@ class Requests:
         if made is None:
             return refusal("no such press since the daemon started", "callout-agent status shows what dispatch says")
         accepted = await self._accepted(made, wait_s)
-        return {"ok": True, "press": made.press.number, "accepted": accepted, "id": self._rooms.state.callout_id if accepted else None}
+        state = self._rooms.state
+        callout_id = state.callout_id if accepted else None
+        return {"ok": True, "press": made.press.number, "accepted": accepted, "id": callout_id, "cancelled": state.calm}
 
     async def _refuse_drill(self) -> str | None:
         """Why not. While calm always in the same words, or a drill would find out whether the cancelled callout lives (law 5)."""
@@ -137,11 +139,14 @@ class Requests:
         return await self._rooms.refuse_drill()
 
     async def _accepted(self, made: Made, wait_s: float) -> bool:
-        """Whether this very press was answered by a callout that is open. Its number may have changed, its moment has not."""
+        """Whether this very press was answered by a callout that is open. Its number may have changed, its moment has not.
+
+        A cancel ends the wait: its end later would tell that the raise went on (law 5).
+        """
         try:
             async with asyncio.timeout(wait_s):
                 await asyncio.shield(asyncio.ensure_future(made.decided))
-                while any(owed.at == made.press.at for owed in self._rooms.state.owed):
+                while not self._rooms.state.calm and any(owed.at == made.press.at for owed in self._rooms.state.owed):
                     await self._rooms.changed()
         except TimeoutError:
             return False

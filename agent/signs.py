@@ -23,8 +23,15 @@ def sign_of(state: State, *, touched: bool, window: bool, failing: bool) -> Sign
         return Sign.NOTHING
     if state.owed:  # also beside a callout that is on: whether that one still lives is not known to be true of this press
         return Sign.FAILING if failing else Sign.CONTACTING
+    return _of_callout(state)
+
+
+def _of_callout(state: State) -> Sign:
+    """Every press has been answered."""
     if state.phase is Phase.STANDBY or state.origin == ELSEWHERE:
         return Sign.NOTHING
+    if state.unknown:  # dispatch has lost it, without closing it: that help comes is not true any more
+        return Sign.FAILING
     return Sign.RESPONDING if on_the_way(state.status) else Sign.ACCEPTED
 
 

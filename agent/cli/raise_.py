@@ -62,7 +62,10 @@ def _report(args: argparse.Namespace, press: int) -> int:
     if reply.get("accepted"):
         print(f"{kind} {press}: accepted by dispatch, callout {reply['id']}")
         return 0
-    print(f"{kind} {press}: NOT YET ACCEPTED by dispatch; the agent goes on trying")
+    if reply.get("cancelled"):  # no word of what goes on inside
+        print(f"{kind} {press}: a cancel was handed over")
+    else:
+        print(f"{kind} {press}: NOT YET ACCEPTED by dispatch; the agent goes on trying")
     return 4
 
 

@@ -46,6 +46,13 @@ def test_accepted_is_never_claimed_for_a_press_that_is_still_owed():
     assert sign(replace(ACTIVE, owed=OWED, status="Responder Dispatched"), failing=True) is Sign.FAILING
 
 
+def test_callout_that_dispatch_does_not_know_any_more_is_not_claimed_to_be_accepted():
+    unknown = replace(ACTIVE, unknown=True, status="Responder Dispatched")
+    assert sign(unknown) is Sign.FAILING
+    assert sign(replace(unknown, origin=ELSEWHERE)) is Sign.NOTHING
+    assert sign(replace(unknown, calm=True, phase=Phase.CANCELLING)) is Sign.NOTHING
+
+
 def test_callout_raised_elsewhere_lights_nothing():
     assert sign(replace(ACTIVE, origin=ELSEWHERE)) is Sign.NOTHING
     assert sign(replace(ACTIVE, origin=ELSEWHERE, status="Responder Dispatched")) is Sign.NOTHING

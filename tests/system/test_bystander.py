@@ -300,6 +300,26 @@ def test_cancel_of_a_raise_that_reaches_nobody_is_dark_at_once_and_ends_the_sire
     asyncio.run(story())
 
 
+def test_command_that_waits_for_dispatch_ends_with_the_cancel_and_not_with_the_answer(tmp_path: Path):
+    """When it ended, and what it said, would tell that the raise went on."""
+
+    async def story() -> None:
+        async with wearing(tmp_path) as (stage, _):
+            await stage.start()
+            await stage.until_armed()
+            await stage.link.cut()
+            waiting = asyncio.create_task(stage.command("raise", "--wait", "55"))
+            await stage.until_status(lambda told: told["callout"]["state"] == "raising")
+            await stage.command("cancel", "--safe-code-stdin", typed=CODE_RIGHT + "\n")
+            async with asyncio.timeout(5):
+                code, out, err = await waiting
+            assert (code, NUMBER.sub("N", out), err) == (4, "press N: a cancel was handed over\n", "")
+            await stage.link.mend()
+            await stage.until_callout(lambda seen: seen["cancels"], 30)
+
+    asyncio.run(story())
+
+
 def sirens() -> list[int]:
     """Processes that the owner's program became."""
     found = []
