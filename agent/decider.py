@@ -60,6 +60,7 @@ class Decider:
     async def _wait_for(self, written: asyncio.Future[None]) -> None:
         if self._hung is not None and not self._hung.done():
             return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(written), STORE_WAIT_S)
+        with contextlib.suppress(TimeoutError):  # not `wait_for`: it swallows a cancel that comes with the answer
+            async with asyncio.timeout(STORE_WAIT_S):
+                await asyncio.shield(written)
         self._hung = written

@@ -176,8 +176,9 @@ class Store:
         False, too, where the disk does not tell within a second.
         """
         asked = self._call(lambda: self._keeper.ask(lambda tables: tables.has_press(at), otherwise=False))
-        with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(asked, _KNOWN_S)
+        with contextlib.suppress(TimeoutError):  # not `wait_for`: it swallows a cancel that comes with the answer
+            async with asyncio.timeout(_KNOWN_S):
+                return await asked
         return False
 
     async def prune(self, *, wall: float, keep_days: float, limits: Limits | None = None) -> int:

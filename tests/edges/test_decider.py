@@ -100,6 +100,25 @@ def test_disk_that_hangs_holds_up_one_step_for_half_a_second_and_the_next_not_at
     live(story)
 
 
+def test_end_of_the_process_is_not_missed_though_the_disk_answers_at_the_same_moment():
+    async def story() -> None:
+        store = SlowStore()
+        decider = Decider(store, SystemClock(), base_url="https://x", customer_id=1, changed=lambda *_: None)
+        task = asyncio.create_task(decider.run())
+        await decider.decide(press())
+        store.hangs = True
+        decider.decide(ACCEPTED)
+        await store.asked.wait()
+        await asyncio.sleep(0)  # the step waits for the disk now
+        store.waiting[0].set_result(None)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task}, timeout=5)
+        assert task.cancelled()
+
+    asyncio.run(story())
+
+
 def test_steps_are_carried_out_in_the_order_of_the_inbox():
     async def story(decider: Decider, _store: SlowStore, seen: list[State]) -> None:
         await asyncio.gather(decider.decide(press(1)), decider.decide(ACCEPTED), decider.decide(press(2)))
