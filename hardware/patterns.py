@@ -54,6 +54,8 @@ DARK = Pattern()
 LIT = Pattern(rests=True)
 _LONG_S = 0.8
 _TWICE: tuple[Step, ...] = ((0.12, 0.18), (0.12, 1.08))
+# The lamp of a held button is on already, and dispatch may answer before it blinks: the hand must see that it may let go.
+_BLINK: tuple[Step, ...] = ((0.0, 0.2), (0.2, 0.2))
 
 LAMP: Mapping[Sign, Pattern] = MappingProxyType(
     {
@@ -62,7 +64,7 @@ LAMP: Mapping[Sign, Pattern] = MappingProxyType(
         Sign.WINDOW: Pattern(then=((0.06, 0.06),)),
         Sign.CONTACTING: Pattern(then=((0.16, 0.16),)),
         Sign.FAILING: Pattern(then=_TWICE),
-        Sign.ACCEPTED: LIT,
+        Sign.ACCEPTED: Pattern(first=_BLINK, rests=True),
         Sign.RESPONDING: Pattern(then=((1.9, 0.1),)),
     }
 )
