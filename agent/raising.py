@@ -120,7 +120,7 @@ def _may_be_old(state: State, callout: Callout, event: RaiseReplied) -> bool:
 
 def _settle_by_raise(state: State, callout: Callout, event: RaiseReplied) -> Step:
     settled = tuple(press for press in state.owed if press.number <= event.covers)
-    told = tuple(Tell(callout.id, text) for text in late_notes(real(settled), event.wall) + state.notes)
+    told = tuple(Tell(callout.id, text) for text in late_notes(real(settled), state.notes, event.wall))
     known = callout.id == state.callout_id
     origin = origin_of(settled or state.owed)
     if not known:
@@ -245,6 +245,11 @@ def origin_of(presses: tuple[Press, ...]) -> str:
     return presses[0].origin if presses else "press"
 
 
-def late_notes(settled: tuple[Press, ...], wall: float) -> tuple[str, ...]:
-    """What to tell of presses that waited for longer than LATE_S."""
-    return tuple(wording.delivered_late(press, wall) for press in settled if wall - press.wall > wording.LATE_S)
+def late_notes(settled: tuple[Press, ...], waiting: tuple[str, ...], wall: float) -> tuple[str, ...]:
+    """What to tell once there is an id: presses that waited for longer than LATE_S, and what waited with them.
+
+    waiting: notes of all presses but the first; the raise asked for what the newest one asks, so what the first asked is told, too.
+    """
+    late = tuple(wording.delivered_late(press, wall) for press in settled if wall - press.wall > wording.LATE_S)
+    outvoted = bool(waiting) and len(settled) > 1 and settled[0].response_type_id != settled[-1].response_type_id
+    return (*late, *((wording.pressed_first(settled[0]),) if outvoted else ()), *waiting)

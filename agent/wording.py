@@ -44,9 +44,18 @@ def by_what(origin: str) -> str:
 
 def pressed_again(press: Press) -> str:
     """A press while a callout is on."""
+    return _pressed("again", press)
+
+
+def pressed_first(press: Press) -> str:
+    """The press that began it, where the raise asked for what a later one asks."""
+    return _pressed("first", press)
+
+
+def _pressed(which: str, press: Press) -> str:
     asked = "" if press.response_type_id is None else f", response type {press.response_type_id} asked for"
     note = f": {press.note}" if press.note else ""
-    return f"Pressed again at {utc(press.wall)} ({by_what(press.origin)}{asked}){note}"[:MAX_EVENT_CHARS]
+    return f"Pressed {which} at {utc(press.wall)} ({by_what(press.origin)}{asked}){note}"[:MAX_EVENT_CHARS]
 
 
 def delivered_late(press: Press, wall: float) -> str:

@@ -408,6 +408,19 @@ def test_waited_press_tells_its_age_first():
     assert "24 h" in told(commands)[0]
 
 
+def test_press_whose_response_type_a_later_one_outvoted_before_there_was_an_id_is_told():
+    medic = replace(press(), origin="button:medic", response_type_id=2)
+    for last in (press(2), replace(press(2), response_type_id=3)):
+        _, commands = step(play(Pressed(medic), Pressed(last)), raised(X, 2))
+        first, again = told(commands)
+        assert first.startswith("Pressed first at ")
+        assert "(button medic, response type 2 asked for)" in first
+        assert again.startswith("Pressed again at ")
+    for asked_for_it in ((Pressed(medic), Pressed(replace(medic, number=2)), raised(X, 2)), (Pressed(medic), pressed(2), raised(X, 1))):
+        _, commands = step(play(*asked_for_it[:-1]), asked_for_it[-1])
+        assert not any("first" in text for text in told(commands))
+
+
 # --- active -----------------------------------------------------------------------------------------------------------------
 
 
