@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from devices import Device, Fused, device, run, stored
+from devices import Device, Fused, Hanging, device, run, stored
 
+from agent import recovery
 from agent.health import Conditions
-from agent.model import Act, Acted, Ailment, SafeCode, Severity, Sign
+from agent.model import Act, Acted, Ailment, Asked, Callout, Meaning, Outcome, SafeCode, Severity, Sign
 from agent.panel import Panel, Wired
-from agent.signals import CancelAsked, Happening
+from agent.signals import CancelAsked, Happening, LocationReplied, Phase, RaiseReplied
 from agent.store import Store
 
 JAMMED = Ailment("button.stuck", "the line is active all the time", "free the button")
+ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7, "created")), 9, drill=False, at=1.0, wall=1.0)
+CLOSED = LocationReplied(Outcome(Asked.LOCATION, Meaning.CLOSED, "closed", callout_id=7, http_status=285), 2.0, 2.0)
 GONE = Ailment("button.missing", "/dev/gpiochip0 does not exist", "check chip")
 
 
@@ -209,6 +212,39 @@ def test_power_cut_behind_any_commit_of_a_press_leaves_it_stored_or_the_button_n
     run(story)
 
 
+def test_process_that_ends_before_the_press_is_kept_leaves_no_active_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Else the hold that goes on would be taken for one whose press was made."""
+
+    def end(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.fingers["panic"].levelled(False)
+            monkeypatch.setattr(on.presses, "feel", end)
+            with pytest.raises(KeyboardInterrupt):
+                on.fingers["panic"].hold()
+        async with wearer(tmp_path) as on:
+            assert on.fingers["panic"].was_active() is False
+
+    run(story)
+
+
+def test_press_that_was_made_is_not_made_again_by_a_start_on_a_database_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The runtime directory knows the level by itself."""
+    monkeypatch.setattr(recovery, "OPEN_STORE_S", 0.01)
+
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+        async with wearer(tmp_path, hanging := Hanging(tmp_path / "agent.db")) as on:
+            assert on.fingers["panic"].was_active() is True
+            hanging.go.set()
+
+    run(story)
+
+
 def test_button_that_fails_is_critical_by_name_until_it_is_well(tmp_path: Path):
     async def story() -> None:
         async with wearer(tmp_path, panic=0.0, shop=0.0) as on:
@@ -269,6 +305,41 @@ def test_open_drill_window_makes_the_next_gesture_a_drill_and_the_second_one_rea
             on.fingers["panic"].hold()
             await on.of.until(lambda: len(on.of.owed) == 2)
             assert [press.drill for press in on.of.owed] == [True, False]
+
+    run(story)
+
+
+def test_window_opens_while_calm_as_it_does_in_standby(tmp_path: Path):
+    """Law 5: a gesture that needed no confirmation would tell that the cancelled callout lives."""
+
+    async def story() -> None:
+        async with wearer(tmp_path, panic=30.0) as on:
+            on.presses.make("cli")
+            await on.of.until(lambda: on.of.owed)
+            await on.of.decider.decide(CancelAsked(SafeCode("0042")))
+            assert on.state.calm
+            on.fingers["panic"].hold()
+            assert on.lamp.shown[-1] is Sign.WINDOW
+            assert len(on.of.owed) == 1
+
+    run(story)
+
+
+def test_gesture_after_a_cancel_is_real_though_a_drill_was_asked_for_before(tmp_path: Path):
+    """Whether dispatch has closed the cancelled callout or not: the wearer asks for help again."""
+
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.panel.open_drill(60.0)
+            on.presses.make("cli")
+            await on.of.until(lambda: on.of.owed)
+            for event in (ACCEPTED, CancelAsked(SafeCode("0042")), CLOSED):
+                await on.of.decider.decide(event)
+            assert on.state.calm
+            assert on.state.phase is Phase.STANDBY
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+            assert [press.drill for press in on.of.owed] == [False]
 
     run(story)
 

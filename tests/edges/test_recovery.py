@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from devices import Hanging, device, run, stored
 
 from agent import recovery as room
 from agent import resume, spool
@@ -198,3 +199,68 @@ def test_window_of_a_late_store_is_a_press_whatever_was_cancelled_before_it(tmp_
     (reached,) = recovered(tmp_path, monkeypatch, remembered, lambda _: state)
     assert isinstance(reached, Press)
     assert reached.wall == press.wall
+
+
+def test_press_is_raised_though_the_stored_callout_is_of_another_dispatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    press = make_press(age_s=60)
+    foreign = CalloutRecord(7, "y", 1, "active", calm=False, origin="cli", drill=False, raised_wall=500.0)
+    remembered = replace(owing(press), callout=foreign)
+    assert recovered(tmp_path, monkeypatch, remembered, lambda _: State(), late=False) == [press]
+
+
+# With the real store
+
+
+def test_press_on_tmpfs_is_raised_while_the_database_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room, "OPEN_STORE_S", 0.01)
+
+    async def story() -> None:
+        async with device(tmp_path, hanging := Hanging(tmp_path / "agent.db")) as of:
+            press = make_press(age_s=60)
+            leave(of.runtime, press)
+            await of.recover()
+            await of.until(lambda: of.owed)
+            assert [each.at for each in of.owed] == [press.at]
+            hanging.go.set()
+
+    run(story)
+
+
+def test_file_that_was_left_of_a_press_that_dispatch_has_answered_raises_nothing(tmp_path: Path):
+    """Law 1, exactly one: the process ended before it could remove the file."""
+    press = make_press(age_s=60)
+
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            leave(first.runtime, press)
+            first.presses.sweep()
+            await first.until(lambda: first.owed)
+            await first.decider.decide(replace(ACCEPTED, covers=9))
+            await stored(first)
+            assert first.owed == ()
+        left = leave(first.runtime, press)
+        async with device(tmp_path) as again:
+            await again.recover()
+            again.presses.feel("button:panic", time.monotonic())
+            await again.until(lambda: again.owed)
+            assert [each.origin for each in again.owed] == ["button:panic"]
+            assert not left.exists()
+
+    run(story)
+
+
+@pytest.mark.parametrize("pressed", [False, True])
+def test_calm_outlives_a_restart_by_the_runtime_directory_alone_and_ends_with_a_press(tmp_path: Path, pressed: bool):  # noqa: FBT001
+    """The disk took nothing. Calm that outlived the press, too, would leave a wearer without a sign."""
+
+    async def story() -> None:
+        async with device(tmp_path) as of:
+            of.runtime.mkdir()
+            resume.keep_calm(of.runtime, calm=True)
+            if pressed:
+                resume.keep_calm(of.runtime, calm=False)
+            await of.recover()
+            assert of.decider.state.calm is not pressed
+
+    run(story)
