@@ -198,6 +198,8 @@ class Requests:
             return {"ok": True, "text": f"Callout {given} is forgotten."}
         if given != self._rooms.state.callout_id:
             return refusal(f"callout {given} is not the one this device is on")
+        if not self._rooms.state.unknown:  # else a slip of root's hand would end an emergency (law 2)
+            return refusal(f"dispatch has not lost callout {given}", "dispatch closes it; until then it is streamed to")
         await self._rooms.decide(Forgotten(given))
         return {"ok": True, "text": f"Callout {given} is forgotten."}
 

@@ -1,6 +1,7 @@
 """`callout-agent callout forget ID`: root gives a callout up by hand.
 
-For the one case in which nobody else can: dispatch no longer knows it, or the config leads elsewhere. Ends nothing at dispatch.
+For the one case in which nobody else can: dispatch no longer knows it, or the config leads elsewhere. Ends nothing at dispatch,
+and is refused while dispatch knows it: only dispatch ends a callout.
 """
 
 from __future__ import annotations

@@ -188,6 +188,9 @@ def test_callout_of_another_dispatch_is_left_alone_and_can_be_forgotten(tmp_path
             await stage.until_armed()
             await stage.command("raise", "--wait", "10")
             callout = await stage.until_callout(lambda seen: seen["positions"])
+            code, out, err = await stage.command("callout", "forget", str(callout["id"]))
+            assert (code, "dispatch has not lost" in out + err) == (1, True), "only dispatch ends a callout that it knows"
+            assert (await stage.status())["callout"]["state"] == "active"
             await stage.signal(signal.SIGTERM)
             await stage.ended()
             stage.base_url = stage.base_url.replace("127.0.0.1", "localhost")
