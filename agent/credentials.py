@@ -95,11 +95,13 @@ class Credentials:
     async def current(self, *, urgent: bool) -> Token | None:
         """The newest token, at once if there is any; else after one renewal. None: there is none, and `trouble` tells why.
 
-        urgent: for a raise: a renewal may start whenever the last one was.
+        urgent: for a raise: a renewal may start whenever the last one was, and another one when it has timed out. Bounded by the caller.
         """
         await self._load()
         if self._token is None:
             await self._renewed(urgent=urgent)
+            while urgent and self._token is None and self.trouble is not None and self.trouble.cause == "timeout":
+                await self._renewed(urgent=True)  # a raise can do nothing else with the time it has left
         elif self._token.spent(self._clock.at()) >= 1:
             self._start(urgent=urgent)  # on its way, in case dispatch thinks so too
         return self._token

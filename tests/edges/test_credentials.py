@@ -319,14 +319,26 @@ async def test_a_raise_does_not_wait_for_a_renewal_that_hangs(rig: Wired) -> Non
         assert renewals(at) == 3
 
 
+async def test_a_raise_without_a_token_asks_again_when_a_renewal_has_timed_out(rig: Wired) -> None:
+    """For as long as it waits; anything else gets its answer: there is none."""
+    async with rig(deadline_s=0.2) as at:
+        at.server.on("POST", "/token", hang(), hang(), reply(200, TOKEN))
+        raising = asyncio.create_task(at.credentials.current(urgent=True))
+        assert await at.credentials.current(urgent=False) is None
+        token = await raising
+        assert token is not None
+        assert renewals(at) == 3
+
+
 async def test_the_deadline_of_a_renewal_grows_while_it_times_out(rig: Wired) -> None:
     """A handshake that takes 12 s on a poor link would never succeed in 10."""
     async with rig(deadline_s=0.1) as at:
         at.server.on("POST", "/token", hang())
         took = []
-        for _ in range(3):
+        for minute in range(3):
+            at.clock.ahead_s = 61 * minute
             began = time.monotonic()
-            await at.credentials.current(urgent=True)
+            await at.credentials.current(urgent=False)
             took.append(time.monotonic() - began)
         assert all(least <= each for least, each in zip((0.1, 0.2, 0.4), took, strict=True))
 

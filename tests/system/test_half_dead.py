@@ -211,7 +211,7 @@ async def a_boot_into_silence(folder: Path) -> None:
         await stage.until(lambda: asyncio.sleep(0, road.opened), lambda now: now >= 3, 30, "tokens are asked for while others hang")
         road.silent = False
         began = time.monotonic()
-        await stage.until_callout(lambda seen: posted(seen) >= 1, 30, "raised once the silence is over")
+        await stage.until_callout(lambda seen: posted(seen) >= 1, 20, "raised once the silence is over")
         figure("boot into silence: streaming after it was over", began)
         assert len(await stage.callouts()) == 1
 
