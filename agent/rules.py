@@ -168,7 +168,7 @@ class Command:
         if not isinstance(value, list) or not all(isinstance(part, str) and "\0" not in part for part in value):
             raise RefusedError(rule)
         if value and not value[0].startswith("/"):
-            raise RefusedError(rule, "there is no shell and no $PATH: name the program in full")
+            raise RefusedError("must begin with the absolute path of a program", "there is no shell and no $PATH: name the program in full")
         return tuple(value)
 
 

@@ -19,6 +19,7 @@ STAGING_HOST = "staging-panic.aura.services"
 
 _NULL_ISLAND_DEG = 0.001  # as in the gate: 0/0 is no place to send help to
 _DAY_S = 86400
+_TAP_S = 0.2  # from one press of a button to the next, with a quick finger
 _SOCKET_BYTES = 107  # sun_path of unix(7), without its closing zero
 _LINE = Whole(0, 1023)
 _ID = Whole(1, 2**53)  # whole numbers up to here survive any JSON parser
@@ -167,7 +168,11 @@ class Button:
 
     @staticmethod
     def crossed(given: Given) -> Iterator[Problem]:
-        """A window that nothing can abort would only delay help: holding again is the gesture itself, and confirms."""
+        """A gesture that no hand can make calls nobody. A window that nothing can abort would only delay help: holding again confirms."""
+        presses, within_s = given.values.get("presses"), given.values.get("within_s")
+        if presses is not None and within_s is not None and (presses - 1) * _TAP_S > within_s:
+            rule = f"is too short for {presses} presses: nobody taps faster than once in {_TAP_S} s"
+            yield Problem("within_s", rule, hint=f"at least {(presses - 1) * _TAP_S:g}, or fewer presses")
         if given.values.get("abort_window_s") and given.values.get("presses") == 1 and "abort_line" not in given.written:
             hint = "name an abort_line, or make the gesture several presses (presses = 3)"
             yield Problem("abort_window_s", "cannot be used where the gesture is a hold and there is no abort_line", hint=hint)

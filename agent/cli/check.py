@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.config import Config, ConfigError, Problem, ReplayReceiver, SerialReceiver, load
+from agent.config import Config, ConfigError, Power, Problem, ReplayReceiver, SerialReceiver, load
 from agent.rules import shown
 
 SERVICE_USER = "callout-agent"  # as in the unit
@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
     fatal = sum(each.fatal for each in findings)
     if fatal:
         return 1
-    receivers = ", ".join(each.name for each in config.receivers) or "none, a site"
-    print(f"ok: {config.panic_api.base_url}, customer {config.panic_api.customer_id}, receivers: {receivers}")
+    print(("ok but for the notes: " if findings else "ok: ") + _understood(config))
     return 0
 
 
@@ -63,6 +62,18 @@ def look(config: Config) -> Iterator[Finding]:
     yield from _look_at_receivers(config)
     yield from _look_at_nodes(config)
     yield from _look_at_hooks(config)
+    yield from _look_at_power(config)
+    yield from _look_at_abort_lines(config)
+
+
+def _understood(config: Config) -> str:
+    """What a person may compare with what was meant."""
+    receivers = ", ".join(each.name for each in config.receivers) or "none, a site"
+    buttons = ", ".join(each.name for each in config.buttons) or "none"
+    lamp = "no lamp" if config.indicator is None else f"a {config.indicator.profile} lamp"
+    keypad = "no keypad" if config.keypad is None else "a keypad"
+    api = config.panic_api
+    return f"{api.base_url}, customer {api.customer_id}, receivers: {receivers}; buttons: {buttons}; {lamp}; {keypad}"
 
 
 def _print(findings: list[Finding]) -> None:
@@ -89,8 +100,11 @@ def _look_at_config_file(path: Path) -> Iterator[Finding]:
         )
 
 
-def _is_closed_to_service(path: Path) -> bool:
-    """Whether root checks for a service that has fewer rights than root. Directories above are left to the doctor."""
+def _is_closed_to_service(path: Path, right: int = stat.S_IRUSR) -> bool:
+    """Whether root checks for a service that has fewer rights than root. Directories above are left to the doctor.
+
+    right: of the owner, as in `stat`; those of group and others follow from it.
+    """
     try:
         user = pwd.getpwnam(SERVICE_USER)
     except KeyError:
@@ -99,9 +113,9 @@ def _is_closed_to_service(path: Path) -> bool:
     if os.geteuid() != 0:
         return False
     if status.st_uid == user.pw_uid:
-        return not status.st_mode & stat.S_IRUSR
-    group = stat.S_IRGRP if status.st_gid in os.getgrouplist(SERVICE_USER, user.pw_gid) else 0
-    return not status.st_mode & (group | stat.S_IROTH)
+        return not status.st_mode & right
+    group = right >> 3 if status.st_gid in os.getgrouplist(SERVICE_USER, user.pw_gid) else 0
+    return not status.st_mode & (group | right >> 6)
 
 
 def _look_at_dispatch(config: Config) -> Iterator[Finding]:
@@ -237,27 +251,72 @@ def _group_of(path: Path) -> str:
 
 
 def _look_at_nodes(config: Config) -> Iterator[Finding]:
-    nodes = {f"button[{number}].chip": each.chip for number, each in enumerate(config.buttons, 1)}
+    chips = {f"button[{number}].chip": each.chip for number, each in enumerate(config.buttons, 1)}
     if config.indicator is not None:
-        nodes["indicator.chip"] = config.indicator.chip
+        chips["indicator.chip"] = config.indicator.chip
+    first: dict[Path, str] = {}
+    for key, chip in chips.items():
+        yield from _look_at_node(key, Path(chip), "gpio", "must be a GPIO chip, like /dev/gpiochip0")
+        known = first.setdefault(Path(chip).resolve(), chip)
+        if known != chip:
+            yield _found(key, chip, f"is {known} by another name", "name it alike: lines used twice are found by it", fatal=False)
     if config.keypad is not None:
-        nodes["keypad.path"] = config.keypad.path
-    for key, node in nodes.items():
-        if not Path(node).exists():
-            yield _found(key, node, "is not there now", "`ls /dev/gpiochip* /dev/input/by-id` shows what is", fatal=False)
-        elif not _may(Path(node), os.R_OK | os.W_OK):
-            yield _found(key, node, "may not be used by you", f"add the user to the group {_group_of(Path(node))}")
+        yield from _look_at_node("keypad.path", Path(config.keypad.path), "input", "must be an input device, like /dev/input/event0")
+
+
+def _look_at_node(key: str, path: Path, subsystem: str, rule: str) -> Iterator[Finding]:
+    """A chip or keypad may be plugged in later; what is there must be one, or a played one, and ours to use."""
+    hint = "`ls /dev/gpiochip* /dev/input/by-id` shows what is"
+    if not path.exists():
+        yield _found(key, path, "is not there now", hint, fatal=False)
+    elif not path.is_socket() and not _belongs_to(path, subsystem):
+        yield _found(key, path, rule, hint)
+    elif not _may(path, os.R_OK | os.W_OK):
+        yield _found(key, path, "may not be used by you", f"add the user to the group {_group_of(path)}")
+    elif path.is_char_device() and (_is_closed_to_service(path) or _is_closed_to_service(path, stat.S_IWUSR)):
+        rule = f"may not be used by the service's user {SERVICE_USER}"
+        yield _found(key, path, rule, f"let a group of that user use it (now: {_group_of(path)}), by a rule of udev")
+
+
+def _belongs_to(path: Path, subsystem: str) -> bool:
+    """Whether the kernel counts this node to it; where the kernel shows nothing, any character device may."""
+    if not path.is_char_device():
+        return False
+    number = path.stat().st_rdev
+    link = Path(f"/sys/dev/char/{os.major(number)}:{os.minor(number)}/subsystem")
+    return not link.exists() or link.resolve().name == subsystem
 
 
 def _look_at_hooks(config: Config) -> Iterator[Finding]:
     for key in ("on_event", "on_unreachable"):
         command = getattr(config.hooks, key)
-        if not command:
-            continue
-        program = Path(command[0])
-        if not program.is_file() or not _may(program, os.X_OK):
-            yield _found(f"hooks.{key}", program, "must be a program that can be run", f"chmod +x {program}" if program.exists() else "")
-        elif program.stat().st_mode & stat.S_IWOTH:
-            yield _found(
-                f"hooks.{key}", program, "must not be writable by others: it runs with the daemon's rights", f"chmod o-w {program}"
-            )
+        if command:
+            yield from _look_at_program(f"hooks.{key}", Path(command[0]))
+
+
+def _look_at_program(key: str, path: Path) -> Iterator[Finding]:
+    rule = "must be a program that can be run"
+    if not path.exists():
+        yield _found(key, path, f"{rule}: it does not exist", "put it there, or mend the name")
+    elif not path.is_file():
+        yield _found(key, path, f"{rule}: it is no file", "name the program itself")
+    elif not _may(path, os.X_OK):
+        yield _found(key, path, rule, f"chmod +x {path}")
+    elif path.stat().st_mode & stat.S_IWOTH:
+        yield _found(key, path, "must not be writable by others: it runs with the daemon's rights", f"chmod o-w {path}")
+    elif _is_closed_to_service(path, stat.S_IXUSR):
+        yield _found(key, path, f"cannot be run by the service's user {SERVICE_USER}", f"chmod 755 {path}")
+
+
+def _look_at_power(config: Config) -> Iterator[Finding]:
+    supplies = Path(config.power.supplies)
+    if supplies != Path(Power().supplies) and not supplies.is_dir():  # a kernel without batteries may have no such place
+        rule = "is no directory: neither a low battery nor a cut supply will be told"
+        yield _found("power.supplies", supplies, rule, "mend the path, or leave it out", fatal=False)
+
+
+def _look_at_abort_lines(config: Config) -> Iterator[Finding]:
+    for number, each in enumerate(config.buttons, 1):
+        if each.abort_line is not None and not each.abort_window_s:
+            rule = "does nothing while abort_window_s is 0: no press can be taken back"
+            yield Finding(Problem(f"button[{number}].abort_line", rule, str(each.abort_line), "set abort_window_s"), fatal=False)

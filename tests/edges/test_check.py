@@ -263,11 +263,15 @@ def test_client_certificate_must_fit_its_key(place: Path, capsys: pytest.Capture
     assert run(path, capsys)[0] == 0
 
 
-def test_hooks_must_be_programs(place: Path, capsys: pytest.CaptureFixture[str]):
-    """Missing, not executable, or anyone's to change: each is an error."""
+def test_hooks_must_be_programs(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Missing, no file, not executable, anyone's to change, or closed to the service: each is an error with its own remedy."""
     hook = place / "hook"
     path = config_in(place, more=f'[hooks]\non_unreachable = ["{hook}"]')
-    assert run(path, capsys)[0] == 1
+    code, out = run(path, capsys)
+    assert (code, "it does not exist" in out) == (1, True)
+    hook.mkdir()
+    assert "it is no file" in run(path, capsys)[1]
+    hook.rmdir()
     write(hook, "#!/bin/sh\n", 0o644)
     code, out = run(path, capsys)
     assert (code, f"hint: chmod +x {hook}" in out) == (1, True)
@@ -275,6 +279,11 @@ def test_hooks_must_be_programs(place: Path, capsys: pytest.CaptureFixture[str])
     assert "must not be writable by others" in run(path, capsys)[1]
     hook.chmod(0o755)
     assert run(path, capsys)[0] == 0
+    if os.geteuid() == 0:
+        monkeypatch.setattr(check, "SERVICE_USER", "nobody")
+        hook.chmod(0o744)
+        code, out = run(path, capsys)
+        assert (code, "cannot be run by the service's user nobody" in out) == (1, True)
 
 
 def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]):
@@ -303,13 +312,50 @@ def test_root_checks_for_the_service_too(place: Path, capsys: pytest.CaptureFixt
 
 
 def test_missing_pins_and_odd_host_are_notes(place: Path, capsys: pytest.CaptureFixture[str]):
-    """What may be right tomorrow, or is meant so, is told and does not fail."""
+    """What may be right tomorrow, or is meant so, is told and does not fail; but nobody reads `ok` alone."""
     api = 'environment = "staging"'
-    more = '[[button]]\nchip = "/dev/gpiochip-none"\n[indicator]\nchip = "/dev/gpiochip-none"\n[keypad]\npath = "/dev/input/none"'
+    more = """
+[[button]]
+chip = "/dev/gpiochip-none"
+abort_line = 23
+[indicator]
+chip = "/dev/gpiochip-none"
+[keypad]
+path = "/dev/input/none"
+[power]
+supplies = "/sys/class/power-none"
+"""
     code, out = run(config_in(place, api=api, more=more), capsys)
     assert code == 0
     keys = [line.split(" ")[1].rstrip(":") for line in out.splitlines() if line.startswith("note: ")]
-    assert keys == ["panic_api.base_url", "button[1].chip", "indicator.chip", "keypad.path"]
+    assert keys == ["panic_api.base_url", "button[1].chip", "indicator.chip", "keypad.path", "power.supplies", "button[1].abort_line"]
+    assert out.splitlines()[-1].startswith("ok but for the notes: https://panic.aura.services")
+    assert out.endswith("buttons: panic; a visible lamp; a keypad\n")
+
+
+@pytest.mark.parametrize("node", ["/dev/null", "/dev", "{place}/device-key"])
+def test_what_is_there_must_be_a_chip_and_a_keypad(place: Path, capsys: pytest.CaptureFixture[str], node: str):
+    """A file, a directory, or another driver's device is no button, whatever the day."""
+    node = node.format(place=place)
+    code, out = run(config_in(place, more=f'[[button]]\nchip = "{node}"\n[keypad]\npath = "{node}"'), capsys)
+    assert code == 1
+    assert f'error: button[1].chip = "{node}": must be a GPIO chip' in out
+    assert f'error: keypad.path = "{node}": must be an input device' in out
+
+
+def test_played_chip_and_keypad_are_fine(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Their nodes are sockets; `status` says that they are played."""
+    with socket.socket(socket.AF_UNIX) as chip:
+        chip.bind(str(place / "chip"))
+        code, out = run(config_in(place, more=f'[[button]]\nchip = "{place}/chip"\n[keypad]\npath = "{place}/chip"'), capsys)
+    assert (code, "button" in out.replace("buttons:", ""), "error" in out) == (0, False, False)
+
+
+def test_one_chip_under_two_names_is_noted(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Else a line that is used twice would not be found."""
+    (place / "gpiochip4").symlink_to("/dev/gpiochip-none")
+    more = f'[[button]]\nchip = "/dev/gpiochip-none"\n[indicator]\nchip = "{place}/gpiochip4"\nlamp_line = 17'
+    assert "is /dev/gpiochip-none by another name" in run(config_in(place, more=more), capsys)[1]
 
 
 def test_client_id_on_production_is_noted(place: Path, capsys: pytest.CaptureFixture[str]):

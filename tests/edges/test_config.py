@@ -374,6 +374,15 @@ def test_a_gpio_line_does_one_thing():
     config.parse(minimal(more=buttons.format(4, 1)))
 
 
+def test_gesture_that_no_hand_can_make_is_refused():
+    """A button that asks for it would call nobody, and look fine until the day."""
+    button = "[[button]]\npresses = {}\nwithin_s = {}\n"
+    found = problem(minimal(more=button.format(9, 1.5)))
+    assert (found.key, "too short for 9 presses" in found.rule, "at least 1.6" in found.hint) == ("button[1].within_s", True, True)
+    config.parse(minimal(more=button.format(9, 1.6)))
+    config.parse(minimal(more=button.format(1, 0.2)))  # a hold has no use for it
+
+
 @pytest.mark.parametrize("text", ["[panic_api", "a = 1\na = 2", "= 1", "a = " + "[" * 5000, "a = " + "9" * 5000, "a = 2026-99-99"])
 def test_what_is_no_toml_is_one_problem(text: str):
     """Also where the parser itself gives up."""
