@@ -167,7 +167,9 @@ def load_or_last_good(path: Path, copy_path: Path) -> tuple[Config, tuple[Proble
     try:
         return parse(_read(copy_path), path), problems
     except ConfigError as error:
-        copy = Problem(str(copy_path), "the last good copy cannot be used either", hint=str(error.errors[0]))
+        why = error.errors[0]
+        hint = why.rule if why.key == str(copy_path) else str(why)
+        copy = Problem(str(copy_path), "the last good copy cannot be used either", hint=hint)
         raise ConfigError((*problems, copy)) from None
 
 

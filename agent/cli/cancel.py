@@ -59,7 +59,10 @@ def _with_code(args: argparse.Namespace) -> dict[str, Any] | None:
     for _ in range(TRIES):
         try:
             code = getpass.getpass("Safe code: ")
-        except (EOFError, OSError, termios.error, getpass.GetPassWarning):
+        except EOFError:  # Ctrl-D
+            print(file=sys.stderr)
+            return None
+        except (OSError, termios.error, getpass.GetPassWarning):
             talk.complain("there is no terminal to type the code at", "--safe-code-stdin reads it from standard input")
             return None
         if code.strip():

@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -32,12 +33,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
     listen_to_logs(debug=args.debug)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a safe code lives in memory only; a core dump would write it down
     path = Path(args.config)
     copy = last_good_path(path)
     try:
         config, problems = load_or_last_good(path, copy)
     except ConfigError as error:
-        talk.complain(f"{path} is broken and there is no last good copy:\n{error}", "callout-agent check names every problem")
+        talk.complain(f"{path} cannot be used, and no last good copy of it:\n{error}", "callout-agent check names every problem")
         return 1
     lock = alone(Path(config.control.socket).parent)
     if lock is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -182,3 +184,31 @@ def test_closed_pipe_is_no_traceback(tmp_path: Path):
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def at_the_terminal(tmp_path: Path, *typed: bytes) -> tuple[int, str]:
+    """`cancel` at a terminal, each of these typed at a prompt: exit code, and all that the terminal shows."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "agent", "--config", str(tmp_path / "none.toml"), "cancel"]
+    with subprocess.Popen(command, cwd=REPO, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        shown = b""
+        for each in typed:
+            prompts = shown.count(b"Safe code: ")
+            while shown.count(b"Safe code: ") == prompts:
+                shown += os.read(ours, 4096)
+            os.write(ours, each)
+        with contextlib.suppress(OSError):  # the other end has hung up
+            while more := os.read(ours, 4096):
+                shown += more
+    os.close(ours)
+    return process.returncode, shown.decode()
+
+
+def test_blank_code_is_asked_for_again_and_none_is_shown(tmp_path: Path):
+    """It can never become the unconditional form; nor can an end of input, which is nobody's missing terminal."""
+    code, shown = at_the_terminal(tmp_path, b"\n", b"  \n", b"8642\n")
+    assert (code, "NOT handed over" in shown, shown.count("A code is needed."), "8642" in shown) == (2, True, 2, False)
+    for typed in ((b"\n", b"\n", b"\n"), (b"\x04",)):
+        code, shown = at_the_terminal(tmp_path, *typed)
+        assert (code, "nothing was handed over" in shown, "no terminal" in shown) == (1, True, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import time
 from pathlib import Path
@@ -47,6 +48,7 @@ def test_after_a_cancel_everything_outward_is_calm_and_streaming_goes_on(tmp_pat
         async with driving(tmp_path) as (stage, _):
             await stage.start()
             await stage.until_armed()
+            assert resource.prlimit(stage.agent.pid, resource.RLIMIT_CORE) == (0, 0), "no core dump may hold a code"
             assert (await stage.command("raise", "--wait", "10"))[0] == 0
             exit_code, out, err = await stage.command("cancel", "--safe-code-stdin", typed=code + "\n")
             assert (exit_code, out, err) == (0, "The cancel was handed over.\n", "")
@@ -120,7 +122,9 @@ def test_press_without_a_daemon_is_spooled_and_raised_at_the_next_start(tmp_path
             assert "NOT SENT" in err
             await stage.start()
             await stage.until_callout(lambda seen: seen["positions"])
-            await stage.until(lambda: asyncio.to_thread(lambda: list((tmp_path / "run" / "presses").iterdir())), lambda left: not left)
+            await stage.until(
+                lambda: asyncio.to_thread(lambda: list((tmp_path / "run" / "presses").rglob("*.json"))), lambda left: not left
+            )
             await stage.kill()
             await stage.start()
             await stage.until_armed()
