@@ -68,6 +68,7 @@ def describe(running: Running) -> str:
         ("CA file", str(running.ca_file) if running.ca_file else "none (plain HTTP)"),
         ("Customer", f"{chosen.customer_id}, mobile {chosen.customer_mobile}, safe code {chosen.customer_mobile[-4:]}"),
         ("Device key", chosen.device_key),
+        ("Responses", ", ".join(f"{number} {name}" for number, name in chosen.response_types)),
         ("Client", f"{chosen.client_id} / {chosen.client_secret}"),
         ("Generation", str(chosen.generation)),
     ]

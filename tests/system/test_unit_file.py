@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -83,6 +84,14 @@ def test_user_and_groups_are_made(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     made = done.stdout + done.stderr
     assert all(f"'{group}'" in made for group in ("callout-agent", "dialout", "gpio", "input"))
+
+
+def test_chips_go_to_a_group_of_the_user():
+    """Or the agent may open no button where chips are root's alone."""
+    (rule,) = [line for line in (SYSTEMD / "callout-agent.rules").read_text().splitlines() if not line.startswith("#")]
+    assert rule.startswith('SUBSYSTEM=="gpio", KERNEL=="gpiochip[0-9]*"')
+    group = re.search(r'GROUP="(\w+)", MODE="0660"$', rule)[1]
+    assert f"m callout-agent {group}" in (SYSTEMD / "callout-agent.sysusers").read_text().splitlines()
 
 
 def test_runtime_directory_takes_presses_of_the_group(tmp_path: Path):
