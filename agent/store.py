@@ -25,7 +25,7 @@ from agent.identity import Identity, IdentityError, read_boot_id
 from agent.keeper import Keeper, Machine
 from agent.model import Ailment, Fix, Press, Remembered, StoreSummary, Write
 from agent.retention import HIGH, LOW, Limits
-from agent.rows import Deed, Restamped, Sent, Tables, Taken, Told, write_utc
+from agent.rows import Deed, Restamped, Sent, StateKept, Tables, Taken, Told, write_utc
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -266,7 +266,8 @@ class Store:
     def _open(self) -> Remembered:
         recalled = self._keeper.open()
         with self._wake:
-            early, essence = list(self._deeds), Essence()
+            # What followed from knowing nothing (not calm, nothing settled) is no news.
+            early, essence = [deed for deed in self._deeds if not isinstance(deed, StateKept)], Essence()
             for deed in recalled.deeds:
                 essence.fold(deed)
             news = [] if recalled.identity is None else essence.reconcile(recalled.identity, self._localise)

@@ -21,7 +21,7 @@ import pytest
 
 from agent import identity
 from agent.identity import Identity
-from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, Press, PressesSettled, PressMade, Remembered
+from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, NoteKept, Press, PressesSettled, PressMade, Remembered
 from agent.retention import Limits
 from agent.store import Pace, Store, peek
 
@@ -76,6 +76,26 @@ def test_a_full_group_is_committed_without_a_step(tmp_path: Path) -> None:
             for n in range(30):
                 store.record(make_fix(n + 100.0))
             await wait_for(lambda: store.summary().fixes == 59)
+
+    asyncio.run(run())
+
+
+def test_what_is_written_before_the_store_has_opened_takes_back_nothing_that_it_knows(tmp_path: Path) -> None:
+    """Law 5: a device that was cancelled stays calm, though its disk hung at the start and a button was read meanwhile."""
+
+    async def run() -> None:
+        async with opened(tmp_path / "a.db") as (store, _):
+            await store.step(make_press(1, 1.0), PressesSettled(1, 7, WALL), NoteKept("calm", "true"))
+        store = Store(tmp_path / "a.db", boot_id="boot-1", pace=NEVER)
+        early = store.step(NoteKept("level:panic", "inactive"))
+        await store.open()
+        await early
+        await store.aclose()
+        told = identity.load(tmp_path / "a.db.identity")
+        assert told is not None
+        assert (told.calm, told.settled, told.press_number) == (True, 1, 1)
+        async with opened(tmp_path / "a.db") as (_, remembered):
+            assert dict(remembered.notes) == {"calm": "true", "level:panic": "inactive"}
 
     asyncio.run(run())
 
