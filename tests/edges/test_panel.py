@@ -93,6 +93,7 @@ class Wearer:
         self.of, self.conditions, self.lamp = of, Conditions(), Lamp()
         self.clock, self.presses = of.clock, of.presses
         self.decided: list[Happening] = []
+        self.attempts_fail = False
         self.fingers = {name: Finger(name) for name in windows_s}
         wired = [Wired(finger, windows_s[name], 2 if name == "shop" else None) for name, finger in self.fingers.items()]
         self.panel = Panel(self, of.runtime, wired, self.lamp, Pad(), played=Severity.CRITICAL)  # type: ignore[arg-type]
@@ -106,7 +107,7 @@ class Wearer:
         return self.of.decider.decide(event)
 
     def failing(self) -> bool:
-        return False
+        return self.attempts_fail
 
     def kept_note(self, name: str) -> str | None:
         return self.of.recovery.note(name)
@@ -305,6 +306,30 @@ def test_open_drill_window_makes_the_next_gesture_a_drill_and_the_second_one_rea
             on.fingers["panic"].hold()
             await on.of.until(lambda: len(on.of.owed) == 2)
             assert [press.drill for press in on.of.owed] == [True, False]
+
+    run(story)
+
+
+def test_press_of_a_window_asks_for_the_response_of_its_button(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path, shop=30.0) as on:
+            on.fingers["shop"].hold()
+            on.fingers["shop"].let_go()
+            on.fingers["shop"].hold()
+            await on.of.until(lambda: on.of.owed)
+            assert [press.response_type_id for press in on.of.owed] == [2]
+
+    run(story)
+
+
+def test_lamp_says_that_attempts_fail(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+            on.attempts_fail = True
+            on.panel.follow()  # as once a second
+            assert on.lamp.shown[-1] is Sign.FAILING
 
     run(story)
 
