@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import os
+import resource
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,6 +19,8 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 _CLOSE_RANGE_UNSHARE = 2  # linux/close_range.h
 _LAST_DESCRIPTOR = 2**32 - 1
+# A parted thread opens its files above this number, the rest of the process has far fewer: no number means two things.
+_FIRST_OWN = 512
 _hanging: set[str] = set()  # names at work; changed from several threads, one atomic step at a time
 
 
@@ -71,15 +75,22 @@ def part(loop: asyncio.AbstractEventLoop) -> None:
     A thread that waits for a hung disk cannot be killed. With the process's table of open files it would hold the lock of the
     runtime directory, the control socket, the serial line and the button, and the next process could have none of them.
     Where the kernel (before 5.9) or the C library does not know how, all stays as it was.
+
+    The garbage collector may close a forgotten file of this thread in another one, by its number. So the numbers that the rest of the
+    process uses are taken here, by nothing: a file of this thread has a number that elsewhere is none.
     """
     waker = getattr(loop, "_csock", None)  # what `call_soon_threadsafe` writes to
     close_range = getattr(ctypes.CDLL(None), "close_range", None)
-    if waker is None or close_range is None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    first_own = min(_FIRST_OWN, most // 2)
+    if waker is None or close_range is None or waker.fileno() >= first_own:
         return
-    kept = max(2, waker.fileno())
-    parted = close_range(ctypes.c_uint(kept + 1), ctypes.c_uint(_LAST_DESCRIPTOR), _CLOSE_RANGE_UNSHARE) == 0
-    if parted and kept > 3:
-        close_range(ctypes.c_uint(3), ctypes.c_uint(kept - 1), 0)
+    if close_range(ctypes.c_uint(first_own), ctypes.c_uint(_LAST_DESCRIPTOR), _CLOSE_RANGE_UNSHARE) != 0:
+        return
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in range(3, first_own):
+        if number not in (nothing, waker.fileno()):
+            os.dup2(nothing, number, inheritable=False)
 
 
 def _deliver(

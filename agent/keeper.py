@@ -227,12 +227,12 @@ class Keeper:
                 self._make_ready()
                 self._write(batch)
             except dbfile.UnusableError as found:
-                trouble, word = found, found.word
+                trouble, word = _bare(found), found.word
             except (sqlite3.Error, OSError) as found:
                 if not (isinstance(found, sqlite3.Error) and dbfile.is_damage(found)):
                     self._fail(found)
-                    return found
-                trouble, word = found, "corrupt"
+                    return _bare(found)
+                trouble, word = _bare(found), "corrupt"
             else:
                 return None
             if not self._replace(word):
@@ -390,3 +390,9 @@ def _recall(tables: Tables) -> list[Deed]:
         return tables.recall()
     except (ValueError, TypeError) as trouble:
         raise dbfile.UnusableError("corrupt") from trouble
+
+
+def _bare(error: Exception) -> Exception:
+    """Without its frames, which would keep cursors: the database would close at a collection of garbage, in whatever thread."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)

@@ -37,6 +37,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.fixture(autouse=True)
+def one_table_of_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's own tests look into its open database from the same process: for SQLite that needs one table of open files.
+
+    What it knows of a file, descriptors included, it shares within the process. Parting is tested by itself and with the real daemon.
+    """
+    if request.path.name.startswith("test_store"):
+        monkeypatch.setattr("agent.aside.part", lambda _loop: None)
+
+
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """A private authority."""
