@@ -317,7 +317,7 @@ class Daemon:
             self.notices.end_callout()
             self.presses.forget_all()
         if after.calm != before.calm:
-            resume.keep_calm(self.spool, calm=after.calm)
+            resume.keep_calm(self.spool, calm=after.calm, at=self.clock.at())
         self.notices.take_state(after, wall=self.clock.wall())
         self._log_step(before, after)
         accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED

@@ -153,12 +153,12 @@ class Presses:
             if path not in self._files and path not in waiting:
                 self.take_up(path, spooled)
 
-    def take_up(self, path: Path, spooled: spool.SpooledPress) -> None:
-        """A press that waited in the runtime directory. A drill never starts from a file."""
+    def take_up(self, path: Path, spooled: spool.SpooledPress, *, cancelled: bool = False) -> None:
+        """A press that waited in the runtime directory. A drill never starts from a file. cancelled: see `Pressed`."""
         if spooled.drill:
             self._forget(path)
         else:
-            self._accept(resume.press_of(spooled, self._next(), self._clock), path)
+            self._accept(resume.press_of(spooled, self._next(), self._clock), path, cancelled=cancelled)
 
     def forget_all(self) -> None:
         """Dispatch has closed the callout that answered every press so far: their files must not raise another.
@@ -188,8 +188,8 @@ class Presses:
     def _enter(self, pending: Pending) -> Made:
         return self._accept(replace(pending.press, number=self._next()), pending.path)
 
-    def _accept(self, press: Press, path: Path | None) -> Made:
-        decided = asyncio.ensure_future(self._decide(Pressed(press)))
+    def _accept(self, press: Press, path: Path | None, *, cancelled: bool = False) -> Made:
+        decided = asyncio.ensure_future(self._decide(Pressed(press, cancelled)))
         self._undecided += 1
         decided.add_done_callback(self._decided)
         if path is not None:

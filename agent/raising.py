@@ -38,7 +38,7 @@ ELSEWHERE: Final = "elsewhere"  # the origin of an adopted callout
 
 def press_in_standby(state: State, event: Pressed) -> Step:
     """The press is owed from here; the daemon stores and sends it at the same time."""
-    return replace(_owe(state, event.press), phase=Phase.RAISING, drill=event.press.drill, notes=(), raised_again=False), ()
+    return replace(_owe(state, event), phase=Phase.RAISING, drill=event.press.drill, notes=(), raised_again=False), ()
 
 
 def press_again(state: State, event: Pressed) -> Step:
@@ -46,9 +46,10 @@ def press_again(state: State, event: Pressed) -> Step:
     if event.press.drill:
         return state, ()
     text = wording.pressed_again(event.press)
-    phase = Phase.RAISING if state.phase is Phase.RAISING else Phase.ACTIVE
     was_drill = state.drill
-    state = replace(_owe(replace(state, phase=phase), event.press), drill=False)
+    state = replace(_owe(state, event), drill=False)
+    if not state.calm and state.phase is Phase.CANCELLING:
+        state = replace(state, phase=Phase.ACTIVE)
     if was_drill:  # without an id yet, the owed drill press stays: the first id may be the drill's
         return (state, ()) if state.callout_id is None else overtake(state, state.callout_id)
     if state.callout_id is None:
@@ -74,12 +75,16 @@ def real(presses: tuple[Press, ...]) -> tuple[Press, ...]:
     return tuple(press for press in presses if not press.drill)
 
 
-def _owe(state: State, press: Press) -> State:
-    """Unsent codes are dropped and calm ends: the wearer asks for help again. Our own cancel of an overtaken drill stays."""
-    cancels = tuple(each for each in state.cancels if each.code is None and each.bound is not None and each.bound == state.overtaken)
+def _owe(state: State, event: Pressed) -> State:
+    """Unsent codes are dropped and calm ends: the wearer asks for help again. Our own cancel of an overtaken drill stays.
+
+    Nothing of this for a press that the cancel was about.
+    """
+    press, calm = event.press, state.calm and event.cancelled
+    ours = tuple(each for each in state.cancels if each.code is None and each.bound is not None and each.bound == state.overtaken)
     if press.number <= state.press_number:  # `callout.unknown` made a press of its own meanwhile: no raise sent so far may settle this one
         press = replace(press, number=state.press_number + 1)
-    return replace(state, owed=(*state.owed, press), press_number=press.number, calm=False, cancels=cancels)
+    return replace(state, owed=(*state.owed, press), press_number=press.number, calm=calm, cancels=state.cancels if calm else ours)
 
 
 # --- raise and look-up ---------------------------------------------------------------------------------------------------

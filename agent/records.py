@@ -15,7 +15,7 @@ def writes(before: State, after: State, *, base_url: str, customer_id: int, wall
         *_owed(before.owed, after, wall),
         *_ended(before, after, base_url, customer_id, wall),
         *_going_on(before, after, base_url, customer_id),
-        *((NoteKept("calm", str(after.calm).lower()),) if after.calm != before.calm else ()),
+        *_calm(before, after),
     )
 
 
@@ -27,6 +27,12 @@ def _owed(before: tuple[Press, ...], after: State, wall: float) -> tuple[Write, 
     gone = [press.number for press in before if press not in has]
     made = tuple(PressMade(press) for press in after.owed if press not in had)
     return (*made, PressesSettled(max(gone), after.callout_id, wall)) if gone else made
+
+
+def _calm(before: State, after: State) -> tuple[Write, ...]:
+    """A press ends the calm, unless it is older than the cancel: then the store must hear of both."""
+    told_again = after.calm and after.press_number > before.press_number
+    return (NoteKept("calm", str(after.calm).lower()),) if told_again or after.calm != before.calm else ()
 
 
 def _ended(before: State, after: State, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from agent import BUILT_AT_WALL, resume
+from agent import BUILT_AT_WALL, identity, resume
 from agent.health import Conditions, Origin
 from agent.lanes.event import Message
 from agent.model import CalloutId, CalloutKept, CalloutRecord, Meaning, NoteKept, Press, Remembered, Severity
@@ -55,6 +55,7 @@ class Recovery:
         self._foreign: CalloutRecord | None = None
         self._notes: dict[str, str] = {}
         self._felt: deque[Press] = deque(maxlen=MOST_FELT)  # what entered the inbox: a store that answers late may know it, too
+        self._calm_since: float | None = None  # monotonic s of the cancel that the last process was calm of
         self._answered_at = float("-inf")  # monotonic s at which the last accepted raise was sent
 
     async def run(
@@ -74,6 +75,7 @@ class Recovery:
                 if event.callout_id == self._state().callout_id:
                     untold(Message(event.callout_id, event.text, event.key))
 
+        self._calm_since = resume.calm_since(self._directory)
         kept = await resume.recall(self._store, self._directory, OPEN_STORE_S, presses.hurry)
         # Without the store's number count from the clock: higher than any that was given out, so that none is taken for old.
         unknown = int(max(self._clock.wall(), BUILT_AT_WALL))
@@ -81,7 +83,7 @@ class Recovery:
         await take(kept)
         presses.count_from(kept.remembered.press_number if kept.late is None else unknown)
         for path, spooled in kept.spooled:
-            presses.take_up(path, spooled)
+            presses.take_up(path, spooled, cancelled=spooled.boot_id == identity.read_boot_id() and self._is_cancelled(spooled.at))
         await _take_up_windows(kept, presses)
         if kept.late is None:
             return None
@@ -145,7 +147,7 @@ class Recovery:
             hidden = True  # what is on may be what was cancelled: it stays hidden until a press
         else:
             for press in kept.remembered.owed:
-                await self._decide(Pressed(press))
+                await self._decide(Pressed(press, self._is_cancelled(press.at)))
         await _take_up_windows(kept, presses)
         self.unsure = self.unsure and hidden
 
@@ -155,6 +157,10 @@ class Recovery:
         over = record is not None and record.id in self._state().closed
         owed = tuple(press for press in remembered.owed if not self._is_old(press))
         return replace(remembered, owed=owed, callout=None if over else record)
+
+    def _is_cancelled(self, at: float) -> bool:
+        """Whether a press of this moment is older than the cancel. On a disk that takes nothing both lie on tmpfs alone."""
+        return self._calm_since is not None and at < self._calm_since
 
     def _is_old(self, press: Press) -> bool:
         return press.at <= self._answered_at or any(resume.same_press(press, felt) for felt in self._felt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from agent.signals import Phase, Restarted
 from agent.store import Store
 
 CALM_NAME = ".calm"
+OWN_NAME = ".own"  # what the daemon itself leaves, for no one else: that a file stays there would tell that its callout lives (law 5)
 SAME_S = 0.002  # the database keeps times to the millisecond
 HURRIED_S = 0.3  # a healthy database opens in a tenth of this; a press must not wait for an ill one
 
@@ -50,7 +52,7 @@ async def recall(store: Store, directory: Path, timeout_s: float, hurry: asyncio
 
     hurry: a press waits: then the store has HURRIED_S left.
     """
-    spooled = spool.take(directory)
+    spooled = [*spool.take(directory / OWN_NAME), *spool.take(directory)]
     opening = asyncio.create_task(store.open())
     hurried = asyncio.create_task(hurry.wait())
     done, _ = await asyncio.wait({opening, hurried}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -99,8 +101,12 @@ def _ours(record: CalloutRecord, base_url: str, customer_id: int) -> bool:
 
 def keep_in_runtime(directory: Path, press: Press) -> Path | None:
     """The press on tmpfs, before anything else happens to it. None if even that is full: it goes on all the same."""
+    own = directory / OWN_NAME
     with contextlib.suppress(OSError):
-        return spool.put(directory, spooled_of(press, press.number or None))
+        if not own.is_dir():
+            spool.make(directory)
+            own.mkdir(mode=0o700)
+        return spool.put(own, spooled_of(press, press.number or None))
     return None
 
 
@@ -134,16 +140,25 @@ def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press:
     )
 
 
-def keep_calm(directory: Path, *, calm: bool) -> None:
-    """Calm beside the presses, on tmpfs: it must survive a restart on a disk that takes nothing (law 5)."""
+def keep_calm(directory: Path, *, calm: bool, at: float) -> None:
+    """Calm beside the presses, on tmpfs: it must survive a restart on a disk that takes nothing (law 5). at: monotonic s, now."""
     path = directory / CALM_NAME
     with contextlib.suppress(OSError):
-        if calm:
-            path.touch(mode=0o600)
-        else:
+        if not calm:
             path.unlink(missing_ok=True)
+        elif not path.exists():  # a restart is no new cancel
+            path.touch(mode=0o600)
+            path.write_text(json.dumps([identity.read_boot_id(), at]))
 
 
 def was_calm(directory: Path) -> bool:
     """Whether the last process of this boot was."""
     return (directory / CALM_NAME).exists()
+
+
+def calm_since(directory: Path) -> float | None:
+    """When the last process became calm, monotonic s of this boot; None if it was not, or if that is not known."""
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        boot_id, at = json.loads((directory / CALM_NAME).read_text())
+        return float(at) if boot_id == identity.read_boot_id() else None
+    return None

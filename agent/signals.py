@@ -112,9 +112,13 @@ class Restarted:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """The wearer pressed (or an operator, by software). The press has its number already."""
+    """The wearer pressed (or an operator, by software). The press has its number already.
+
+    cancelled: it is older than the cancel that the device is calm of, and is told again because no disk had kept it: raised, but not news.
+    """
 
     press: Press
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

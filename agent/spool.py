@@ -66,7 +66,7 @@ def put(directory: Path, press: SpooledPress) -> Path:
     name = f"{press.at:017.6f}-{secrets.token_hex(8)}"
     path, fresh = directory / f"{name}.json", directory / f".{name}"
     try:
-        _make(directory)
+        make(directory)
         _write(fresh, json.dumps(asdict(press)).encode())
         fresh.rename(path)
     except OSError as trouble:
@@ -76,7 +76,8 @@ def put(directory: Path, press: SpooledPress) -> Path:
     return path
 
 
-def _make(directory: Path) -> None:
+def make(directory: Path) -> None:
+    """The directory, if it is not there yet. Raises OSError."""
     if not directory.is_dir():
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(_DIRECTORY_MODE)

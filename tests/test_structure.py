@@ -93,7 +93,7 @@ EDGES = {
     "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),
     "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention"}, "the config's tables to the rooms' values"),
     "agent.recovery": (
-        {"agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
+        {"agent.identity", "agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
         "the start: everything that was kept goes back to its room",
     ),
     "agent.resume": ({"agent.identity", "agent.spool", "agent.store"}, "what the last process left behind"),

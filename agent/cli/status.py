@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from agent import control
@@ -66,12 +67,13 @@ def _from_store(args: argparse.Namespace) -> dict[str, Any]:
     from agent import wording  # noqa: PLC0415 - only when the daemon is down
     from agent.health import Facts, document  # noqa: PLC0415 - likewise
     from agent.lifecycle import step  # noqa: PLC0415 - likewise
+    from agent.resume import was_calm  # noqa: PLC0415 - likewise
     from agent.signals import Restarted, State  # noqa: PLC0415 - likewise
     from agent.store import peek  # noqa: PLC0415 - likewise
 
     summary, kept = peek(talk.store_path(args))
     notes = dict(kept.notes)
-    calm = notes.get("calm") == "true" or (kept.callout is not None and kept.callout.calm)
+    calm = notes.get("calm") == "true" or (kept.callout is not None and kept.callout.calm) or was_calm(_presses(args))
     event = Restarted(0.0, 0.0, kept.press_number, kept.owed, kept.callout, kept.closed, calm=calm)
     state, _ = step(State(), event)
     proof = notes.get("armed_proof", "")
@@ -91,10 +93,14 @@ def _from_store(args: argparse.Namespace) -> dict[str, Any]:
     return {**told, "armed": False, "running": False, "conditions": [NOT_RUNNING, *([waiting] if waiting else [])]}
 
 
+def _presses(args: argparse.Namespace) -> Path:
+    return talk.socket_path(args).parent / "presses"
+
+
 def _waiting(args: argparse.Namespace) -> dict[str, Any] | None:
     """Presses that nobody has taken up yet."""
     try:
-        count = len(list((talk.socket_path(args).parent / "presses").glob("*.json")))
+        count = len(list(_presses(args).glob("*.json")))
     except OSError:
         return None
     if not count:

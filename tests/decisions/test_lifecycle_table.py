@@ -12,7 +12,20 @@ from hypothesis import strategies as st
 
 from agent import records, wording
 from agent.lifecycle import IGNORED, TABLE, covers, may_drill, next_cancel, raise_wanted, step, stream_to
-from agent.model import Asked, Callout, CalloutKept, CalloutRecord, Fix, Meaning, Outcome, Press, PressesSettled, PressMade, SafeCode
+from agent.model import (
+    Asked,
+    Callout,
+    CalloutKept,
+    CalloutRecord,
+    Fix,
+    Meaning,
+    NoteKept,
+    Outcome,
+    Press,
+    PressesSettled,
+    PressMade,
+    SafeCode,
+)
 from agent.signals import (
     CLOSED_REMEMBERED,
     AdoptPolicy,
@@ -200,7 +213,7 @@ RECORDS = st.builds(
 SOME_PRESSES = st.lists(PRESSES, max_size=3).map(tuple)
 EVENTS = st.one_of(
     st.builds(Restarted, TIMES, TIMES, NUMBERS, SOME_PRESSES, st.none() | RECORDS, st.lists(IDS, max_size=2).map(tuple), st.booleans()),
-    st.builds(Pressed, PRESSES),
+    st.builds(Pressed, PRESSES, st.booleans()),
     st.builds(CancelAsked, CODES),
     st.builds(CancelSent, NUMBERS),
     st.builds(RaiseReplied, OUTCOMES, NUMBERS, st.booleans(), TIMES, TIMES, st.none() | TIMES),
@@ -288,6 +301,23 @@ def test_loose_contact_without_a_link_makes_thousands_of_presses_and_each_step_s
         assert writes == (PressMade(press(number)),)
         state = after
     assert time.perf_counter() - began < 5.0, "it would be a minute"
+
+
+@pytest.mark.parametrize(
+    "calm", [State(calm=True), State(Phase.CANCELLING, X, calm=True), State(Phase.RAISING, calm=True, owed=(press(),))]
+)
+def test_press_that_the_cancel_was_about_is_raised_again_after_a_restart_and_shows_nothing(calm: State):
+    """No disk had kept it, so it is told again; an emergency that was cancelled must not light up (law 5)."""
+    state, _ = step(calm, Pressed(press(2), cancelled=True))
+    sound(state)
+    assert raise_wanted(state)
+    assert state.calm
+    *_, last = records.writes(calm, state, base_url="https://x", customer_id=OURS, wall=WALL)
+    assert last == NoteKept("calm", "true"), "behind the press, which ends the calm of the store"
+    news, _ = step(calm, pressed(2))
+    assert not news.calm
+    standby, _ = step(State(), Pressed(press(2), cancelled=True))
+    assert not standby.calm
 
 
 def test_callout_found_elsewhere_nearby_is_adopted_and_located_at_once():

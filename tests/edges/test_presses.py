@@ -92,11 +92,11 @@ def test_press_that_waits_in_the_inbox_while_dispatch_closes_another_callout_kee
         presses.count_from(1)
         presses.feel("button:panic", time.monotonic())
         presses.forget_all()
-        assert len(list(tmp_path.glob("*.json"))) == 1
+        assert len(list(tmp_path.rglob("*.json"))) == 1
         gate.set()
         await settle()
         presses.forget_all()
-        assert list(tmp_path.glob("*.json")) == []
+        assert list(tmp_path.rglob("*.json")) == []
 
     asyncio.run(story())
 

@@ -17,11 +17,11 @@ from agent import resume, spool
 from agent.clock import SystemClock
 from agent.health import Conditions
 from agent.identity import read_boot_id
-from agent.model import Asked, Callout, CalloutRecord, Meaning, NoteKept, Outcome, Press, Remembered, Write
+from agent.model import Asked, Callout, CalloutRecord, Meaning, NoteKept, Outcome, Press, Remembered, SafeCode, Write
 from agent.positions import Positions
 from agent.presses import WINDOW_NOTE, Presses
 from agent.recovery import Recovery
-from agent.signals import Happening, Phase, Pressed, RaiseReplied, Restarted, State
+from agent.signals import CancelAsked, Happening, Phase, Pressed, RaiseReplied, Restarted, State
 from agent.timekeeping import Timekeeping
 
 ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7)), 1, drill=False, at=1.0, wall=500.0)
@@ -201,14 +201,94 @@ def test_window_of_a_late_store_is_a_press_whatever_was_cancelled_before_it(tmp_
     assert reached.wall == press.wall
 
 
-def test_press_is_raised_though_the_stored_callout_is_of_another_dispatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("base_url", "customer_id"), [("y", 1), ("x", 2)])
+def test_stored_callout_of_another_dispatch_or_customer_is_left_alone_and_its_press_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, base_url: str, customer_id: int
+):
     press = make_press(age_s=60)
-    foreign = CalloutRecord(7, "y", 1, "active", calm=False, origin="cli", drill=False, raised_wall=500.0)
+    foreign = CalloutRecord(7, base_url, customer_id, "active", calm=False, origin="cli", drill=False, raised_wall=500.0)
     remembered = replace(owing(press), callout=foreign)
     assert recovered(tmp_path, monkeypatch, remembered, lambda _: State(), late=False) == [press]
 
 
+CALM_NOTES = (("calm", "true"),)
+
+
+@pytest.mark.parametrize("pressed", [False, True])
+@pytest.mark.parametrize(
+    ("remembered", "state", "hidden"),
+    [
+        (Remembered(), State(), False),
+        (Remembered(), ACTIVE, False),
+        (Remembered(notes=CALM_NOTES), ACTIVE, True),
+        (Remembered(callout=CalloutRecord(7, "x", 1, "cancelling", calm=True, origin="cli", drill=False, raised_wall=500.0)), ACTIVE, True),
+    ],
+)
+def test_what_is_on_stays_hidden_until_the_store_tells_that_it_was_not_cancelled_or_someone_presses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remembered: Remembered, state: State, *, hidden: bool, pressed: bool
+):
+    """Law 5; and a wearer who presses is shown what becomes of it, whatever was cancelled before."""
+    known: list[Recovery] = []
+
+    def meanwhile(recovery: Recovery) -> State:
+        assert recovery.unsure
+        known.append(recovery)
+        if pressed:
+            recovery.follow(state, Pressed(make_press(age_s=0)), accepted_wall=None)
+        return state
+
+    recovered(tmp_path, monkeypatch, remembered, meanwhile)
+    assert known[0].unsure is (hidden and not pressed)
+
+
+def test_press_that_waited_on_tmpfs_is_shown_though_the_store_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    leave(tmp_path, make_press(age_s=1))
+
+    def meanwhile(recovery: Recovery) -> State:
+        assert not recovery.unsure
+        return ACTIVE
+
+    recovered(tmp_path, monkeypatch, Remembered(notes=CALM_NOTES), meanwhile)
+
+
+def test_press_of_another_boot_was_made_before_this_one():
+    """Its moment is one of another clock: it may lie far in the future of this one, and nobody would be told that help is unreachable."""
+    old = spool.SpooledPress("another boot", 9e9, time.time() - 60, "spool")
+    assert resume.press_of(old, 3, SystemClock()).at <= 0
+
+
 # With the real store
+
+
+def test_press_while_the_database_hangs_is_not_taken_for_one_before_the_cancel_that_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            for _ in range(2):
+                first.presses.make("cli")
+            await first.until(lambda: len(first.owed) == 2)
+            await first.decider.decide(replace(ACCEPTED, covers=2))
+            await stored(first)
+            await first.decider.decide(CancelAsked(SafeCode("0042")))
+            await stored(first)
+        monkeypatch.setattr(room, "OPEN_STORE_S", 0.01)
+        async with device(tmp_path, hanging := Hanging(tmp_path / "agent.db")) as again:
+            await again.recover()
+            again.presses.feel("button:panic", time.monotonic())
+            await again.until(lambda: again.owed)
+            hanging.go.set()
+            assert again.late is not None
+            await again.late
+            await stored(again)
+        monkeypatch.undo()
+        async with device(tmp_path) as last:
+            await last.recover()
+            assert [press.origin for press in last.owed] == ["button:panic"]
+            assert last.recovery.note("calm") == "false"
+
+    run(story)
 
 
 def test_press_on_tmpfs_is_raised_while_the_database_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -257,9 +337,9 @@ def test_calm_outlives_a_restart_by_the_runtime_directory_alone_and_ends_with_a_
     async def story() -> None:
         async with device(tmp_path) as of:
             of.runtime.mkdir()
-            resume.keep_calm(of.runtime, calm=True)
+            resume.keep_calm(of.runtime, calm=True, at=time.monotonic())
             if pressed:
-                resume.keep_calm(of.runtime, calm=False)
+                resume.keep_calm(of.runtime, calm=False, at=time.monotonic())
             await of.recover()
             assert of.decider.state.calm is not pressed
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from devices import CUSTOMER, URL, Fused, Hanging, device, run, stored
 
-from agent.model import CalloutKept, CalloutRecord, NoteKept, Press, PressMade
-from agent.signals import Phase
+from agent import resume, spool
+from agent.identity import read_boot_id
+from agent.model import CalloutKept, CalloutRecord, NoteKept, Press, PressMade, SafeCode
+from agent.presses import WINDOW_NOTE
+from agent.signals import CancelAsked, Phase
 
 ORIGIN = "button:panic"
 
@@ -107,6 +110,49 @@ def test_power_cut_behind_any_commit_of_a_confirmation_loses_no_press(tmp_path: 
     run(story)
 
 
+def test_confirmed_window_that_the_store_still_notes_is_no_second_press(tmp_path: Path):
+    """The process ended between the press and the end of its note; the press's file is gone already."""
+
+    async def story() -> None:
+        async with device(tmp_path, fused := Fused(tmp_path / "agent.db")) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, time.monotonic())
+            await stored(first)
+            fused.left = 1
+            first.presses.confirm(ORIGIN)
+            await first.until(lambda: first.owed)
+            await stored(first)
+        shutil.rmtree(tmp_path / "run")
+        async with device(tmp_path) as again:
+            await again.recover()
+            assert again.recovery.note(f"{WINDOW_NOTE}{ORIGIN}"), "the rig: the note was to be left"
+            again.presses.feel("button:other", time.monotonic())  # what comes after it in the inbox
+            await again.until(lambda: again.owed and again.owed[-1].origin == "button:other")
+            assert [press.origin for press in again.owed] == [ORIGIN, "button:other"]
+
+    run(story)
+
+
+def test_confirmed_window_is_no_further_press_after_a_reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of another boot nobody could tell that its press is known: its note has to be over."""
+
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, time.monotonic())
+            first.presses.confirm(ORIGIN)
+            await first.until(lambda: first.owed)
+            await stored(first)
+        monkeypatch.setattr("agent.presses.read_boot_id", lambda: "another boot")
+        async with device(tmp_path) as again:
+            await again.recover()
+            again.presses.feel("button:other", time.monotonic())
+            await again.until(lambda: again.owed and again.owed[-1].origin == "button:other")
+            assert [press.origin for press in again.owed] == [ORIGIN, "button:other"]
+
+    run(story)
+
+
 def test_drill_window_is_not_kept_across_a_restart(tmp_path: Path):
     async def story() -> None:
         async with device(tmp_path) as first:
@@ -143,7 +189,7 @@ def test_press_before_the_recovery_waits_for_no_hung_database_and_lies_on_tmpfs_
             recovering = asyncio.create_task(early.recover())
             began = time.monotonic()
             early.presses.feel(ORIGIN, began)
-            assert len(list(early.runtime.glob("*.json"))) == 1
+            assert len(list(early.runtime.rglob("*.json"))) == 1
             await early.until(lambda: early.owed)
             assert time.monotonic() - began < 1.0
             await recovering
@@ -169,5 +215,40 @@ def test_press_before_the_recovery_joins_the_callout_that_was_open_and_gets_a_nu
             assert state.phase is Phase.ACTIVE
             assert not state.calm, "a press ends the calm"
             assert state.press_number > 41
+
+    run(story)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_press_that_no_disk_took_stays_cancelled_after_a_restart_and_one_that_came_later_does_not(tmp_path: Path, late: bool):  # noqa: FBT001
+    """Law 5 on a card that became read-only: the press and the cancel lie on tmpfs alone."""
+
+    def store() -> Fused | Hanging:
+        made = Hanging(tmp_path / "agent.db") if late else Fused(tmp_path / "agent.db")
+        if isinstance(made, Fused):
+            made.left = 0
+        return made
+
+    async def story() -> None:
+        async with device(tmp_path, store()) as first:
+            recovering = asyncio.create_task(first.recover())
+            first.presses.feel(ORIGIN, time.monotonic())
+            await recovering
+            await first.until(lambda: first.owed)
+            await first.decider.decide(CancelAsked(SafeCode("0042")))
+            resume.keep_calm(first.runtime, calm=True, at=time.monotonic())
+        assert list(first.runtime.glob("*.json")) == [], "nobody else may see for how long it lies there"
+        for _ in range(2):
+            async with device(tmp_path, store()) as again:
+                await again.recover()
+                await again.until(lambda again=again: again.owed)
+                assert len(again.owed) == 1
+                assert again.decider.state.calm
+                resume.keep_calm(again.runtime, calm=True, at=time.monotonic())
+        spool.put(again.runtime, spool.SpooledPress(read_boot_id(), time.monotonic(), time.time(), "spool"))
+        async with device(tmp_path, store()) as again:
+            await again.recover()
+            await again.until(lambda again=again: len(again.owed) == 2)
+            assert not again.decider.state.calm
 
     run(story)

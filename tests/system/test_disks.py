@@ -7,6 +7,7 @@ does not, which is in memory on a device.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 from disks import Disk, fill_up, make_disk, needs_root
-from stage import Stage, codes, driving, staged
+from stage import CODE_WRONG, Stage, codes, driving, staged
 
 from agent import identity, spool
 from agent.model import Press
@@ -83,7 +84,7 @@ def leave_press(stage: Stage, *, age_s: float = 0.0) -> None:
 
 def presses_left(stage: Stage) -> list[str]:
     """What lies in the runtime directory and is not on the disk yet."""
-    return [path.name for path in (stage.folder / "run" / "presses").glob("*.json")]
+    return [path.name for path in (stage.folder / "run" / "presses").rglob("*.json")]
 
 
 async def on_the_wire(stage: Stage, made_at: float, within_s: float = ON_THE_WIRE_S) -> int:
@@ -158,6 +159,39 @@ def test_press_on_an_ill_disk_is_on_the_wire_at_once_and_outlives_restarts(tmp_p
             await recorded(stage, harm)
             await reborn(stage, rebooted=True)
             await resumed(stage, callout_id)
+
+    asyncio.run(story())
+
+
+@needs_root
+@pytest.mark.parametrize("harm", ["hung", "read_only"])
+def test_cancel_on_a_disk_that_takes_nothing_outlives_a_restart_and_streaming_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+):
+    """Law 5: the press lies on tmpfs alone, is told again by the restart, and must not light up what was cancelled."""
+
+    async def story() -> None:
+        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+            await stage.start()
+            await stage.until_armed()
+            HARMS[harm].hurt(disk)
+            await on_the_wire(stage, await press(stage))
+            await stage.until_status(lambda told: told["callout"]["state"] == "active")
+            assert (await stage.command("cancel", "--safe-code-stdin", typed=CODE_WRONG + "\n"))[0] == 0
+            await stage.until_callout(lambda seen: seen["duress"])
+            if harm == "read_only":
+                await stage.kill()
+                down = json.loads((await stage.command("status", "--json"))[1])
+                assert (down["callout"]["state"], codes(down)) == ("standby", ["daemon.down"])
+                await stage.start()
+            else:
+                await reborn(stage)
+            shown = await stage.until_status(lambda told: told, what="an answer")
+            assert shown["callout"]["state"] == "standby"
+            await stage.until(lambda: inner_callout(stage), lambda told: told["state"] == "cancelling", what="resumed inwardly")
+            await streamed(stage)
+            assert (await stage.status())["callout"] == shown["callout"]
+            HARMS[harm].mend(disk)
 
     asyncio.run(story())
 
