@@ -324,11 +324,21 @@ chip = "/dev/gpiochip-none"
 path = "/dev/input/none"
 [power]
 supplies = "/sys/class/power-none"
+[heartbeat]
+url = "https://ops.example.com/beat"
 """
     code, out = run(config_in(place, api=api, more=more), capsys)
     assert code == 0
     keys = [line.split(" ")[1].rstrip(":") for line in out.splitlines() if line.startswith("note: ")]
-    assert keys == ["panic_api.base_url", "button[1].chip", "indicator.chip", "keypad.path", "power.supplies", "button[1].abort_line"]
+    assert keys == [
+        "panic_api.base_url",
+        "button[1].chip",
+        "indicator.chip",
+        "keypad.path",
+        "power.supplies",
+        "button[1].abort_line",
+        "heartbeat",
+    ]
     assert out.splitlines()[-1].startswith("ok but for the notes: https://panic.aura.services")
     assert out.endswith("buttons: panic; a visible lamp; a keypad\n")
 
