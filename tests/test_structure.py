@@ -101,7 +101,7 @@ EDGES = {
         {"agent.identity", "agent.resume", "agent.spool", "agent.store"},
         "a press lies in the runtime directory until the store has it",
     ),
-    "agent.hooks": (set(), "programs of the owner"),
+    "agent.hooks": ({"agent.aside"}, "programs of the owner, read from a disk that may hang"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
     "agent.panel": ({"agent.presses"}, "buttons make presses, and behind them the store keeps their last level"),
     "agent.farewell": ({"agent.lanes.board"}, "last words go past the lanes' waits"),
