@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import logging
+import logging.handlers
 import os
+import queue
 import resource
 import signal
-import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from agent import aside
@@ -22,6 +26,9 @@ from agent.daemon import Daemon
 from agent.lookup import LookupLoop
 
 HELP = "run the daemon"
+LINES_WAITING = 1_000
+LAST_LINES_S = 1.0
+_LAST = logging.LogRecord("", 0, "", 0, "", None, None)
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
@@ -32,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
-    listen_to_logs(debug=args.debug)
+    finish_log = listen_to_logs(debug=args.debug)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a safe code lives in memory only; a core dump would write it down
     path = Path(args.config)
     copy = last_good_path(path)
@@ -46,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
         talk.complain("another daemon runs on this device", "callout-agent status; systemctl status callout-agent")
         return 1
     code = _live(config, problems, copy)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    finish_log()
     os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
 
 
@@ -113,13 +119,43 @@ def _end(daemon: Daemon) -> None:
     daemon.stop()
 
 
-def listen_to_logs(*, debug: bool) -> None:
-    """To stderr; with the journal's priorities where stderr is the journal."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Journal() if "JOURNAL_STREAM" in os.environ else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
+def listen_to_logs(*, debug: bool) -> Callable[[], None]:
+    """To stderr, from a thread; with the journal's priorities where stderr is the journal. What is returned waits for the last lines.
+
+    A journal that hangs must not hold up a raise: beyond LINES_WAITING lines the newest are lost.
+    """
+    writer = logging.StreamHandler()
+    writer.setFormatter(_Journal() if "JOURNAL_STREAM" in os.environ else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(LINES_WAITING)
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[_Aside(lines)], force=True)
+    done = threading.Event()
+
+    def write() -> None:
+        while True:
+            record = lines.get()
+            if record is _LAST:
+                done.set()
+                return
+            writer.handle(record)
+
+    threading.Thread(target=write, name="log", daemon=True).start()
     for chatty in ("httpx", "httpcore", "asyncio", "apscheduler"):  # they log addresses and ids at info
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+    def finish() -> None:
+        with contextlib.suppress(queue.Full):
+            lines.put(_LAST, timeout=LAST_LINES_S)
+            done.wait(LAST_LINES_S)
+
+    return finish
+
+
+class _Aside(logging.handlers.QueueHandler):
+    """Waits for nobody."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
 
 
 class _Journal(logging.Formatter):

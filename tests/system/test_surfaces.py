@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -203,5 +204,29 @@ def test_callout_of_another_dispatch_is_left_alone_and_can_be_forgotten(tmp_path
             code, out, err = await stage.command("callout", "forget", str(callout["id"]))
             assert code == 0, out + err
             await stage.until_status(lambda told: "callout.foreign" not in codes(told))
+
+    asyncio.run(story())
+
+
+def test_journal_that_takes_no_line_holds_up_no_raise_and_no_end(tmp_path: Path):
+    """Stderr is a pipe that nobody reads and that is full from the start on."""
+
+    async def story() -> None:
+        async with driving(tmp_path) as (stage, _):
+            stage.write_config()
+            unread, full = os.pipe()
+            os.set_blocking(full, False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    os.write(full, b"x" * 4096)
+            os.set_blocking(full, True)
+            stage.agent = await asyncio.create_subprocess_exec(*stage.command_line("run", "--debug"), stdout=full, stderr=full)
+            os.close(full)
+            await stage.until_armed()
+            assert (await stage.command("raise", "--wait", "10"))[0] == 0
+            await stage.until_callout(lambda seen: len(seen["positions"]) >= 3)
+            await stage.signal(signal.SIGTERM)
+            assert await stage.ended(6) == 0
+            os.close(unread)
 
     asyncio.run(story())
