@@ -143,6 +143,7 @@ def _callout(state: State) -> dict[str, Any]:
         "state": state.phase.value,
         "id": state.callout_id,
         "origin": origin.partition(":")[0] if on and origin else None,
+        "drill": on and state.drill,
         "since": _utc(since) if on else None,
         "dispatch_status": state.status,
     }

@@ -141,6 +141,7 @@ def _callout(callout: dict[str, Any]) -> str:
     if callout["state"] == "standby":
         return "standby: none"
     words = [callout["state"], "no id yet" if callout["id"] is None else str(callout["id"])]
+    words += ["a DRILL"] if callout["drill"] else []
     words += [f"since {callout['since']}"] if callout["since"] else []
     words += [f"raised by {callout['origin']}"] if callout["origin"] else []
     words += [f'dispatch says "{callout["dispatch_status"]}"'] if callout["dispatch_status"] else []

@@ -67,7 +67,9 @@ def test_document_of_a_calm_device_is_that_of_standby_whatever_goes_on_inside(
     untold: int,
 ):
     press = (Press(4, 0.0, 1.8e9, "button:panic"),) if owed else ()
-    inside = State(phase, callout_id=992011, origin="button:panic", since_wall=1.8e9, status=status, calm=True, owed=press, press_number=3)
+    inside = State(
+        phase, callout_id=992011, origin="button:panic", since_wall=1.8e9, status=status, calm=True, drill=owed, owed=press, press_number=3
+    )
     busy = replace(STANDBY, state=inside, store=replace(STANDBY.store, untold=untold), stream=Stream(sent, 1, 1.8e9, 99.0))
     assert json.dumps(document(busy)) == json.dumps(document(STANDBY))
     assert document(busy, inner=True)["callout"]["id"] == 992011
@@ -81,6 +83,7 @@ def test_document_has_every_field_of_the_contract():
         "state": "active",
         "id": 992011,
         "origin": "button",
+        "drill": False,
         "since": "2027-01-15T08:00:00Z",
         "dispatch_status": "created",
     }

@@ -231,7 +231,7 @@ def test_right_wrong_and_undelivered_code_look_the_same(tmp_path: Path):
     assert seen["lamp since"] == []
     assert not seen["hook"]
     document = seen["after the cancel: status --json"][1]
-    assert document["callout"] == {"state": "standby", "id": None, "origin": None, "since": None, "dispatch_status": None}
+    assert document["callout"] == {"state": "standby", "id": None, "origin": None, "drill": False, "since": None, "dispatch_status": None}
     assert document["store"]["untold"] == 0
 
 

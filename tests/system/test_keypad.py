@@ -16,7 +16,7 @@ from hardware.played_chip import PlayedChip
 from hardware.played_keypad import PlayedKeypad
 
 LAMP, BUZZER = 8, 9
-STANDBY = {"state": "standby", "id": None, "origin": None, "since": None, "dispatch_status": None}
+STANDBY = {"state": "standby", "id": None, "origin": None, "drill": False, "since": None, "dispatch_status": None}
 
 
 @contextlib.asynccontextmanager

@@ -57,7 +57,14 @@ def test_after_a_cancel_everything_outward_is_calm_and_streaming_goes_on(tmp_pat
             count = len(callout["positions"])
             await stage.until_callout(lambda seen: len(seen["positions"]) >= count + 3)
             status = await stage.status()
-            assert status["callout"] == {"state": "standby", "id": None, "origin": None, "since": None, "dispatch_status": None}
+            assert status["callout"] == {
+                "state": "standby",
+                "id": None,
+                "origin": None,
+                "drill": False,
+                "since": None,
+                "dispatch_status": None,
+            }
             assert status["stream"] == {"sent": 0, "failed": 0, "last_sent_fix_time": None, "last_accepted_age_s": None}
             assert (await stage.status(inner=True))["callout"]["state"] == "cancelling"
             say = await stage.command("say", "help")

@@ -187,8 +187,10 @@ def test_drill_by_the_button_is_marked_and_a_second_gesture_is_a_real_emergency(
             await wearer.until_steady()
             wearer.let_go()
             assert (await stage.command("drill", "--open", "60"))[0] == 1, "a callout is on"
+            assert ", a DRILL, " in (await stage.command("status"))[1]
             wearer.hold()
             both = await stage.until(stage.callouts, lambda seen: len(seen) == 2 and seen[1]["positions"])
+            assert not (await stage.status())["callout"]["drill"]
             assert any("REAL EMERGENCY" in event["text"] for event in both[0]["events"])
             assert both[1]["classificationId"] is None
 
