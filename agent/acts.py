@@ -53,6 +53,7 @@ class Acts:
     def __init__(self, windows_s: Mapping[str, float]) -> None:
         self._windows_s = windows_s
         self._ends_at: dict[str, float] = {}  # open windows: when each is confirmed by itself
+        self._drills: set[str] = set()  # which of these are
         self._touched: set[str] = set()
         self._drill_until_at = float("-inf")
 
@@ -103,11 +104,13 @@ class Acts:
 
     def _gesture(self, button: str, at: float, now_at: float, *, on: bool, quiet: bool) -> tuple[Deed, ...]:
         if self._ends_at.pop(button, None) is not None:
-            return (Confirm(button),)
+            # A second gesture after a drill was asked for is an emergency, as whoever asked was told.
+            return (MakePress(button, at, drill=False),) if button in self._drills else (Confirm(button),)
         drill = quiet and now_at < self._drill_until_at
         self._drill_until_at = float("-inf")  # one gesture, whatever it was
         window_s = 0.0 if on else self._windows_s.get(button, 0.0)
         if window_s <= 0:
             return (MakePress(button, at, drill),)
+        self._drills = self._drills | {button} if drill else self._drills - {button}
         self._ends_at[button] = now_at + window_s  # from when the lamp shows it, not from when the finger moved
         return (OpenWindow(button, at, drill),)

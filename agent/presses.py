@@ -76,7 +76,11 @@ class Presses:
         return self._enter(self._keep(self._new(origin, None, None, note=note, drill=drill)))
 
     def feel(self, origin: str, at: float, *, response_type_id: int | None = None, drill: bool = False) -> None:
-        """A press at a button, complete at monotonic `at`; at any time, also before the start has been recovered from."""
+        """A press at a button, complete at monotonic `at`; at any time, also before the start has been recovered from.
+
+        If a drill's window is open at this button, it was no drill.
+        """
+        self._windows.pop(origin, None)
         pending = self._keep(self._new(origin, at, response_type_id, note=None, drill=drill))
         if self._number is None:
             self._early.append(pending)

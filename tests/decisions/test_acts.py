@@ -75,6 +75,16 @@ def test_open_drill_window_makes_one_gesture_a_drill_and_only_from_a_quiet_stand
     assert gesture(acts, 200.0, **ON) == (MakePress("panic", 200.0, drill=False),), "a callout is on"
 
 
+def test_second_gesture_in_the_window_of_a_drill_is_no_confirmation_but_an_emergency():
+    acts = Acts({"panic": 10.0})
+    acts.open_drill(160.0)
+    assert gesture(acts, 100.0) == (OpenWindow("panic", 100.0, drill=True),)
+    assert gesture(acts, 102.0) == (MakePress("panic", 102.0, drill=False),)
+    assert acts.look(1_000.0) == (), "the drill is over"
+    assert gesture(acts, 1_100.0) == (OpenWindow("panic", 1_100.0, drill=False),)
+    assert gesture(acts, 1_101.0) == (Confirm("panic"),)
+
+
 def test_finger_is_felt_until_its_gesture_is_complete_or_the_line_is_lost():
     acts = Acts({"panic": 0.0})
     acts.take("panic", Acted(Act.TOUCHED, 1.0), 1.0, **QUIET)

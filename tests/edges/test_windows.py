@@ -168,6 +168,21 @@ def test_drill_window_is_not_kept_across_a_restart(tmp_path: Path):
     run(story)
 
 
+def test_press_inside_the_window_of_a_drill_leaves_no_drill_behind(tmp_path: Path):
+    async def story() -> None:
+        async with device(tmp_path) as of:
+            await of.recover()
+            of.presses.open_window(ORIGIN, time.monotonic(), drill=True)
+            of.presses.feel(ORIGIN, time.monotonic())
+            of.presses.confirm(ORIGIN)
+            await of.until(lambda: of.owed)
+            of.presses.feel("button:other", time.monotonic())
+            await of.until(lambda: len(of.owed) == 2)
+            assert [press.drill for press in of.owed] == [False, False]
+
+    run(story)
+
+
 def test_window_whose_record_cannot_be_read_is_a_press_of_now(tmp_path: Path):
     async def story() -> None:
         async with device(tmp_path) as first:
