@@ -54,6 +54,7 @@ class Incident:
     opened: float
     drill: bool
     closed: float | None = None
+    status: str = "created"
 
 
 @dataclass
@@ -117,7 +118,7 @@ class ModelDispatch:
 
     @staticmethod
     def _shown(incident: Incident, now: float) -> Callout:
-        status = "created" if incident.closed is None else " Closed"
+        status = incident.status if incident.closed is None else " Closed"
         return Callout(incident.id, status, OURS, *HERE, existed=True if now - incident.opened > 120 else None)
 
 
@@ -297,6 +298,11 @@ class Emergency(RuleBasedStateMachine):
         if self.dispatch.open is not None:
             self.dispatch.close(self.dispatch.open.id, self.clock.now)
             self._lose_older_drills()
+
+    @rule()
+    def dispatch_sends_a_responder(self):
+        if self.dispatch.open is not None:
+            self.dispatch.open.status = "Responder Dispatched"
 
     @rule(closes=st.booleans())
     def dispatch_changes_its_mind_about_cancels(self, closes: bool):  # noqa: FBT001 - drawn by name

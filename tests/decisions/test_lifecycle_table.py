@@ -523,6 +523,12 @@ def test_closed_by_read_is_the_status_closed_and_nothing_else(status: str | None
     assert (play(read(X, status), start=ACTIVE).phase is Phase.STANDBY) == ends
 
 
+def test_read_that_says_closed_ends_a_cancelled_callout_too():
+    """A device without a position has no other way to learn it."""
+    state = play(read(X, "closed"), start=CANCELLING)
+    assert (state.phase, state.calm, stream_to(state)) == (Phase.STANDBY, True, None)
+
+
 def test_read_of_another_callout_says_nothing_about_ours():
     assert play(read(Y, "closed"), start=ACTIVE) == ACTIVE
 
@@ -638,8 +644,9 @@ def test_restart_in_standby_is_standby_and_keeps_calm_and_the_closed_ids():
 
 
 def test_restart_with_an_owed_press_raises_at_once_however_old_it_is():
-    state = play(restarted(press(1, wall=0.0), press(2, wall=1.0)))
+    state = play(restarted(press(1, at=-1e7, wall=0.0), press(2, wall=1.0)))
     assert state.phase is Phase.RAISING
+    assert len(state.owed) == 2
     assert raise_wanted(state)
     assert covers(state) == 2
 
@@ -660,6 +667,11 @@ def test_restart_while_cancelling_is_calm_without_the_code():
     state = play(restarted(kept=record(calm=True, phase="cancelling")))
     assert (state.phase, state.calm, next_cancel(state)) == (Phase.CANCELLING, True, None)
     assert raise_wanted(play(restarted(press(2), kept=record(calm=True, phase="cancelling"))))
+
+
+def test_calm_that_only_the_runtime_directory_knows_of_is_calm_with_the_callout_that_goes_on():
+    state = play(restarted(kept=record(calm=False), calm=True))
+    assert (state.phase, state.calm, stream_to(state)) == (Phase.CANCELLING, True, X)
 
 
 def test_record_of_a_callout_that_ended_is_not_gone_on_with():
@@ -804,6 +816,12 @@ def test_drill_that_finds_a_real_callout_writes_nothing_to_it_and_has_failed(ans
     assert [type(command) for command in commands] == [DrillFailed]
 
 
+def test_drill_that_was_cancelled_tells_nobody_that_it_has_failed():
+    """Law 5: it would tell that dispatch has answered after the cancel."""
+    state, commands = step(play(pressed(drill=True), code()), raised(X, drill=True, existed=True))
+    assert (state.phase, state.calm, commands) == (Phase.STANDBY, True, ())
+
+
 def test_drill_answered_with_an_id_known_closed_has_failed():
     over = play(pressed(), raised(X), closed())
     state, commands = step(play(pressed(2, drill=True), start=over), raised(X, 2, drill=True))
@@ -926,6 +944,14 @@ def test_end_of_a_callout_is_written_down_as_closed(end: Happening):
     assert (kept_of(before, play(end, start=before)).phase, kept_of(before, play(end, start=before)).closed_wall) == ("standby", WALL)
     moved = records.writes(before, play(raised(Y), start=before), base_url="https://x", customer_id=OURS, wall=WALL)
     assert [(each.record.id, each.record.phase) for each in moved if isinstance(each, CalloutKept)] == [(X, "standby"), (Y, "active")]
+
+
+def test_news_of_a_cancelled_callout_is_written_down_as_of_a_calm_one():
+    """Law 5 across a restart: the newest record tells whether the device is calm."""
+    after = play(read(X, "Responder Dispatched"), start=CANCELLING)
+    (kept,) = records.writes(CANCELLING, after, base_url="https://x", customer_id=OURS, wall=WALL)
+    assert isinstance(kept, CalloutKept)
+    assert (kept.record.calm, kept.record.dispatch_status) == (True, "Responder Dispatched")
 
 
 def test_accepted_location_adopts_nothing_that_is_not_disputed():

@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import identity
+from agent.essence import Essence
 from agent.identity import Identity, IdentityError, load, more_serious, save
 from agent.model import CalloutRecord, Press
+from agent.rows import StateKept
 
 WALL = 1_780_000_000.0
 ACTIVE = CalloutRecord(7, "https://host", 5, "active", calm=False, origin="cli", drill=False, raised_wall=WALL)
@@ -188,6 +190,17 @@ def test_a_press_after_the_cancel_ends_the_calm() -> None:
         assert (merged.calm, merged.owed, merged.callout) == (False, press, ACTIVE)
     merged = more_serious(Identity(press_number=4, calm=True), pressed)
     assert (merged.phase, merged.calm) == ("raising", False)
+
+
+def test_a_press_that_the_tiny_file_tells_again_does_not_end_the_calm() -> None:
+    """The database has lost the row of the press and knows of the cancel after it."""
+    press = Press(1, 10.0, WALL, "button:panic")
+    essence = Essence()
+    for fact in (StateKept("press_number", "1"), StateKept("calm", "1")):
+        essence.fold(fact)
+    essence.reconcile(Identity(press_number=1, calm=True, owed=press), lambda told: told)
+    assert [press.number for press in essence.remembered().owed] == [1]
+    assert essence.calm
 
 
 def test_a_settled_press_is_not_raised_again() -> None:

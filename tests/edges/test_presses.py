@@ -66,6 +66,19 @@ def test_press_left_while_the_daemon_runs_is_taken_up_once(tmp_path: Path):
     asyncio.run(story())
 
 
+def test_press_by_command_lies_on_tmpfs_before_anything_waits(tmp_path: Path):
+    """Law 6, as one at a button."""
+
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=False)
+        presses.count_from(1)
+        presses.make("cli")
+        assert len(list(tmp_path.rglob("*.json"))) == 1
+        assert decided == []
+
+    asyncio.run(story())
+
+
 def test_file_stays_while_no_disk_has_the_press_and_goes_with_the_callouts_close(tmp_path: Path):
     async def story() -> None:
         presses, decided = made(tmp_path, takes=False)

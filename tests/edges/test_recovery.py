@@ -165,6 +165,16 @@ def test_press_that_was_answered_while_the_store_hung_raises_no_other_callout(
     assert recovered(tmp_path, monkeypatch, owing(make_press(age_s=60)), answered) == []
 
 
+def test_drill_that_was_answered_while_the_store_hung_answers_no_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    press = make_press(age_s=60)
+
+    def answered(recovery: Recovery) -> State:
+        recovery.follow(ACTIVE, replace(ACCEPTED, drill=True, sent_at=time.monotonic()), accepted_wall=500.0)
+        return ACTIVE
+
+    assert recovered(tmp_path, monkeypatch, owing(press), answered) == [press]
+
+
 def test_press_on_tmpfs_that_a_late_store_knows_too_is_one_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     press = make_press(age_s=1)
     leave(tmp_path, press)

@@ -129,6 +129,7 @@ def test_neither_a_link_nor_a_pipe_nor_a_directory_leads_astray(tmp_path: Path) 
     path = put(inside, PRESS)
     outside.write_bytes(path.read_bytes())
     (inside / "a.json").symlink_to(outside)
+    (inside / "0.json").symlink_to(outside)  # what cannot be read keeps nobody behind it waiting
     os.mkfifo(inside / "b.json")
     (inside / "c.json").mkdir()
     assert [press for _, press in take(inside)] == [PRESS]

@@ -213,7 +213,8 @@ def test_press_before_the_recovery_waits_for_no_hung_database_and_lies_on_tmpfs_
     run(story)
 
 
-def test_press_before_the_recovery_joins_the_callout_that_was_open_and_gets_a_number_of_its_own(tmp_path: Path):
+@pytest.mark.parametrize("windowed", [False, True])
+def test_press_before_the_recovery_joins_the_callout_that_was_open_and_gets_a_number_of_its_own(tmp_path: Path, windowed: bool):  # noqa: FBT001
     record = CalloutRecord(7, URL, CUSTOMER, "cancelling", calm=True, origin="cli", drill=False, raised_wall=time.time(), press_number=41)
 
     async def story() -> None:
@@ -222,7 +223,11 @@ def test_press_before_the_recovery_joins_the_callout_that_was_open_and_gets_a_nu
             old = Press(41, time.monotonic(), time.time(), "cli")
             await first.store.step(PressMade(old), CalloutKept(replace(record, phase="active", calm=False)), CalloutKept(record))
         async with device(tmp_path) as again:
-            again.presses.feel(ORIGIN, time.monotonic())
+            if windowed:
+                again.presses.open_window(ORIGIN, time.monotonic())
+                again.presses.confirm(ORIGIN)
+            else:
+                again.presses.feel(ORIGIN, time.monotonic())
             await again.recover()
             await again.until(lambda: any(press.origin == ORIGIN for press in again.owed))
             state = again.decider.state
