@@ -134,19 +134,33 @@ def fresh_after_s(tries: int, base_s: float = 10.0) -> float:
 def refused_tries(refused: int, outcome: Outcome) -> int:
     """How often the shape was changed so far. From the first 400 or 422 on, every further failed try changes it, whatever it met.
 
-    Otherwise a shape that meets 404 or 401 (the legacy route may) would be tried for ever.
+    Otherwise a shape that meets 404 or 401 (the legacy route may) would be tried for ever. The route of a fixed location is changed at
+    any refusal: it may be unknown, or out of the token's scope, where a raise with a position is not.
     """
     if outcome.meaning is Meaning.ACCEPTED:
         return refused
-    return refused + 1 if refused or outcome.http_status in REFUSED_SHAPE else 0
+    status = outcome.http_status or 0
+    changes = status in REFUSED_SHAPE or (outcome.shape == "predefined" and 400 <= status < 500 and status not in TRANSIENT)
+    return refused + 1 if refused or changes else 0
 
 
 def raise_shape(refused: int, *, has_position: bool, predefined: bool = False) -> str:
     """The shape of the next raise. refused: see `refused_tries`; the shapes take turns, the documented one first."""
-    turn = ("nested", "flat") if has_position else ("nested", "flat", "legacy")
-    if predefined:
-        turn = ("predefined", *turn)
+    turn = _turn(has_position=has_position, predefined=predefined)
     return turn[refused % len(turn)]
+
+
+def asks_own_type(refused: int, *, has_position: bool, predefined: bool = False) -> bool:
+    """Whether the next raise asks for the response type of its press, or for the usual one.
+
+    When every shape was refused it may be the type that dispatch does not know: every other turn does without it.
+    """
+    return refused // len(_turn(has_position=has_position, predefined=predefined)) % 2 == 0
+
+
+def _turn(*, has_position: bool, predefined: bool) -> tuple[str, ...]:
+    turn = ("nested", "flat") if has_position else ("nested", "flat", "legacy")
+    return ("predefined", *turn) if predefined else turn
 
 
 EVENT_SHAPES: Final = ("source_event", "message")

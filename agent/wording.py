@@ -58,6 +58,13 @@ def _pressed(which: str, press: Press) -> str:
     return f"Pressed {which} at {utc(press.wall)} ({by_what(press.origin)}{asked}){note}"[:MAX_EVENT_CHARS]
 
 
+def other_type(press: Press, *, own: bool) -> str | None:
+    """Where a raise did without the response type of its press (own: it did not), because dispatch had refused it; else None."""
+    if own or press.response_type_id is None:
+        return None
+    return f"The button asked for response type {press.response_type_id}, which dispatch refused; this callout is of the usual one."
+
+
 def delivered_late(press: Press, wall: float) -> str:
     """A press that could not be delivered for longer than LATE_S."""
     doubt = "" if press.wall_trusted else " (by a clock that was not yet set)"

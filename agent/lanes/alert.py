@@ -10,7 +10,17 @@ from __future__ import annotations
 import asyncio
 
 from agent import wording
-from agent.delivery import CAP_S, FRESH_AFTER_S, attempt_deadline_s, fresh_after_s, lost, raise_pause_s, raise_shape, refused_tries
+from agent.delivery import (
+    CAP_S,
+    FRESH_AFTER_S,
+    asks_own_type,
+    attempt_deadline_s,
+    fresh_after_s,
+    lost,
+    raise_pause_s,
+    raise_shape,
+    refused_tries,
+)
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
@@ -141,10 +151,11 @@ class AlertLane(Lane):
             return
         press = state.owed[-1]
         settles, drill = covers(state), state.drill
-        shape = raise_shape(self._refused, has_position=place is not None, predefined=self.desk.terms.predefined)
+        known = {"has_position": place is not None, "predefined": self.desk.terms.predefined}
+        shape, own = raise_shape(self._refused, **known), asks_own_type(self._refused, **known)
         outcome = await dispatch.raise_callout(
             place,
-            response_type_id=press.response_type_id or self.desk.terms.response_type_id,
+            response_type_id=(press.response_type_id if own else None) or self.desk.terms.response_type_id,
             shape=shape,
             deadline_s=deadline_s,
             drill=drill,
@@ -154,7 +165,7 @@ class AlertLane(Lane):
         self.desk.notice(outcome, Origin.CALLOUT)
         await self.desk.decide(RaiseReplied(outcome, settles, drill, self.desk.clock.at(), self.desk.clock.wall(), sent_at))
         source = wording.FIXED_LOCATION if shape == "predefined" else wording.source_of(place, self.desk.clock.wall())
-        self._say_what_it_was(outcome, source, drill=drill)
+        self._say_what_it_was(outcome, *filter(None, (source, wording.other_type(press, own=own))), drill=drill)
         self.ring()
 
     def _weigh(self, outcome: Outcome, *, latest: bool) -> None:
@@ -176,13 +187,13 @@ class AlertLane(Lane):
         if latest:
             self._next_at = now_at + pause_s
 
-    def _say_what_it_was(self, outcome: Outcome, source: str | None, *, drill: bool) -> None:
-        """Anything but a live position is followed by an event; a drill says that it is one."""
+    def _say_what_it_was(self, outcome: Outcome, *words: str, drill: bool) -> None:
+        """Anything but a live position and the type asked for is followed by an event; a drill says that it is one."""
         state = self.desk.state
         mine = outcome.meaning is Meaning.ACCEPTED and outcome.callout is not None and outcome.callout.id == state.callout_id
         if not mine or outcome.callout is None:
             return
         if drill and state.drill:
             self.desk.tell(outcome.callout.id, wording.DRILL_STARTED)
-        if source is not None:
-            self.desk.tell(outcome.callout.id, source)
+        for text in words:
+            self.desk.tell(outcome.callout.id, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -260,6 +261,29 @@ def test_shapes_take_turns(has_position: bool, predefined: bool, shapes: list[st
     """The documented one first; after the last the first again, for ever."""
     turn = [delivery.raise_shape(n, has_position=has_position, predefined=predefined) for n in range(2 * len(shapes))]
     assert turn == shapes * 2
+
+
+@pytest.mark.parametrize(("has_position", "predefined", "each"), [(True, False, 2), (False, False, 3), (True, True, 3), (False, True, 4)])
+def test_a_type_that_every_shape_was_refused_with_is_done_without_every_other_turn(
+    has_position: bool,  # noqa: FBT001 - parameters of a table
+    predefined: bool,  # noqa: FBT001
+    each: int,
+) -> None:
+    own = [delivery.asks_own_type(n, has_position=has_position, predefined=predefined) for n in range(4 * each)]
+    assert own == ([True] * each + [False] * each) * 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 422])
+def test_a_fixed_location_that_is_refused_is_not_tried_for_ever(status: int) -> None:
+    """Its route may be unknown, or out of the token's scope; a raise with a position is another one."""
+    outcome = answered(Asked.RAISE, status)
+    assert delivery.refused_tries(0, replace(outcome, shape="predefined")) == 1
+    assert delivery.refused_tries(0, replace(outcome, shape="nested")) == (status in (400, 422))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_a_fixed_location_is_kept_while_dispatch_only_cannot_answer(status: int) -> None:
+    assert delivery.refused_tries(0, replace(answered(Asked.RAISE, status), shape="predefined")) == 0
 
 
 def test_once_a_shape_was_refused_every_further_try_changes_it() -> None:

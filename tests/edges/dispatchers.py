@@ -25,6 +25,8 @@ class Service:
         self.cancels: list[tuple[CalloutId, str | None]] = []
         self.asked: list[Asked] = []
         self.shapes: list[str] = []
+        self.types: list[int] = []  # asked for by each raise
+        self.unknown_type: int | None = None  # a raise that asks for it is refused
         self.fault: Callable[[Asked], Outcome | None] = lambda _: None
         self.lose: Callable[[Asked], Outcome | None] = lambda _: None
         self.hold: dict[Asked, asyncio.Event] = {}
@@ -91,7 +93,11 @@ class Line:
     async def raise_callout(
         self, place: Place | None, *, response_type_id: int, shape: str, deadline_s: float, drill: bool = False
     ) -> Outcome:
-        return await self._service.answer(Asked.RAISE, None, lambda: self._service.raise_one(shape))
+        service = self._service
+        service.types.append(response_type_id)
+        refused = Outcome(Asked.RAISE, Meaning.REJECTED, "http_400", http_status=400, shape=shape)
+        known = response_type_id != service.unknown_type
+        return await service.answer(Asked.RAISE, None, lambda: service.raise_one(shape) if known else refused)
 
     async def locate(self, callout_id: CalloutId, fix: Fix, *, deadline_s: float) -> Outcome:
         def process() -> Outcome:

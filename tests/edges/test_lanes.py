@@ -12,8 +12,8 @@ from dispatchers import Service, lost
 
 from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
-from agent.model import Asked, Fix, Meaning, Outcome, SafeCode
-from agent.signals import CancelAsked, Phase
+from agent.model import Asked, Fix, Meaning, Outcome, Press, SafeCode
+from agent.signals import CancelAsked, Phase, Pressed
 
 
 def test_press_is_raised_streamed_and_ended_by_dispatch_alone():
@@ -52,6 +52,19 @@ def test_raise_that_was_refused_without_a_position_goes_again_with_the_first_one
         assert service.shapes == ["nested"]
 
     play(story, drive=False)
+
+
+def test_response_type_that_dispatch_does_not_know_costs_no_one_their_callout():
+    """One wrong figure in the config of a button, and nobody would come: also not for an earlier press of another button."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        service.unknown_type = 77
+        await bench.decide(Pressed(Press(1, bench.clock.at(), bench.clock.wall(), "button:medic", response_type_id=77)))
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        assert service.types == [77, 77, 1]
+        await bench.until(lambda: any("response type 77" in text for _, text in service.events))
+
+    play(story)
 
 
 def test_raise_goes_on_for_ever_while_nobody_answers():
