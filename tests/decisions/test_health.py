@@ -143,6 +143,19 @@ def test_refused_raise_says_that_help_was_not_summoned_until_one_is_accepted():
     assert codes(conditions) == []
 
 
+def test_what_a_callouts_lanes_met_is_over_with_it():
+    """Nothing of it would ever be disproved in standby: the device would stay unarmed."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    notices.take(reply(Asked.EVENT, Meaning.UNAUTHORISED, "scope", 401), Origin.CALLOUT, wall=1.0, calm=False)
+    notices.take(reply(Asked.LOCATION, Meaning.RETRY, "timeout"), Origin.CALLOUT, wall=1.0, calm=False)
+    notices.take(reply(Asked.LOOK_UP, Meaning.RETRY, "timeout"), Origin.DEVICE, wall=1.0, calm=False)
+    notices.end_callout()
+    assert codes(conditions) == ["dispatch.unreachable"], "the device's own"
+    notices.take(reply(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", 200), Origin.DEVICE, wall=2.0, calm=False)
+    assert codes(conditions) == []
+
+
 def test_three_refused_positions_in_a_row_are_a_condition():
     conditions = Conditions()
     notices = Notices(conditions, 1)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from agent import identity
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, load, more_serious, save
-from agent.model import CalloutRecord, Press
+from agent.model import CalloutRecord, NoteKept, Press, PressMade
 from agent.rows import StateKept
 
 WALL = 1_780_000_000.0
@@ -180,6 +180,39 @@ def test_calm_survives_the_close() -> None:
     """Closed in one record, still cancelling in the other: still cancelling, and calm either way."""
     cancelling, closed = Identity(press_number=4, calm=True, callout=CANCELLING), Identity(press_number=4, calm=True)
     assert more_serious(cancelling, closed) == cancelling
+
+
+def test_an_open_callout_is_as_calm_as_the_device() -> None:
+    """Cancelled and closed in one record, not even cancelled in the other: it goes on, unseen."""
+    closed, before = Identity(press_number=4, calm=True), Identity(press_number=4, callout=ACTIVE)
+    for merged in (more_serious(closed, before), more_serious(before, closed)):
+        assert merged.callout == replace(ACTIVE, calm=True)
+
+
+def test_calm_that_only_the_tiny_file_knows_of_is_taken_in() -> None:
+    essence = Essence()
+    essence.fold(StateKept("press_number", "4"))
+    news = essence.reconcile(Identity(press_number=4, calm=True), lambda told: told)
+    assert essence.calm
+    assert NoteKept("calm", "true") in news, "the database is told, too"
+
+
+def test_the_tiny_file_keeps_a_real_press_rather_than_an_older_drill() -> None:
+    """There is room for one."""
+    essence = Essence()
+    for press in (Press(1, 1.0, WALL, "cli", drill=True), Press(2, 2.0, WALL, "button:panic")):
+        essence.fold(PressMade(press))
+    owed = essence.identity("m").owed
+    assert owed is not None
+    assert (owed.number, owed.drill) == (2, False)
+
+
+def test_a_new_database_is_given_the_notes_of_the_lost_one() -> None:
+    """An open abort window is one of them: a press."""
+    note = NoteKept("window:button:panic", "{}")
+    essence = Essence()
+    essence.fold(note)
+    assert note in essence.deeds()
 
 
 def test_a_press_after_the_cancel_ends_the_calm() -> None:
