@@ -19,7 +19,9 @@ from agent.signals import Phase, Restarted
 from agent.store import Store
 
 CALM_NAME = ".calm"
-OWN_NAME = ".own"  # what the daemon itself leaves, for no one else: that a file stays there would tell that its callout lives (law 5)
+# What the daemon itself leaves, for no one else: how long a file stays there would tell how long its callout lives (law 5). Below a
+# folder that is never changed, because the time of the last change of a folder can be seen by whoever cannot look into it.
+OWN_NAME = ".own/presses"
 SAME_S = 0.002  # the database keeps times to the millisecond
 HURRIED_S = 0.3  # a healthy database opens in a tenth of this; a press must not wait for an ill one
 
@@ -105,7 +107,8 @@ def keep_in_runtime(directory: Path, press: Press) -> Path | None:
     with contextlib.suppress(OSError):
         if not own.is_dir():
             spool.make(directory)
-            own.mkdir(mode=0o700)
+            for folder in (own.parent, own):
+                folder.mkdir(mode=0o700, exist_ok=True)
         return spool.put(own, spooled_of(press, press.number or None))
     return None
 

@@ -114,6 +114,27 @@ def test_press_that_waits_in_the_inbox_while_dispatch_closes_another_callout_kee
     asyncio.run(story())
 
 
+def test_nobody_else_can_see_how_long_the_daemons_own_press_lies_there(tmp_path: Path):
+    """Where no disk takes it, that is as long as its callout lives (law 5)."""
+
+    async def story() -> None:
+        presses, _ = made(tmp_path, takes=False)
+        presses.count_from(1)
+        presses.feel("button:first", time.monotonic())
+        await settle()
+        presses.forget_all()
+        before = [(path, path.stat()) for path in (tmp_path, *tmp_path.iterdir())]
+        presses.feel("button:panic", time.monotonic())
+        assert list(tmp_path.rglob("*.json"))
+        await settle()
+        presses.forget_all()
+        assert not list(tmp_path.rglob("*.json"))
+        assert [(path, path.stat()) for path in (tmp_path, *tmp_path.iterdir())] == before
+        assert [path.stat().st_mode & 0o077 for path in tmp_path.iterdir()] == [0]
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("drill", [False, True])
 def test_file_that_cannot_be_removed_is_no_further_press(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drill: bool):  # noqa: FBT001
     def refuse(_path: Path, **_how: object) -> None:
