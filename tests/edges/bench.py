@@ -17,7 +17,7 @@ from agent.health import Origin
 from agent.lanes.board import Lanes
 from agent.lanes.desk import Terms
 from agent.lanes.event import Message
-from agent.model import CalloutId, Fix, Outcome, Place, Press, Quality, Write
+from agent.model import Asked, CalloutId, Fix, Outcome, Place, Press, Quality, Write
 from agent.signals import Command, Happening, Pressed, State, Tell
 
 FAST = Pace(send_active_s=0.02, send_min_s=0.01, send_max_s=0.1)
@@ -41,6 +41,7 @@ class Bench:
         self.service = service
         self.fix: Fix | None = None
         self.noticed: list[Outcome] = []
+        self.origins: list[tuple[Asked, Origin]] = []  # whose each of these was said to be
         self.accepted: list[float] = []
         self.settled: list[tuple[str, bool]] = []
         self.lanes = Lanes(self, lambda message, told: self.settled.append((message.text, told)))
@@ -72,6 +73,7 @@ class Bench:
 
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         self.noticed.append(outcome)
+        self.origins.append((outcome.asked, origin))
 
     def sent(self, fix: Fix) -> None:
         self.accepted.append(fix.at)

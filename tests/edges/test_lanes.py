@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from bench import Bench, play
 from dispatchers import Service, lost
 
+from agent.health import Origin
 from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
 from agent.model import Asked, Fix, Meaning, Outcome, Press, SafeCode
@@ -63,6 +65,44 @@ def test_response_type_that_dispatch_does_not_know_costs_no_one_their_callout():
         await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
         assert service.types == [77, 77, 1]
         await bench.until(lambda: any("response type 77" in text for _, text in service.events))
+
+    play(story)
+
+
+def test_whatever_a_lane_meets_for_a_callout_is_of_the_callout():
+    """Law 5: what is said to be of the device is shown while calm."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        bench.terms = replace(bench.terms, deadline_s=0.1)
+        await bench.until(lambda: (Asked.LOOK_UP, Origin.DEVICE) in bench.origins)
+        service.hold[Asked.RAISE] = asyncio.Event()
+        await bench.press()
+        await bench.until(lambda: any(each.asked is Asked.RAISE for each in bench.noticed))  # that none has answered yet
+        service.hold.pop(Asked.RAISE).set()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        bench.tell(101, "hello")
+        await bench.decide(CancelAsked(SafeCode("0042")))
+        wanted = {Asked.RAISE, Asked.LOCATION, Asked.READ, Asked.EVENT, Asked.CANCEL}
+        await bench.until(lambda: {asked for asked, _ in bench.origins} >= wanted)
+        assert {asked for asked, origin in bench.origins if origin is Origin.DEVICE} == {Asked.LOOK_UP}
+
+    play(story)
+
+
+def test_wearer_may_be_told_at_once_that_an_attempt_has_failed_and_no_longer_once_one_has_not():
+    async def story(bench: Bench, service: Service) -> None:
+        alert = bench.lanes.alert
+        assert not alert.failing
+        service.fault = lambda asked: lost(asked, "connect") if asked is Asked.RAISE else None
+        await bench.press()
+        assert not alert.failing, "nothing has failed yet"
+        await bench.until(lambda: any(each.asked is Asked.RAISE for each in bench.noticed))
+        assert alert.failing
+        service.fault = lambda _: None
+        await bench.until(lambda: not bench.state.owed)
+        service.hold[Asked.RAISE] = asyncio.Event()
+        await bench.press(2)
+        assert not alert.failing, "of this press no attempt has failed"
 
     play(story)
 

@@ -61,3 +61,25 @@ def test_every_position_that_dispatch_has_is_in_the_track_and_marked():
 def test_track_never_goes_back(state: State):
     recorded = drive(state)[0].recorded
     assert recorded == sorted(set(recorded))
+
+
+@pytest.mark.parametrize(("state", "grows"), [(ACTIVE, 1), (CANCELLING, 0)])
+def test_doubtful_position_of_a_cancelled_callout_is_sent_and_not_in_the_track(state: State, grows: int):
+    """In standby no doubtful one is used at all, and the track would tell that this one was."""
+    store, told = Kept(), []
+
+    class Doubtful:
+        def relieve(self, at: float) -> Fix:
+            return Fix(at, 1.8e9, "serial", 1.5, 2.5)
+
+    tracking = Tracking(
+        Doubtful(),  # type: ignore[arg-type]
+        store,  # type: ignore[arg-type]
+        SystemClock(),
+        Pace(),
+        state=lambda: state,
+        fresh=lambda: told.append("fresh"),
+        ailing=lambda: None,
+    )
+    assert tracking.relieve() is not None
+    assert (len(store.recorded), told) == (grows, ["fresh"])
