@@ -94,9 +94,7 @@ class Presses:
         """A press that may still be taken back. It is stored at once: a restart or a power cut inside the window makes it a press."""
         pending = self._keep(self._new(origin, at, response_type_id, note=None, drill=drill))
         self._windows[origin] = pending
-        if not drill:
-            kept = json.dumps(asdict(resume.spooled_of(pending.press, None)))
-            self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", kept))
+        self._note_window(origin)
 
     def confirm(self, origin: str) -> None:
         """The press of this window stands, as of its gesture."""
@@ -108,14 +106,14 @@ class Presses:
             self.hurry.set()
         else:
             self._enter(pending)
-        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+        self._note_window(origin)
 
     def take_back(self, origin: str) -> None:
         """A different act aborted it: it never was a press."""
         pending = self._windows.pop(origin, None)
         if pending is None:
             return
-        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+        self._note_window(origin)
         if pending.path is not None:
             self._forget(pending.path)
 
@@ -131,7 +129,7 @@ class Presses:
                 self._accept(resume.press_of(spooled, self._next(), self._clock), None)
         except (ValueError, TypeError):
             self._enter(Pending(self._new(origin, None, None, note=None, drill=False), None))
-        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", ""))
+        self._note_window(origin)
 
     # --- notes of the store ---------------------------------------------------------------------------------------------------
 
@@ -139,6 +137,12 @@ class Presses:
         """Keep a note that says of a press that it was made: behind every press made so far, or a power cut between would lose it."""
         self._behind.append(note)
         self._catch_up()
+
+    def _note_window(self, origin: str) -> None:
+        """As it is now: a restart takes up the window of the last process while this one's may be open already."""
+        pending = self._windows.get(origin)
+        kept = "" if pending is None or pending.press.drill else json.dumps(asdict(resume.spooled_of(pending.press, None)))
+        self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", kept))
 
     def _catch_up(self) -> None:
         while self._behind and not self._undecided and not self._early:

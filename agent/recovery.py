@@ -155,7 +155,7 @@ class Recovery:
         """Without what was answered, taken up from tmpfs or closed while the store hung: it must not raise another, or come back."""
         record = remembered.callout
         over = record is not None and record.id in self._state().closed
-        owed = tuple(press for press in remembered.owed if not self._is_old(press))
+        owed = resume.each_once(press for press in remembered.owed if not self._is_old(press))
         return replace(remembered, owed=owed, callout=None if over else record)
 
     def _is_cancelled(self, at: float) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,8 @@ async def recall(store: Store, directory: Path, timeout_s: float, hurry: asyncio
 
     hurry: a press waits: then the store has HURRIED_S left.
     """
-    spooled = [*spool.take(directory / OWN_NAME), *spool.take(directory)]
+    own = directory / OWN_NAME
+    spooled = [*(spool.take(own) if spool.is_own(own.parent) and spool.is_own(own) else ()), *spool.take(directory)]
     opening = asyncio.create_task(store.open())
     hurried = asyncio.create_task(hurry.wait())
     done, _ = await asyncio.wait({opening, hurried}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -79,6 +81,11 @@ def same_press(one: Press | spool.SpooledPress, other: Press) -> bool:
     return one.origin == other.origin and abs(one.wall - other.wall) < SAME_S
 
 
+def each_once(owed: Iterable[Press]) -> tuple[Press, ...]:
+    """One that each start on a hung disk has numbered anew lies in the store several times. The highest number settles them all."""
+    return tuple({(press.origin, press.at, press.wall): press for press in sorted(owed, key=lambda press: press.number)}.values())
+
+
 def restarted(remembered: Remembered, *, calm: bool, base_url: str, customer_id: int, clock: Clock) -> tuple[Restarted, str | None]:
     """The first event; and in words why a stored callout is left alone, if it is."""
     record, foreign = remembered.callout, None
@@ -89,7 +96,7 @@ def restarted(remembered: Remembered, *, calm: bool, base_url: str, customer_id:
         at=clock.at(),
         wall=clock.wall(),
         press_number=remembered.press_number,
-        owed=remembered.owed,
+        owed=each_once(remembered.owed),
         record=record,
         closed=remembered.closed,
         calm=calm or (record is not None and record.calm),
@@ -105,10 +112,9 @@ def keep_in_runtime(directory: Path, press: Press) -> Path | None:
     """The press on tmpfs, before anything else happens to it. None if even that is full: it goes on all the same."""
     own = directory / OWN_NAME
     with contextlib.suppress(OSError):
-        if not own.is_dir():
-            spool.make(directory)
-            for folder in (own.parent, own):
-                folder.mkdir(mode=0o700, exist_ok=True)
+        spool.make(directory)
+        for folder in (own.parent, own):
+            spool.make_own(folder)
         return spool.put(own, spooled_of(press, press.number or None))
     return None
 
@@ -149,19 +155,18 @@ def keep_calm(directory: Path, *, calm: bool, at: float) -> None:
     with contextlib.suppress(OSError):
         if not calm:
             path.unlink(missing_ok=True)
-        elif not path.exists():  # a restart is no new cancel
-            path.touch(mode=0o600)
-            path.write_text(json.dumps([identity.read_boot_id(), at]))
+        elif not spool.is_kept(path):  # a restart is no new cancel
+            spool.keep(path, json.dumps([identity.read_boot_id(), at]))
 
 
 def was_calm(directory: Path) -> bool:
     """Whether the last process of this boot was."""
-    return (directory / CALM_NAME).exists()
+    return spool.is_kept(directory / CALM_NAME)
 
 
 def calm_since(directory: Path) -> float | None:
     """When the last process became calm, monotonic s of this boot; None if it was not, or if that is not known."""
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        boot_id, at = json.loads((directory / CALM_NAME).read_text())
+    with contextlib.suppress(ValueError, TypeError):
+        boot_id, at = json.loads(spool.kept(directory / CALM_NAME) or "")
         return float(at) if boot_id == identity.read_boot_id() else None
     return None

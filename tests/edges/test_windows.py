@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from devices import CUSTOMER, URL, Fused, Hanging, device, run, stored
 
-from agent import resume, spool
+from agent import recovery, resume, spool
 from agent.identity import read_boot_id
-from agent.model import CalloutKept, CalloutRecord, NoteKept, Press, PressMade, SafeCode
+from agent.model import Asked, Callout, CalloutKept, CalloutRecord, Meaning, NoteKept, Outcome, Press, PressMade, SafeCode
 from agent.presses import WINDOW_NOTE
-from agent.signals import CancelAsked, Phase
+from agent.signals import CancelAsked, Phase, RaiseReplied
 
 ORIGIN = "button:panic"
 
@@ -149,6 +149,59 @@ def test_confirmed_window_is_no_further_press_after_a_reboot(tmp_path: Path, mon
             again.presses.feel("button:other", time.monotonic())
             await again.until(lambda: again.owed and again.owed[-1].origin == "button:other")
             assert [press.origin for press in again.owed] == [ORIGIN, "button:other"]
+
+    run(story)
+
+
+def test_window_that_opens_while_the_last_ones_is_taken_up_is_kept_like_any_other(tmp_path: Path):
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.open_window(ORIGIN, time.monotonic())
+            await stored(first)
+        async with device(tmp_path) as again:
+            again.presses.open_window(ORIGIN, time.monotonic())
+            await again.recover()
+            await again.until(lambda: again.owed)
+            await stored(again)
+        shutil.rmtree(tmp_path / "run")
+        async with device(tmp_path) as last:
+            await last.recover()
+            await last.until(lambda: len(last.owed) == 2)
+
+    run(story)
+
+
+def test_press_that_starts_on_a_hung_disk_number_anew_stays_one_and_is_settled_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recovery, "OPEN_STORE_S", 0.01)
+
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.feel(ORIGIN, time.monotonic())
+            await first.until(lambda: first.owed)
+            await stored(first)
+        for number in range(3):
+            async with device(tmp_path, hanging := Hanging(tmp_path / "agent.db")) as again:
+                await again.recover()
+                again.presses.feel(f"button:{number}", time.monotonic())
+                await again.until(lambda again=again: again.owed)
+                hanging.go.set()
+                assert again.late is not None
+                await again.late
+                await stored(again)
+                assert len(again.owed) == 2 + number
+        accepted = Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7, "created"))
+        async with device(tmp_path) as last:
+            await last.recover()
+            await last.until(lambda: len(last.owed) == 4)
+            number = last.decider.state.press_number
+            await last.decider.decide(RaiseReplied(accepted, number, drill=False, at=1.0, wall=1.0))
+            assert last.owed == ()
+            await stored(last)
+        async with device(tmp_path) as over:
+            await over.recover()
+            assert over.owed == ()
 
     run(story)
 
