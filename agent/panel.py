@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from agent import spool
 from agent.acts import Acts, Confirm, MakePress, OpenWindow, TakeBack
 from agent.health import Conditions
 from agent.model import Act, Acted, Ailment, NoteKept, SafeCode, Severity, Sign
@@ -190,8 +191,8 @@ class Panel:
             return
         self._kept[name] = level
         with contextlib.suppress(OSError):
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._level_path(name).write_text(level)
+            spool.make(self._directory)
+            spool.keep(self._level_path(name), level)
         self._rooms.presses.write_behind(NoteKept(f"{LEVEL_NOTE}{name}", level))
 
     def _was_active(self, name: str) -> bool | None:
@@ -200,9 +201,7 @@ class Panel:
         return None if told not in (ACTIVE, INACTIVE) else told == ACTIVE
 
     def _level_on_tmpfs(self, name: str) -> str | None:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            return self._level_path(name).read_text()
-        return None
+        return spool.kept(self._level_path(name))
 
     def _level_path(self, name: str) -> Path:
         return self._directory / f".level-{quote(name, safe='')}"

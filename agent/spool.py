@@ -1,8 +1,8 @@
 """Presses on their way to the store, in the runtime directory: one small file each, in memory (tmpfs), kept across restarts.
 
 Neither a hung disk nor the watchdog can lose a press that lies here (DESIGN law 6), and `callout-agent raise` leaves one here
-when no daemon listens. Touches that one directory. Must not wait for a disk (no fsync), must not trust what it reads (whoever is
-in the group may write here), and must not stumble over one bad file.
+when no daemon listens. The daemon's own small facts lie beside them. Touches that one directory. Must not wait for a disk (no fsync) or a
+pipe, must not trust what it reads or follow a link (whoever is in the group may write here), and must not stumble over one bad file.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from agent.identity import read_boot_id
 # A longer file is no press.
 _LONGEST_BYTES = 16384
 _FILE_MODE = 0o660
+_OWN_MODE = 0o600
 _DIRECTORY_MODE = 0o2770  # set-group-id: what a member leaves, the daemon can read
 _TYPES: dict[str, tuple[type, ...]] = {
     "boot_id": (str,),
@@ -83,10 +84,10 @@ def make(directory: Path) -> None:
         directory.chmod(_DIRECTORY_MODE)
 
 
-def _write(path: Path, document: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE_MODE)
+def _write(path: Path, document: bytes, mode: int = _FILE_MODE) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, _FILE_MODE)  # past the umask: the daemon runs under another uid
+        os.fchmod(handle, mode)  # past the umask: the daemon runs under another uid
         file.write(document)
 
 
@@ -121,6 +122,65 @@ def _read(path: Path) -> SpooledPress:
             raise ValueError("not a press")
         press = _parse(json.loads(file.read(_LONGEST_BYTES)))
     return replace(press, uid=about.st_uid)
+
+
+def keep(path: Path, text: str) -> None:
+    """Leave a small fact of the daemon's own, in place of what lies there. Raises OSError; then nothing lies there: it would be old."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        _write(fresh, text.encode(), _OWN_MODE)
+        if path.is_dir():
+            _move_aside(path)
+        fresh.rename(path)
+    except OSError:
+        for each in (fresh, path):
+            with contextlib.suppress(OSError):
+                each.unlink()
+        raise
+
+
+def kept(path: Path) -> str | None:
+    """The small fact that a daemon left here; None if there is none, or if somebody else put it there. Never raises for what it finds."""
+    with contextlib.suppress(OSError, ValueError):
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            about = os.fstat(handle)
+            if stat.S_ISREG(about.st_mode) and about.st_uid in _trusted(path.parent):
+                return file.read(_LONGEST_BYTES).decode()
+    return None
+
+
+def is_kept(path: Path) -> bool:
+    """Whether a daemon left a small fact here; who asks need not be able to read it."""
+    with contextlib.suppress(OSError):
+        about = path.lstat()
+        return stat.S_ISREG(about.st_mode) and about.st_uid in _trusted(path.parent)
+    return False
+
+
+def is_own(folder: Path) -> bool:
+    """Whether this is a folder of the daemon's own: no link, and nobody else's."""
+    with contextlib.suppress(OSError):
+        about = folder.lstat()
+        return stat.S_ISDIR(about.st_mode) and about.st_uid in _trusted(folder.parent)
+    return False
+
+
+def make_own(folder: Path) -> None:
+    """A folder of the daemon's own, if it is not there yet; what somebody else put in its place is moved aside. Raises OSError."""
+    if not is_own(folder):
+        if os.path.lexists(folder):
+            _move_aside(folder)
+        folder.mkdir(mode=0o700)
+
+
+def _move_aside(path: Path) -> None:
+    path.rename(path.with_name(f"{path.name}.{secrets.token_hex(8)}.foreign"))
+
+
+def _trusted(directory: Path) -> set[int]:
+    """Whose files there are a daemon's: this process's user, root, or whom the directory belongs to."""
+    return {0, os.geteuid(), directory.lstat().st_uid}
 
 
 def read_text(text: str) -> SpooledPress:

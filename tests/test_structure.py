@@ -103,7 +103,7 @@ EDGES = {
     ),
     "agent.hooks": ({"agent.aside"}, "programs of the owner, read from a disk that may hang"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
-    "agent.panel": ({"agent.presses"}, "buttons make presses, and behind them the store keeps their last level"),
+    "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
     "agent.farewell": ({"agent.lanes.board"}, "last words go past the lanes' waits"),
     "agent.lanes": (set(), "the lanes' package"),
     "agent.lanes.turns": (set(), "who opens a connection now"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
@@ -336,6 +337,26 @@ def test_file_that_was_left_of_a_press_that_dispatch_has_answered_raises_nothing
             await again.until(lambda: again.owed)
             assert [each.origin for each in again.owed] == ["button:panic"]
             assert not left.exists()
+
+    run(story)
+
+
+def test_what_a_member_of_the_group_planted_neither_stops_the_start_nor_leads_it_elsewhere(tmp_path: Path):
+    """A pipe for calm, and for the daemon's own folder a link to where a file would be taken for a broken press."""
+
+    async def story() -> None:
+        secret = tmp_path / "var" / "presses" / "token.json"
+        secret.parent.mkdir(parents=True)
+        secret.write_text("{}")
+        (tmp_path / "run").mkdir()
+        os.mkfifo(tmp_path / "run" / ".calm")
+        (tmp_path / "run" / ".own").symlink_to(tmp_path / "var")
+        async with device(tmp_path) as of:
+            await of.recover()
+            assert not of.decider.state.calm
+            of.presses.feel("button:panic", time.monotonic())
+            await of.until(lambda: of.owed)
+            assert [path.name for path in secret.parent.iterdir()] == ["token.json"]
 
     run(story)
 

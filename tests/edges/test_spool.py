@@ -23,6 +23,10 @@ from agent.spool import SpooledPress, SpoolError, done, put, take
 PRESS = SpooledPress(boot_id=read_boot_id(), at=12.5, wall=1.78e9, origin="button:panic", uid=os.getuid())
 
 
+STRANGER = 12345  # a user of the group, who is not the daemon
+ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+
+
 def put_many(directory: Path, first: int) -> None:
     for n in range(first, first + 100):
         put(directory, replace(PRESS, at=float(n)))
@@ -172,6 +176,65 @@ def test_where_nothing_can_be_written_it_says_why(tmp_path: Path, monkeypatch: p
     (tmp_path / "file").touch()
     with pytest.raises(SpoolError, match="could not be kept"):
         put(tmp_path / "file" / "presses", PRESS)
+
+
+# --- the daemon's own, where its group may write -------------------------------------------------------------------------------
+
+
+def plant(path: Path, what: str, elsewhere: Path) -> None:
+    """What a member of the group may leave under a name that the daemon uses."""
+    match what:
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to(elsewhere)
+        case "folder":
+            path.mkdir()
+        case "file":
+            path.write_text("active")
+    if os.geteuid() == 0:
+        os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+
+
+@pytest.mark.parametrize("what", ["pipe", "link", "folder", pytest.param("file", marks=ONLY_ROOT)])
+def test_what_another_user_planted_is_no_fact_and_is_replaced(tmp_path: Path, what: str) -> None:
+    """A pipe would stop the daemon for good, a link would lead its pen into the database."""
+    elsewhere, path = tmp_path / "agent.db", tmp_path / "run" / ".level-panic"
+    elsewhere.write_text("active")
+    path.parent.mkdir()
+    plant(path, what, elsewhere)
+    assert (spool.kept(path), spool.is_kept(path)) == (None, False)
+    spool.keep(path, "inactive")
+    assert (spool.kept(path), spool.is_kept(path)) == ("inactive", True)
+    assert elsewhere.read_text() == "active"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("what", ["pipe", "link", "file", pytest.param("folder", marks=ONLY_ROOT)])
+def test_folder_of_the_daemons_own_is_nobody_elses(tmp_path: Path, what: str) -> None:
+    """In someone else's its presses could be read, counted, and taken away."""
+    elsewhere = tmp_path / "var"
+    elsewhere.mkdir()
+    plant(tmp_path / ".own", what, elsewhere)
+    assert not spool.is_own(tmp_path / ".own")
+    spool.make_own(tmp_path / ".own")
+    assert spool.is_own(tmp_path / ".own")
+    put(tmp_path / ".own", PRESS)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_fact_that_cannot_be_kept_leaves_no_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A level of before would be believed after the next start."""
+    path = tmp_path / ".level-panic"
+    spool.keep(path, "active")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="full"):
+        spool.keep(path, "inactive")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
