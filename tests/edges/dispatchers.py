@@ -31,6 +31,7 @@ class Service:
         self.lose: Callable[[Asked], Outcome | None] = lambda _: None
         self.hold: dict[Asked, asyncio.Event] = {}
         self.heard = asyncio.Event()
+        self.open_lines = 0
         self._next = 100
 
     def open_callout(self) -> CalloutId | None:
@@ -42,7 +43,8 @@ class Service:
         self.callouts[callout_id] = "closed"
 
     def connect(self) -> Line:
-        """A connection."""
+        """A connection; open until it is closed."""
+        self.open_lines += 1
         return Line(self)
 
     async def answer(self, asked: Asked, callout_id: CalloutId | None, process: Callable[[], Outcome]) -> Outcome:
@@ -142,4 +144,5 @@ class Line:
         return Outcome(Asked.EVENTS, Meaning.ACCEPTED, "ok", callout_id=callout_id, events=())
 
     async def aclose(self) -> None:
-        """Nothing to drop."""
+        """Drop the connection."""
+        self._service.open_lines -= 1

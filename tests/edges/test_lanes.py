@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import pytest
@@ -12,10 +13,11 @@ from bench import Bench, play
 from dispatchers import Service, lost
 
 from agent.health import Origin
+from agent.lanes.alert import MAX_ALIVE
 from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
 from agent.model import Asked, Fix, Meaning, Outcome, Press, SafeCode
-from agent.signals import CancelAsked, Phase, Pressed
+from agent.signals import CancelAsked, CancelSent, Happening, Phase, Pressed
 
 
 def test_press_is_raised_streamed_and_ended_by_dispatch_alone():
@@ -123,6 +125,64 @@ def test_raise_goes_on_for_ever_while_nobody_answers():
         assert len(service.callouts) == 1
 
     play(story)
+
+
+def test_attempts_leave_no_connection_open_however_long_they_fail():
+    """For want of descriptors no raise would leave any more."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        before = service.open_lines
+        service.fault = lambda asked: lost(asked, "connect") if asked is Asked.RAISE else None
+        await bench.press()
+        await bench.until(lambda: service.asked.count(Asked.RAISE) >= 20)
+        assert service.open_lines <= before + MAX_ALIVE
+
+    play(story)
+
+
+def test_press_made_while_a_raise_was_on_its_way_is_not_settled_by_its_answer_and_asks_for_its_own_response():
+    """Law 1: dispatch may have closed that callout before the press."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        service.hold[Asked.RAISE] = asyncio.Event()
+        await bench.press(1)
+        await bench.until(lambda: service.asked.count(Asked.RAISE) == 1)
+        answers = itertools.count()
+        service.fault = lambda asked: lost(asked, "connect") if asked is Asked.RAISE and next(answers) else None  # all but the first
+        await bench.decide(Pressed(Press(2, bench.clock.at(), bench.clock.wall(), "button:shop", response_type_id=5)))
+        await bench.until(lambda: service.asked.count(Asked.RAISE) == 2)
+        assert service.types == [1, 5]
+        service.hold.pop(Asked.RAISE).set()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE and len(service.types) > 3)
+        assert [press.number for press in bench.state.owed] == [2]
+        service.fault = lambda _: None
+        await bench.until(lambda: not bench.state.owed)
+
+    play(story)
+
+
+class Hasty(Bench):
+    """The wearer presses again in the very moment in which the code is to leave."""
+
+    pressed = False
+
+    def decide(self, event: Happening) -> Awaitable[None]:
+        if isinstance(event, CancelSent) and not self.pressed:
+            self.pressed = True
+            super().decide(Pressed(Press(2, self.clock.at(), self.clock.wall(), "button:panic")))
+        return super().decide(event)
+
+
+def test_code_that_a_press_takes_back_in_the_last_moment_does_not_leave():
+    async def story(bench: Hasty, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        await bench.decide(CancelAsked(SafeCode("0042")))
+        await bench.until(lambda: bench.state.press_number == 2 and not bench.state.owed)
+        assert service.cancels == []
+        assert not bench.state.calm
+
+    play(story, kind=Hasty)
 
 
 def test_lost_answers_to_a_raise_end_in_one_callout():

@@ -197,6 +197,42 @@ def test_cancel_on_a_disk_that_takes_nothing_outlives_a_restart_and_streaming_go
 
 
 @needs_root
+@pytest.mark.parametrize("ill", [False, True])
+def test_press_after_a_cancel_and_the_close_outlive_restarts_also_on_a_disk_that_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ill: bool
+):
+    """The press ends the calm for good, and a press that was answered by a callout that is closed raises no other (laws 1 and 5)."""
+
+    async def story() -> None:
+        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+            stage.receivers += SITE  # the raise of the restart is not to wait for the first position
+            await stage.start()
+            await stage.until_armed()
+            if ill:
+                HARMS["read_only"].hurt(disk)
+            callout_id = await on_the_wire(stage, await press(stage))
+            await stage.until_status(lambda told: told["callout"]["state"] == "active")
+            assert (await stage.command("cancel", "--safe-code-stdin", typed=CODE_WRONG + "\n"))[0] == 0
+            await press(stage)
+            await stage.until_status(lambda told: told["callout"]["state"] == "active", what="shown again")
+            await reborn(stage)
+            await stage.until_status(
+                lambda told: told["callout"].get("id") == callout_id and "armed_proof.old" not in codes(told), what="shown after a restart"
+            )
+            await streamed(stage)
+            await stage.desk("POST", f"callouts/{callout_id}/close")
+            await stage.until_status(lambda told: told["callout"]["state"] == "standby", what="closed")
+            assert presses_left(stage) == []
+            await reborn(stage)
+            await stage.until_armed()
+            assert len(await stage.callouts()) == 1
+            if ill:
+                HARMS["read_only"].mend(disk)
+
+    asyncio.run(story())
+
+
+@needs_root
 def test_daemon_that_starts_on_a_hung_disk_raises_and_remembers_once_the_disk_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its config has changed, too, and cannot be kept as the last good one: nothing of this may hold up a press."""
 
