@@ -160,10 +160,13 @@ def test_window_that_opens_while_the_last_ones_is_taken_up_is_kept_like_any_othe
             first.presses.open_window(ORIGIN, time.monotonic())
             await stored(first)
         async with device(tmp_path) as again:
+            recovering = asyncio.create_task(again.recover())
+            await asyncio.sleep(0)  # it has read the runtime directory
             again.presses.open_window(ORIGIN, time.monotonic())
-            await again.recover()
+            await recovering
             await again.until(lambda: again.owed)
             await stored(again)
+            assert len(again.owed) == 1
         shutil.rmtree(tmp_path / "run")
         async with device(tmp_path) as last:
             await last.recover()
