@@ -94,6 +94,7 @@ TABLE: Final[Mapping[Pair, Handler]] = {
     (Phase.STANDBY, LocationReplied): streaming.located,
     (Phase.STANDBY, CancelReplied): streaming.cancel_replied,
     (Phase.STANDBY, EventReplied): streaming.event_replied,
+    (Phase.ACTIVE, Restarted): streaming.recalled,
     (Phase.RAISING, Pressed): raising.press_again,
     (Phase.RAISING, CancelAsked): streaming.cancel_asked,
     (Phase.RAISING, RaiseReplied): raising.raise_replied,
@@ -124,6 +125,5 @@ IGNORED: Final[Mapping[Pair, str]] = {
     (Phase.RAISING, ReadReplied): "it is about a callout that has closed since",
     (Phase.RAISING, Forgotten): NO_ID,
     (Phase.RAISING, Restarted): ONCE,
-    (Phase.ACTIVE, Restarted): ONCE,
     (Phase.CANCELLING, Restarted): ONCE,
 }

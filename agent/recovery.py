@@ -145,6 +145,8 @@ class Recovery:
             await take(kept)
         elif kept.note("calm") == "true" or (record is not None and record.calm):
             hidden = True  # what is on may be what was cancelled: it stays hidden until a press
+            if self.unsure:
+                await take(kept)
         else:
             for press in kept.remembered.owed:
                 await self._decide(Pressed(press, self._is_cancelled(press.at)))

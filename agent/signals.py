@@ -99,7 +99,7 @@ class AdoptPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Restarted:
-    """The process starts with what was kept."""
+    """The process starts with what was kept; told a second time by a store that answers late."""
 
     at: float
     wall: float

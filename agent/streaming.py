@@ -213,6 +213,17 @@ def restart(state: State, event: Restarted) -> Step:
     return replace(state, phase=Phase.RAISING if owed else Phase.STANDBY, owed=owed, drill=drill and bool(owed)), ()
 
 
+def recalled(state: State, event: Restarted) -> Step:
+    """The store answers late and tells of a cancel: what was found meanwhile, without a press, is followed unseen (law 5).
+
+    A press that was owed when it was cancelled goes on being raised.
+    """
+    if not event.calm or state.owed:
+        return state, ()
+    number = max(state.press_number, event.press_number, *(press.number for press in event.owed))
+    return replace(state, phase=Phase.CANCELLING, calm=True, owed=real(event.owed), press_number=number), ()
+
+
 def _go_on(state: State, event: Restarted, record: CalloutRecord) -> Step:
     """With the callout that was open. A drill that a real press overtook is told and cancelled again: that was lost with us."""
     age_s = event.wall - record.raised_wall

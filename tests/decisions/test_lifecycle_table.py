@@ -678,6 +678,18 @@ def test_record_of_a_callout_that_ended_is_not_gone_on_with():
     assert play(restarted(kept=record(phase="standby"))).phase is Phase.STANDBY
 
 
+def test_cancel_that_a_late_store_tells_of_hides_what_was_found_meanwhile_unless_someone_pressed():
+    found = play(restarted(), listed(at(NEAR)))
+    late = restarted(press(3), calm=True)
+    state = play(late, start=found)
+    assert (state.phase, state.calm, stream_to(state)) == (Phase.CANCELLING, True, X)
+    assert [each.number for each in state.owed] == [3], "a cancelled raise goes on"
+    assert covers(state) == 3
+    assert play(restarted(press(3)), start=found) == found
+    again = play(pressed(2), start=found)
+    assert play(late, start=again) == again
+
+
 def test_store_that_answers_late_takes_back_nothing_that_was_learnt_meanwhile():
     over = play(Restarted(0.0, WALL), pressed(900), raised(X, 900), code(), closed())
     state = play(restarted(shut=(77,)), start=over)

@@ -248,8 +248,11 @@ def test_what_is_on_stays_hidden_until_the_store_tells_that_it_was_not_cancelled
             recovery.follow(state, Pressed(make_press(age_s=0)), accepted_wall=None)
         return state
 
-    recovered(tmp_path, monkeypatch, remembered, meanwhile)
+    remembered = replace(remembered, owed=(cancelled := make_press(age_s=60),)) if hidden else remembered
+    reached = recovered(tmp_path, monkeypatch, remembered, meanwhile)
     assert known[0].unsure is (hidden and not pressed)
+    if hidden:
+        assert (cancelled in reached) is not pressed, "the lifecycle is told of the cancel, and of what was owed then"
 
 
 def test_press_that_waited_on_tmpfs_is_shown_though_the_store_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

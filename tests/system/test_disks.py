@@ -233,6 +233,34 @@ def test_press_after_a_cancel_and_the_close_outlive_restarts_also_on_a_disk_that
 
 
 @needs_root
+def test_cancelled_callout_is_not_shown_by_a_start_that_cannot_know_of_the_cancel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Law 5: the power was cut, the disk hangs, and dispatch lists an open callout here. Nor is it shown once the disk has answered."""
+
+    async def story() -> None:
+        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+            await stage.start()
+            await stage.until_armed()
+            callout_id = await on_the_wire(stage, await press(stage))
+            assert (await stage.command("cancel", "--safe-code-stdin", typed=CODE_WRONG + "\n"))[0] == 0
+            await stage.until_callout(lambda seen: seen["duress"])
+            await stage.kill()
+            shutil.rmtree(stage.folder / "run")
+            HARMS["hung"].hurt(disk)
+            await stage.start()
+            await resumed(stage, callout_id, origin="elsewhere")
+            assert (await stage.status())["callout"]["state"] == "standby"
+            HARMS["hung"].mend(disk)
+            await stage.until_status(lambda told: "store.hung" not in codes(told) and told["store"]["mode"] == "disk", what="the disk")
+            await streamed(stage)
+            assert (await stage.status())["callout"]["state"] == "standby"
+            await reborn(stage)
+            await streamed(stage)
+            assert (await stage.status())["callout"]["state"] == "standby", "nor after a further restart"
+
+    asyncio.run(story())
+
+
+@needs_root
 def test_daemon_that_starts_on_a_hung_disk_raises_and_remembers_once_the_disk_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its config has changed, too, and cannot be kept as the last good one: nothing of this may hold up a press."""
 
