@@ -76,6 +76,10 @@ class Acts:
         """The next gesture until then is a drill."""
         self._drill_until_at = until_at
 
+    def drill_open(self, now_at: float) -> bool:
+        """Whether the next gesture may be a drill."""
+        return now_at < self._drill_until_at
+
     def take(self, button: str, acted: Acted, now_at: float, *, on: bool, quiet: bool) -> tuple[Deed, ...]:
         """What follows from an act. on: a callout or a press is outwardly on, so a further press needs no window.
 
@@ -106,7 +110,7 @@ class Acts:
         if self._ends_at.pop(button, None) is not None:
             # A second gesture after a drill was asked for is an emergency, as whoever asked was told.
             return (MakePress(button, at, drill=False),) if button in self._drills else (Confirm(button),)
-        drill = quiet and now_at < self._drill_until_at
+        drill = quiet and self.drill_open(now_at)
         self._drill_until_at = float("-inf")  # one gesture, whatever it was
         window_s = 0.0 if on else self._windows_s.get(button, 0.0)
         if window_s <= 0:

@@ -146,10 +146,22 @@ class Panel:
         self._rung.set()
         if acted.act is Act.GESTURE:  # behind the press: a crash between the two makes two presses, never none
             self._keep_level(name, ACTIVE)
+            self._tell_drill()
 
     def open_drill(self, seconds: float) -> None:
         """The next gesture within so long is a drill; whoever asks has made sure that one may start."""
         self._acts.open_drill(self._rooms.clock.at() + seconds)
+        self._tell_drill()
+        asyncio.get_running_loop().call_later(seconds, self._tell_drill)
+
+    def _tell_drill(self) -> None:
+        """Whoever looks must know that the next hand at a button may not be taken for an emergency."""
+        if self._acts.drill_open(self._rooms.clock.at()):
+            hint = "in an emergency press a second time: the second gesture is real"
+            text = "the next gesture at a button is a drill, unless something is on by then"
+            self._rooms.conditions.put("drill.open", Severity.NOTE, text, hint, wall=self._rooms.clock.wall())
+        else:
+            self._rooms.conditions.drop("drill.open")
 
     def _carry_out(self, deeds: Sequence[MakePress | OpenWindow | Confirm | TakeBack]) -> None:
         presses = self._rooms.presses

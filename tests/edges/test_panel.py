@@ -298,14 +298,34 @@ def test_open_drill_window_makes_the_next_gesture_a_drill_and_the_second_one_rea
     async def story() -> None:
         async with wearer(tmp_path) as on:
             on.panel.open_drill(60.0)
+            assert "drill.open" in on.codes()
             on.fingers["panic"].hold()
             await on.of.until(lambda: on.of.owed)
             assert on.of.decider.state.drill
+            assert "drill.open" not in on.codes()
             assert [press.drill for press in on.of.owed] == [True]
             on.fingers["panic"].let_go()
             on.fingers["panic"].hold()
             await on.of.until(lambda: len(on.of.owed) == 2)
             assert [press.drill for press in on.of.owed] == [True, False]
+
+    run(story)
+
+
+def test_drill_window_that_nobody_uses_is_told_for_as_long_as_it_is_open(tmp_path: Path):
+    """Whoever reads the status must know whose turn it is: a wearer's first gesture would be a drill."""
+
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.panel.open_drill(0.1)
+            assert "drill.open" in on.codes()
+            over = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.1, over.set)  # behind the panel's own
+            await over.wait()
+            assert "drill.open" not in on.codes()
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+            assert [press.drill for press in on.of.owed] == [False]
 
     run(story)
 
