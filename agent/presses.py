@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from agent import resume, spool
+from agent import resume, spool, wording
 from agent.identity import read_boot_id
 from agent.model import NoteKept, Press
 from agent.ports import Clock
@@ -22,6 +23,8 @@ from agent.signals import Happening, Pressed, State
 from agent.store import Store
 
 AGAIN_S = 30.0  # a disk that could not take a press is asked again; until then its file stays
+log = logging.getLogger("callout-agent")
+
 WINDOW_NOTE = "window:"  # the store's note of an open abort window, by the origin of its press; empty once it is over
 
 
@@ -95,6 +98,7 @@ class Presses:
         pending = self._keep(self._new(origin, at, response_type_id, note=None, drill=drill))
         self._windows[origin] = pending
         self._note_window(origin)
+        log.info("%s: a press waits to be confirmed or taken back", wording.by_what(origin))
 
     def confirm(self, origin: str) -> None:
         """The press of this window stands, as of its gesture."""
@@ -113,6 +117,7 @@ class Presses:
         pending = self._windows.pop(origin, None)
         if pending is None:
             return
+        log.info("%s: the press was taken back in its window", wording.by_what(origin))
         self._note_window(origin)
         if pending.path is not None:
             self._forget(pending.path)
@@ -197,6 +202,8 @@ class Presses:
         return self._accept(replace(pending.press, number=self._next()), pending.path)
 
     def _accept(self, press: Press, path: Path | None, *, cancelled: bool = False) -> Made:
+        if not cancelled:
+            log.info("press %d, %s%s", press.number, wording.by_what(press.origin), ", a drill" if press.drill else "")
         decided = asyncio.ensure_future(self._decide(Pressed(press, cancelled)))
         self._undecided += 1
         decided.add_done_callback(self._decided)

@@ -116,6 +116,7 @@ def _end(daemon: Daemon) -> None:
     """The first signal asks, the second does not."""
     if daemon.stopping:
         os._exit(1)
+    logging.getLogger("callout-agent").info("asked to end")
     daemon.stop()
 
 
