@@ -12,12 +12,13 @@ import pytest
 from bench import Bench, play
 from dispatchers import Service, lost
 
+from agent.cadence import Pace
 from agent.health import Origin
 from agent.lanes.alert import MAX_ALIVE
 from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
 from agent.model import Asked, Fix, Meaning, Outcome, Press, SafeCode
-from agent.signals import CancelAsked, CancelSent, Happening, Phase, Pressed
+from agent.signals import Cancel, CancelAsked, CancelSent, Happening, Phase, Pressed, State
 
 
 def test_press_is_raised_streamed_and_ended_by_dispatch_alone():
@@ -460,6 +461,94 @@ def test_raise_that_was_sent_while_a_cancel_was_on_the_wire_settles_no_press():
         service.hold.pop(Asked.CANCEL).set()
         await bench.until(lambda: not bench.state.owed)
         assert bench.state.phase is Phase.ACTIVE
+
+    play(story)
+
+
+def test_cancel_of_an_overtaken_drill_never_reaches_the_real_callout():
+    async def story(bench: Bench, service: Service) -> None:
+        service.callouts = {101: "created", 102: "created"}
+        cancels = (Cancel(1, None, 101),)
+        bench.decider.state = State(Phase.ACTIVE, 102, "button:panic", overtaken=101, cancels=cancels, cancel_number=1, press_number=2)
+        bench.lanes.ring()
+        await bench.until(lambda: not bench.state.cancels)
+        assert service.cancels == [(101, None)]
+
+    play(story)
+
+
+def test_dispatch_that_asks_for_time_is_given_it_by_the_cancel_lane():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        busy = Outcome(Asked.CANCEL, Meaning.RETRY, "http_429", callout_id=101, http_status=429, retry_after_s=0.2)
+        tried: list[float] = []
+
+        def fault(asked: Asked) -> Outcome | None:
+            if asked is Asked.CANCEL:
+                tried.append(bench.clock.at())
+            return busy if asked is Asked.CANCEL else None
+
+        service.fault = fault
+        await bench.decide(CancelAsked(SafeCode("0042")))
+        await bench.until(lambda: len(tried) == 3)
+        assert min(later - earlier for earlier, later in itertools.pairwise(tried)) >= 0.2
+
+    play(story)
+
+
+def test_next_callout_gets_the_newest_position_though_the_last_one_had_it():
+    """The receiver may be dead since."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        bench.fix = Fix(bench.clock.at(), 1.8e9, "fake", -33.9, 18.4)
+        await bench.press(1)
+        await bench.until(lambda: len(service.positions) == 1)
+        service.close(101)
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        await bench.press(2)
+        await bench.until(lambda: len(service.positions) == 2)
+        assert service.positions == [(101, bench.fix.at), (102, bench.fix.at)]
+
+    play(story, drive=False)
+
+
+def test_press_sends_a_position_at_once_whatever_the_cadence():
+    async def story(bench: Bench, service: Service) -> None:
+        bench.terms = replace(bench.terms, pace=Pace(send_active_s=60.0, send_min_s=60.0, send_max_s=60.0))
+        await bench.press(1)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE and len(service.positions) >= 1)
+        sent = len(service.positions)
+        await bench.press(2)
+        await bench.until(lambda: len(service.positions) > sent)
+
+    play(story)
+
+
+def test_cancelled_callout_is_closed_by_what_its_positions_meet_too():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: len(service.positions) >= 1)
+        service.hold[Asked.READ] = asyncio.Event()
+        await bench.decide(CancelAsked(SafeCode("0042")))
+        await bench.until(lambda: len(service.cancels) == 1)
+        service.close(101)
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        assert bench.state.calm
+
+    play(story)
+
+
+def test_callout_that_was_closed_and_answers_a_raise_is_ours_once_it_takes_a_position():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press(1)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.close(101)
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        service.callouts[101] = "created"
+        await bench.press(2)
+        await bench.until(lambda: not bench.state.owed)
+        assert bench.state.callout_id == 101
 
     play(story)
 
