@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import io
 import os
 import pty
 import subprocess
@@ -14,6 +16,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from agent import __version__, cli
+from agent.cli import cancel
 from agent.config import ConfigError, Problem
 
 REPO = Path(__file__).parents[2]
@@ -212,3 +215,12 @@ def test_blank_code_is_asked_for_again_and_none_is_shown(tmp_path: Path):
     for typed in ((b"\n", b"\n", b"\n"), (b"\x04",)):
         code, shown = at_the_terminal(tmp_path, *typed)
         assert (code, "nothing was handed over" in shown, "no terminal" in shown) == (1, True, False)
+
+
+@pytest.mark.parametrize(("typed", "code"), [(" 0042 \n", " 0042 "), ("0042\r\n", "0042"), ("0042", "0042"), ("  \n", None), ("", None)])
+def test_code_on_standard_input_is_taken_as_typed_and_a_blank_one_asks_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, typed: str, code: str | None
+):
+    """Least of all for the unconditional form."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    assert cancel._with_code(argparse.Namespace(safe_code_stdin=True)) == (None if code is None else {"do": "cancel", "code": code})

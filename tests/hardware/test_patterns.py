@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.model import Sign
+from hardware.indicator import GpioIndicator
 from hardware.patterns import BUZZER, LAMP, Pattern
 
 SIGNS = st.sampled_from(list(Sign))
@@ -75,3 +76,14 @@ def test_a_level_lasts_for_as_long_as_it_says(sign: Sign, since_s: float, share:
         if not isclose(share, 1, abs_tol=1e-6):
             assert pattern.at(since_s + lasts_s * share)[0] == on or lasts_s < 1e-6
         assert pattern.at(since_s + lasts_s + 1e-6)[0] != on or lasts_s < 1e-6
+
+
+def test_a_sign_begins_with_its_own_beginning_however_long_another_was_shown():
+    """Else the long beep that says "accepted" would be over before it is heard."""
+    now = 0.0
+    indicator = GpioIndicator(clock_at=lambda: now, chip="/dev/gpiochip0", lamp_line=1, buzzer_line=2)
+    indicator.show(Sign.CONTACTING)
+    now = 60.0
+    indicator.show(Sign.ACCEPTED)
+    levels, _ = indicator._wanted(now)
+    assert levels[2]

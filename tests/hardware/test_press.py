@@ -252,6 +252,13 @@ def test_a_touch_that_was_there_before_us_counts_towards_several(*, stored: bool
         assert times(play(gestures, edges_of([Touch(2000.0, 0.1), Touch(2000.5, 0.1)]), until=3000.0), G) == [2000.5]
 
 
+def test_a_touch_that_does_not_count_takes_none_of_those_behind_it_along():
+    gestures = unseen(presses=3, was_active=True)
+    gestures.sight(active=True, at=0.25)
+    acts = play(gestures, [(False, 0.375), *edges_of([Touch(0.5, 0.1), Touch(0.75, 0.1), Touch(1.0, 0.1)])])
+    assert times(acts, G) == [1.0]
+
+
 def test_a_button_of_several_presses_that_is_stuck_from_the_start_is_told_soon():
     """Not only after a minute: nobody could press it."""
     gestures = unseen(presses=3, was_active=True)
