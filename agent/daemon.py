@@ -323,6 +323,7 @@ class Daemon:
         accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED
         self.recovery.follow(after, event, accepted_wall=event.wall if accepted and isinstance(event, RaiseReplied) else None)
         if isinstance(event, Pressed):
+            self.conditions.drop("drill.failed")
             self.lanes.alert.hurry()
         for command in commands:
             self._obey(command)

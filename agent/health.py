@@ -17,6 +17,7 @@ from agent.model import Condition, Fix, Severity, StoreSummary
 from agent.signals import Phase, State
 
 MIB = 2**20
+FIXES_TOLD = 10  # while calm
 PROOF_AGE_S = 30 * 86_400.0  # law 7: no accepted raise in 30 days is a condition
 
 
@@ -50,9 +51,9 @@ class Conditions:
             if whose is origin and code.startswith(prefix) and code not in spare:
                 del self._kept[code, whose]
 
-    def drop_origin(self, origin: Origin) -> None:
-        """A callout is over: what its lanes noticed is, too."""
-        for key in [key for key in self._kept if key[1] is origin]:
+    def drop_origin(self, origin: Origin, *, but: str) -> None:
+        """A callout is over: what its lanes noticed is, too. but: the code of one that is about another callout."""
+        for key in [key for key in self._kept if key[1] is origin and key[0] != but]:
             del self._kept[key]
 
     def shown(self, *, calm: bool) -> tuple[Condition, ...]:
@@ -164,9 +165,10 @@ def _fix(facts: Facts) -> dict[str, Any] | None:
 
 
 def _store(summary: StoreSummary, *, idle: bool, hidden: bool) -> dict[str, Any]:
-    """While calm the size is told in whole MiB: a few pages more would tell that something goes on."""
+    """While calm the size is told in whole MiB and the fixes in tens: a commit that comes early would tell that something goes on."""
     size = -(-summary.bytes // MIB) * MIB if hidden else summary.bytes
-    return {"fixes": summary.fixes, "untold": 0 if idle else summary.untold, "bytes": size, "mode": summary.mode}
+    fixes = summary.fixes // FIXES_TOLD * FIXES_TOLD if hidden else summary.fixes
+    return {"fixes": fixes, "untold": 0 if idle else summary.untold, "bytes": size, "mode": summary.mode}
 
 
 def _stream(stream: Stream, now_at: float) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Notices:
 
     def end_callout(self) -> None:
         """What the callout's lanes noticed is over with it."""
-        self._conditions.drop_origin(Origin.CALLOUT)
+        self._conditions.drop_origin(Origin.CALLOUT, but="callout.foreign")
         self._scoped = {each for each in self._scoped if each[1] is not Origin.CALLOUT}
         self._refused_positions = 0
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 import ssl
 import sys
@@ -88,7 +89,9 @@ socket = "{self.socket}"
         """Start the agent."""
         self.write_config()
         with (self.folder / "agent.log").open("ab") as log:
-            self.agent = await asyncio.create_subprocess_exec(*self.command_line("run"), stdout=log, stderr=log, cwd=ROOT)
+            self.agent = await asyncio.create_subprocess_exec(
+                *self.command_line("run"), stdout=log, stderr=log, cwd=ROOT, preexec_fn=die_with_us
+            )
 
     def command_line(self, *words: str) -> tuple[str, ...]:
         """How a command is called."""
@@ -178,6 +181,11 @@ socket = "{self.socket}"
         if self.agent is not None and self.agent.returncode is None:
             self.agent.kill()
             await self.agent.wait()
+
+
+def die_with_us() -> None:
+    """In the child: a test that is killed leaves no daemon behind that would hold the next test's receiver."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def codes(status: dict[str, Any]) -> list[str]:
