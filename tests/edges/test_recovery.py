@@ -22,7 +22,7 @@ from agent.model import Asked, Callout, CalloutRecord, Meaning, NoteKept, Outcom
 from agent.positions import Positions
 from agent.presses import WINDOW_NOTE, Presses
 from agent.recovery import Recovery
-from agent.signals import CancelAsked, Happening, Phase, Pressed, RaiseReplied, Restarted, State
+from agent.signals import CancelAsked, Happening, LocationReplied, Phase, Pressed, RaiseReplied, Restarted, State
 from agent.timekeeping import Timekeeping
 
 ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7)), 1, drill=False, at=1.0, wall=500.0)
@@ -376,5 +376,24 @@ def test_calm_outlives_a_restart_by_the_runtime_directory_alone_and_ends_with_a_
                 resume.keep_calm(of.runtime, calm=False, at=time.monotonic())
             await of.recover()
             assert of.decider.state.calm is not pressed
+
+    run(story)
+
+
+def test_callout_that_dispatch_has_closed_is_known_as_closed_after_a_restart(tmp_path: Path):
+    """Else one that is listed a moment longer would be taken up again as raised elsewhere."""
+    closed = LocationReplied(Outcome(Asked.LOCATION, Meaning.CLOSED, "closed", callout_id=7, http_status=285), 2.0, 2.0)
+
+    async def story() -> None:
+        async with device(tmp_path) as first:
+            await first.recover()
+            first.presses.make("cli")
+            await first.until(lambda: first.owed)
+            for event in (replace(ACCEPTED, covers=9), closed):
+                await first.decider.decide(event)
+            await stored(first)
+        async with device(tmp_path) as again:
+            await again.recover()
+            assert again.decider.state.closed == (7,)
 
     run(story)

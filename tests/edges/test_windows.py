@@ -269,6 +269,19 @@ def test_press_before_the_recovery_waits_for_no_hung_database_and_lies_on_tmpfs_
     run(story)
 
 
+def test_press_before_the_recovery_is_made_though_tmpfs_takes_nothing(tmp_path: Path):
+    (tmp_path / "run").write_text("not a directory")
+
+    async def story() -> None:
+        async with device(tmp_path) as of:
+            of.presses.feel(ORIGIN, time.monotonic())
+            await of.recover()
+            await of.until(lambda: of.owed)
+            assert [press.origin for press in of.owed] == [ORIGIN]
+
+    run(story)
+
+
 @pytest.mark.parametrize("windowed", [False, True])
 def test_press_before_the_recovery_joins_the_callout_that_was_open_and_gets_a_number_of_its_own(tmp_path: Path, windowed: bool):  # noqa: FBT001
     record = CalloutRecord(7, URL, CUSTOMER, "cancelling", calm=True, origin="cli", drill=False, raised_wall=time.time(), press_number=41)
