@@ -57,6 +57,8 @@ class Notices:
 
     def take_state(self, state: State, *, wall: float) -> None:
         """What the lifecycle knows to be wrong between us and dispatch."""
+        if not state.owed:  # a look-up may have settled what was refused: no other shape follows
+            self._conditions.drop("dispatch.rejects_raise", origin=Origin.CALLOUT)
         if state.unknown:
             text = f"dispatch does not know callout {state.callout_id} any more, and has not said that it is closed"
             hint = "streaming is tried once a minute; ask dispatch, or give it up as root: `callout-agent callout forget ID`"

@@ -146,7 +146,7 @@ def outward(state: State) -> dict[str, object]:
     """What a bystander reads: the status document, whatever the lanes of the callout have noticed."""
     fix = Fix(90.0, EPOCH + 90.0, "gpsd", *HERE, accuracy_m=5.0)
     stream = Stream(sent=state.press_number + 3, failed=2, last_sent_fix_wall=EPOCH, last_accepted_at=95.0)
-    store = StoreSummary(fixes=7, untold=0 if state.phase is Phase.STANDBY else 4, bytes=2**20, mode="disk")
+    store = StoreSummary(fixes=70, untold=0 if state.phase is Phase.STANDBY else 4, bytes=2**20, mode="disk")
     if state.phase is Phase.STANDBY and not state.calm:
         stream = Stream()
     return document(Facts(100.0, EPOCH + 100.0, state, (), fix=fix, store=store, stream=stream))
