@@ -50,9 +50,14 @@ class Disk:
 
     @contextlib.contextmanager
     def mounted(self) -> Iterator[Path]:
-        """The disk in use."""
-        with mounted(self.folder, "-o", "loop", str(self.image)) as folder:
-            yield folder
+        """The disk in use. Between two mounts its bare folder takes no file: else a store would begin anew beneath the mount."""
+        self.folder.mkdir(exist_ok=True)
+        self._seal("+i")
+        try:
+            with mounted(self.folder, "-o", "loop", str(self.image)) as folder:
+                yield folder
+        finally:
+            self._seal("-i")
 
     def freeze(self) -> None:
         """Hung: whoever writes from now on waits in the kernel, and cannot be killed there."""
@@ -79,6 +84,10 @@ class Disk:
         """What ends every trouble of a file system. Fails while anybody has a file open on it."""
         subprocess.run(["umount", str(self.folder)], check=True)
         subprocess.run(["mount", "-o", "loop", str(self.image), str(self.folder)], check=True)
+
+    def _seal(self, flag: str) -> None:
+        """Where the file system knows no such flag the moment between two mounts stays a race, and is short."""
+        subprocess.run(["chattr", flag, str(self.folder)], capture_output=True, check=False)
 
     def _order(self, request: int, value: int) -> None:
         handle = os.open(self.folder, os.O_RDONLY)
