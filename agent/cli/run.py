@@ -154,6 +154,9 @@ def listen_to_logs(*, debug: bool) -> Callable[[], None]:
 class _Aside(logging.handlers.QueueHandler):
     """Waits for nobody."""
 
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record  # it stays in this process: the writer formats it
+
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(queue.Full):
             self.queue.put_nowait(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 import ssl
 import sys
@@ -29,6 +30,7 @@ from simulator.settings import Settings
 DRIVE = resources.files("agent.cli").joinpath("drive.nmea").read_bytes().splitlines()
 CODE_RIGHT, CODE_WRONG = "0042", "9999"
 ROOT = Path(__file__).parents[2]
+INNER = os.geteuid() == 0  # the inner view is for root; outwardly it is the same unless a cancel was handed over
 
 
 class Stage:

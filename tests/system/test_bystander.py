@@ -127,10 +127,14 @@ class Bystander:
         else:
             await self.stage.until_callout(lambda seen: seen["cancels"] and seen["duress"] == (self.code == "wrong"))
         if self.code == "right":
-            await self.stage.desk("POST", f"callouts/{(await self.stage.callouts())[-1]['id']}/close")
-            await self.stage.until(
-                lambda: self.stage.status(inner=True), lambda told: told["callout"]["state"] == "standby", what="closed inwardly"
-            )
+            await self.close()
+
+    async def close(self) -> None:
+        """Dispatch closes the callout, and the device has been told so: by 285, or by a read."""
+        await self.stage.desk("DELETE", "requests")
+        await self.stage.desk("POST", f"callouts/{(await self.stage.callouts())[-1]['id']}/close")
+        told = lambda seen: any(each["status"] == 285 or each["operation"] == "read" for each in seen)  # noqa: E731
+        await self.stage.until(lambda: self.stage.desk("GET", "requests"), told, what="closed inwardly")
 
     async def look(self, when: str) -> None:
         """Note everything."""
@@ -263,10 +267,7 @@ def test_responder_on_the_way_does_not_tell_them_apart_and_neither_does_the_clos
         await each.look("responder there")
         await each.power_cycle()
         if each.code != "right":
-            await each.stage.desk("POST", f"callouts/{callout['id']}/close")
-            await each.stage.until(
-                lambda: each.stage.status(inner=True), lambda told: told["callout"]["state"] == "standby", what="closed inwardly"
-            )
+            await each.close()
         await each.look("closed")
         each.finish_looking()
         await each.note_log()

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from disks import Disk, fill_up, make_disk, needs_root
-from stage import CODE_WRONG, Stage, codes, driving, staged
+from stage import CODE_WRONG, INNER, Stage, codes, driving, staged
 
 from agent import identity, spool
 from agent.model import Press
@@ -117,7 +117,7 @@ async def reborn(stage: Stage, *, rebooted: bool = False) -> None:
 
 async def inner_callout(stage: Stage) -> dict[str, Any]:
     """What the daemon is on, whatever it shows; empty when nobody answers."""
-    told: dict[str, Any] = (await stage.status(inner=True)).get("callout", {})
+    told: dict[str, Any] = (await stage.status(inner=INNER)).get("callout", {})
     return told
 
 

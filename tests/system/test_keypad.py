@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from stage import CODE_RIGHT, CODE_WRONG, Stage, codes, driving
+from stage import CODE_RIGHT, CODE_WRONG, INNER, Stage, codes, driving
 
 from hardware.input_device import grab, open_device
 from hardware.played_chip import PlayedChip
@@ -95,7 +95,8 @@ def test_code_reaches_dispatch_as_typed_and_the_outside_is_calm_whether_it_was_r
             assert await typed(stage) == [code]
             count = len(callout["positions"])
             await stage.until_callout(lambda seen: len(seen["positions"]) >= count + 2, what="the stream goes on")
-            assert (await stage.status(inner=True))["callout"]["state"] == "cancelling"
+            if INNER:
+                assert (await stage.status(inner=True))["callout"]["state"] == "cancelling"
             status = await stage.status()
             return {
                 "lamp": [on for _, on in chip.history(LAMP)][-1],

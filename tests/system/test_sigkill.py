@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import Stage, staged
+from stage import INNER, Stage, staged
 
 from agent import identity, spool
 from hardware.played_chip import PlayedChip
@@ -126,7 +126,7 @@ class Runs:
             spool.put(self.presses, spool.SpooledPress(identity.read_boot_id(), time.monotonic(), time.time(), "spool"))
 
     async def _phase(self) -> str | None:
-        return (await self.stage.status(inner=True)).get("callout", {}).get("state")
+        return (await self.stage.status(inner=INNER)).get("callout", {}).get("state")
 
     async def _news(self) -> list[dict[str, Any]]:
         """The callouts of this run."""
@@ -134,7 +134,7 @@ class Runs:
 
     async def _resumed(self) -> int:
         await self.stage.until(self._phase, lambda told: told == "active", what="active")
-        callout_id: int = (await self.stage.status(inner=True))["callout"]["id"]
+        callout_id: int = (await self.stage.status(inner=INNER))["callout"]["id"]
         return callout_id
 
     async def _close(self, callout_id: int, plan: Plan) -> None:
