@@ -178,6 +178,11 @@ def _check_quickly(connection: sqlite3.Connection, limit_s: float | None = None)
         raise UnusableError("corrupt")
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything has this name; also False where that cannot be found out."""
+    return os.path.lexists(path)
+
+
 def set_aside(path: Path, word: str) -> Path:
     """Move a file with its -wal and -shm to a name of its own beside it. Raises OSError."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

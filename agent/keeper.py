@@ -151,9 +151,11 @@ class Keeper:
     def _replace(self, word: str) -> bool:
         """Move the file aside so that the next attempt makes a new one; False when that cannot be."""
         self._close_file()
-        self._asides += 1
-        if self._asides > _MOST_ASIDES:
-            self._ills["disk"] = Ailment("store.unusable", "every new database was damaged: rows wait in memory", "replace the card")
+        nowhere = word == "no_access" and not dbfile.is_there(self.path)  # between two mounts: nothing to move, and no place either
+        self._asides += not nowhere
+        if nowhere or self._asides > _MOST_ASIDES:
+            text = "no file may be made at its place" if nowhere else "every new database was damaged"
+            self._ills["disk"] = Ailment("store.unusable", f"{text}: rows wait in memory", "look at its mount, or replace the card")
             return False
         try:
             aside = dbfile.set_aside(self.path, word)
