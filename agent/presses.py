@@ -84,12 +84,7 @@ class Presses:
         If a drill's window is open at this button, it was no drill.
         """
         self._windows.pop(origin, None)
-        pending = self._keep(self._new(origin, at, response_type_id, note=None, drill=drill))
-        if self._number is None:
-            self._early.append(pending)
-            self.hurry.set()
-        else:
-            self._enter(pending)
+        self._enter_or_wait(self._keep(self._new(origin, at, response_type_id, note=None, drill=drill)))
 
     # --- abort windows ------------------------------------------------------------------------------------------------------
 
@@ -105,11 +100,7 @@ class Presses:
         pending = self._windows.pop(origin, None)
         if pending is None:
             return
-        if self._number is None:
-            self._early.append(pending)
-            self.hurry.set()
-        else:
-            self._enter(pending)
+        self._enter_or_wait(pending)
         self._note_window(origin)
 
     def take_back(self, origin: str) -> None:
@@ -197,6 +188,14 @@ class Presses:
     def _keep(self, press: Press) -> Pending:
         # A drill is not worth keeping: nobody waits for it after a crash, and its checks would be of yesterday.
         return Pending(press, None if press.drill else resume.keep_in_runtime(self._directory, press))
+
+    def _enter_or_wait(self, pending: Pending) -> None:
+        """Into the inbox; before the start has been recovered from, that is made to hurry."""
+        if self._number is None:
+            self._early.append(pending)
+            self.hurry.set()
+        else:
+            self._enter(pending)
 
     def _enter(self, pending: Pending) -> Made:
         return self._accept(replace(pending.press, number=self._next()), pending.path)
