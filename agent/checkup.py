@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from agent import wording
 from agent.health import PROOF_AGE_S, Conditions
-from agent.model import Severity, StoreSummary
+from agent.kept import StoreSummary
+from agent.model import Severity
 from agent.ports import Clock
 from agent.positions import Positions
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from agent import lookup
 from agent.config import Config
 from agent.credentials import Credentials
+from agent.kept import NoteKept
 from agent.line import tls_context
-from agent.model import Meaning, NoteKept, Outcome
+from agent.model import Meaning, Outcome
 from agent.panic_api import PanicApi, Service
 from agent.ports import Clock, Store
 from agent.token_sources import ClientSecret, Source, TokenFile, TokenService

@@ -26,10 +26,11 @@ from agent.farewell import Farewell
 from agent.health import Conditions, Facts, Origin
 from agent.housekeeping import Housekeeping
 from agent.journal import Journal
+from agent.kept import EventKept
 from agent.lanes.board import Lanes
 from agent.lanes.event import Message
 from agent.lifecycle import raise_wanted, stream_to
-from agent.model import CalloutId, EventKept, Fix, Meaning, Outcome, Place, Quality, Severity
+from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Quality, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
 from agent.panel import Panel, Wired

@@ -10,18 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from agent.identity import Identity, more_serious
-from agent.model import (
-    CalloutKept,
-    CalloutRecord,
-    EventKept,
-    Fix,
-    NoteKept,
-    Press,
-    PressesSettled,
-    PressMade,
-    Remembered,
-    Write,
-)
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered, Write
+from agent.model import Fix, Press
 from agent.rows import Deed, Restamped, StateKept, read_utc, write_utc
 from agent.signals import CLOSED_REMEMBERED
 

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from agent import __version__, wording
-from agent.model import Condition, Fix, Severity, StoreSummary
+from agent.kept import StoreSummary
+from agent.model import Condition, Fix, Severity
 from agent.signals import Phase, State
 
 MIB = 2**20

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent.model import CalloutRecord, Press
+from agent.kept import CalloutRecord
+from agent.model import Press
 
 _FORMAT = 1
 # A longer file is not ours.

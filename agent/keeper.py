@@ -16,7 +16,8 @@ from typing import TypeVar
 
 from agent import dbfile, identity
 from agent.identity import Identity, IdentityError
-from agent.model import Ailment, CalloutKept, EventKept, Fix, NoteKept, PressesSettled, PressMade
+from agent.kept import CalloutKept, EventKept, NoteKept, PressesSettled, PressMade
+from agent.model import Ailment, Fix
 from agent.retention import HIGH, Limits, Retention, used_part
 from agent.rows import Deed, StateKept, Tables, Taken
 
@@ -37,7 +38,7 @@ _T = TypeVar("_T")
 
 # Pages given back by one prune: 8 MB, so that a press never waits for more.
 _VACUUM_PAGES = 2000
-# From these the owed presses and the open callout are read, if they can be read, before the file is moved aside.
+# From these owed presses and the open callout are read, if they can be, before the file is moved aside.
 _RESCUED = ("corrupt", "newer")
 _UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, dbfile.UnusableError)
 

@@ -18,7 +18,8 @@ from urllib.parse import quote
 from agent import spool
 from agent.acts import Acts, Confirm, MakePress, OpenWindow, TakeBack
 from agent.health import Conditions
-from agent.model import Act, Acted, Ailment, NoteKept, SafeCode, Severity, Sign
+from agent.kept import NoteKept
+from agent.model import Act, Acted, Ailment, SafeCode, Severity, Sign
 from agent.ports import Button, Clock, Indicator, Keypad
 from agent.presses import Presses
 from agent.signals import CancelAsked, Happening, Phase, State

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from agent.model import Acted, Ailment, CalloutId, Fix, Outcome, Place, Power, Remembered, Report, SafeCode, Sign, StoreSummary, Write
+from agent.kept import Missed, Remembered, StoreSummary, Write
+from agent.model import Acted, Ailment, CalloutId, Fix, Outcome, Place, Power, Report, SafeCode, Sign
 
 
 class Clock(Protocol):
@@ -18,10 +19,10 @@ class Clock(Protocol):
         """Monotonic s of this boot (CLOCK_MONOTONIC)."""
 
     def wall(self) -> float:
-        """UTC s since 1970 by the system clock."""
+        """UTC s since 1970, the best that is known: not what a system clock says that was set wrong."""
 
     def trusted(self) -> bool:
-        """Whether `wall` is plausible."""
+        """Whether somebody vouches for `wall`: network time, a receiver, or a clock that ran on without power."""
 
 
 class FixSource(Protocol):
@@ -140,6 +141,18 @@ class Store(Protocol):
 
     def summary(self) -> StoreSummary:
         """Counts as of the last commit; does no IO."""
+
+    def covered(self, until_at: float) -> None:
+        """What was captured until monotonic `until_at` lies between two positions that dispatch has, close enough to need no words.
+
+        Marked with the next group commit.
+        """
+
+    async def missed(self, until_at: float, limit: int) -> Missed:
+        """The oldest fixes of the emergency, at most `limit`, that neither lane told, captured until monotonic `until_at`."""
+
+    async def before_press(self, number: int, span_s: float) -> tuple[Fix, ...]:
+        """Recorded fixes of the `span_s` before that press, oldest first; by both clocks. Empty when the press is not known."""
 
     async def fixes(self, since_wall: float, until_wall: float) -> list[Fix]:
         """Recorded fixes of a span, oldest first."""

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from agent import resume, spool, wording
 from agent.identity import read_boot_id
-from agent.model import NoteKept, Press
+from agent.kept import NoteKept
+from agent.model import Press
 from agent.ports import Clock
 from agent.signals import Happening, Pressed, State
 from agent.store import Store

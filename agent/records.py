@@ -5,7 +5,8 @@ Pure. A code is never among them: `State.cancels` has no counterpart in the stor
 
 from __future__ import annotations
 
-from agent.model import CalloutId, CalloutKept, CalloutRecord, NoteKept, Press, PressesSettled, PressMade, Write
+from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
+from agent.model import CalloutId, Press
 from agent.signals import Phase, State
 
 

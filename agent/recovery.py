@@ -14,8 +14,9 @@ from pathlib import Path
 
 from agent import BUILT_AT_WALL, identity, resume
 from agent.health import Conditions, Origin
+from agent.kept import CalloutKept, CalloutRecord, NoteKept, Remembered
 from agent.lanes.event import Message
-from agent.model import CalloutId, CalloutKept, CalloutRecord, Meaning, NoteKept, Press, Remembered, Severity
+from agent.model import CalloutId, Meaning, Press, Severity
 from agent.ports import Clock
 from agent.positions import Positions
 from agent.presses import WINDOW_NOTE, Presses

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import identity, spool
-from agent.model import CalloutRecord, Press, Remembered
+from agent.kept import CalloutRecord, Remembered
+from agent.model import Press
 from agent.ports import Clock
 from agent.signals import Phase, Restarted
 from agent.store import Store

@@ -15,19 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from agent.model import (
-    CalloutId,
-    CalloutKept,
-    CalloutRecord,
-    EventKept,
-    Fix,
-    NoteKept,
-    Press,
-    PressesSettled,
-    PressMade,
-    Quality,
-    Write,
-)
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Write
+from agent.model import CalloutId, Fix, Press, Quality
 
 # The year 9999: a wall time beyond it cannot be written as a date.
 _LAST_WALL = 253402300799.0

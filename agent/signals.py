@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from agent.model import CalloutId, CalloutRecord, Fix, Outcome, Press, SafeCode
+from agent.kept import CalloutRecord
+from agent.model import CalloutId, Fix, Outcome, Press, SafeCode
 
 CLOSED_REMEMBERED = 32  # DESIGN section 4, Adoption
 

@@ -23,7 +23,8 @@ from agent import aside, dbfile, identity
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, read_boot_id
 from agent.keeper import Keeper, Machine
-from agent.model import Ailment, Fix, Press, Remembered, StoreSummary, Write
+from agent.kept import Remembered, StoreSummary, Write
+from agent.model import Ailment, Fix, Press
 from agent.retention import HIGH, LOW, Limits
 from agent.rows import Deed, Restamped, Sent, StateKept, Tables, Taken, Told, write_utc
 

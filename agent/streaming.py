@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from agent import wording
-from agent.model import Asked, Callout, CalloutId, CalloutRecord, Meaning, Outcome, Press
+from agent.kept import CalloutRecord
+from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Press
 from agent.raising import ELSEWHERE, begin, late_notes, origin_of, overtake, real
 from agent.signals import (
     CLOSED_REMEMBERED,

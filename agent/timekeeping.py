@@ -6,7 +6,7 @@ Touches the store, without waiting for it. Never sets a clock and never believes
 from __future__ import annotations
 
 from agent.clock import SystemClock
-from agent.model import NoteKept
+from agent.kept import NoteKept
 from agent.store import Store
 
 FLOOR_EVERY_S = 600.0  # how often the trusted time is stored

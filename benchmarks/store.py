@@ -19,7 +19,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agent import keeper
-from agent.model import Fix, Press, PressMade
+from agent.kept import PressMade
+from agent.model import Fix, Press
 from agent.rows import write_utc
 from agent.store import Pace, Store, peek
 

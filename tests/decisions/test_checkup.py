@@ -5,7 +5,8 @@ from __future__ import annotations
 from agent import checkup
 from agent.clock import SystemClock
 from agent.health import Conditions, armed
-from agent.model import Severity, StoreSummary
+from agent.kept import StoreSummary
+from agent.model import Severity
 from agent.positions import Positions, Site
 
 

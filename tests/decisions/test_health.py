@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.health import Conditions, Facts, Origin, Stream, armed, document, line
-from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, Severity, StoreSummary
+from agent.kept import StoreSummary
+from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, Severity
 from agent.notices import Notices
 from agent.signals import Phase, State
 

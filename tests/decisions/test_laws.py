@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from agent import records, resume
 from agent.essence import Essence
 from agent.health import Facts, Stream, document
+from agent.kept import StoreSummary, Write
 from agent.lifecycle import covers, may_drill, next_cancel, raise_wanted, step, stream_to
-from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, SafeCode, Sign, StoreSummary, Write
+from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, SafeCode, Sign
 from agent.signals import (
     AdoptPolicy,
     CancelAsked,

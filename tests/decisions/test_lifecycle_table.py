@@ -11,21 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import records, wording
+from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade
 from agent.lifecycle import IGNORED, TABLE, covers, may_drill, next_cancel, raise_wanted, step, stream_to
-from agent.model import (
-    Asked,
-    Callout,
-    CalloutKept,
-    CalloutRecord,
-    Fix,
-    Meaning,
-    NoteKept,
-    Outcome,
-    Press,
-    PressesSettled,
-    PressMade,
-    SafeCode,
-)
+from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, SafeCode
 from agent.signals import (
     CLOSED_REMEMBERED,
     AdoptPolicy,

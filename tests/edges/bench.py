@@ -14,10 +14,11 @@ from agent.cadence import Pace
 from agent.clock import SystemClock
 from agent.decider import Decider
 from agent.health import Origin
+from agent.kept import Write
 from agent.lanes.board import Lanes
 from agent.lanes.desk import Terms
 from agent.lanes.event import Message
-from agent.model import Asked, CalloutId, Fix, Outcome, Place, Press, Quality, Write
+from agent.model import Asked, CalloutId, Fix, Outcome, Place, Press, Quality
 from agent.signals import Command, Happening, Pressed, State, Tell
 
 FAST = Pace(send_active_s=0.02, send_min_s=0.01, send_max_s=0.1)

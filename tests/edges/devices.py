@@ -13,7 +13,8 @@ from pathlib import Path
 from agent.clock import SystemClock
 from agent.decider import Decider
 from agent.health import Conditions
-from agent.model import Press, Remembered, Write
+from agent.kept import Remembered, Write
+from agent.model import Press
 from agent.positions import Positions
 from agent.presses import Presses
 from agent.recovery import Recovery

@@ -10,7 +10,7 @@ import time_machine
 from agent import BUILT_AT_WALL
 from agent.clock import SystemClock
 from agent.housekeeping import Housekeeping
-from agent.model import NoteKept, Write
+from agent.kept import NoteKept, Write
 from agent.timekeeping import Timekeeping
 
 

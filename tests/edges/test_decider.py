@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from agent.clock import SystemClock
 from agent.decider import Decider
-from agent.model import Asked, Callout, Meaning, Outcome, Press, PressMade, SafeCode, Write
+from agent.kept import PressMade, Write
+from agent.model import Asked, Callout, Meaning, Outcome, Press, SafeCode
 from agent.signals import CancelAsked, Happening, LocationReplied, Phase, Pressed, RaiseReplied, State
 
 ACCEPTED = RaiseReplied(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", callout=Callout(7, "created")), 1, drill=False, at=1.0, wall=1.0)

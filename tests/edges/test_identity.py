@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from agent import identity
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, load, more_serious, save
-from agent.model import CalloutRecord, NoteKept, Press, PressMade
+from agent.kept import CalloutRecord, NoteKept, PressMade
+from agent.model import Press
 from agent.rows import StateKept
 
 WALL = 1_780_000_000.0

@@ -18,7 +18,8 @@ from agent import resume, spool
 from agent.clock import SystemClock
 from agent.health import Conditions
 from agent.identity import read_boot_id
-from agent.model import Asked, Callout, CalloutRecord, Meaning, NoteKept, Outcome, Press, Remembered, SafeCode, Write
+from agent.kept import CalloutRecord, NoteKept, Remembered, Write
+from agent.model import Asked, Callout, Meaning, Outcome, Press, SafeCode
 from agent.positions import Positions
 from agent.presses import WINDOW_NOTE, Presses
 from agent.recovery import Recovery

@@ -21,7 +21,8 @@ import pytest
 
 from agent import identity
 from agent.identity import Identity
-from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, NoteKept, Press, PressesSettled, PressMade, Remembered
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
+from agent.model import Fix, Press
 from agent.retention import Limits
 from agent.store import Pace, Store, peek
 
@@ -522,7 +523,7 @@ def test_peeking_at_nothing_or_at_garbage_says_so(tmp_path: Path, content: bytes
 def test_the_daemons_path_never_imports_sqlite_utils(tmp_path: Path) -> None:
     """It costs 40 ms and 8 MB: only a migration may ask for it."""
     script = (
-        "import asyncio, json, sys; from pathlib import Path; from agent.store import Store; from agent.model import NoteKept\n"
+        "import asyncio, json, sys; from pathlib import Path; from agent.store import Store; from agent.kept import NoteKept\n"
         "async def run():\n"
         "    store = Store(Path(sys.argv[1])); await store.open(); await store.step(NoteKept('a', 'b')); await store.aclose()\n"
         "asyncio.run(run()); print(json.dumps('sqlite_utils' in sys.modules))"

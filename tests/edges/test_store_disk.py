@@ -21,7 +21,8 @@ from disks import fill_up, make_disk, mounted, needs_root
 
 from agent import dbfile, keeper
 from agent import store as store_room
-from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, NoteKept, Press, PressesSettled, PressMade, Remembered
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
+from agent.model import Fix, Press
 from agent.retention import Limits
 from agent.store import Pace, Store, peek
 
@@ -465,7 +466,7 @@ def test_a_hung_disk_does_not_keep_the_process_from_ending(tmp_path: Path) -> No
 import asyncio, sys, threading
 from pathlib import Path
 from agent import keeper
-from agent.model import NoteKept
+from agent.kept import NoteKept
 from agent.store import Pace, Store
 async def run():
     store = Store(Path(sys.argv[1]), pace=Pace(close_s=0.1))
@@ -538,7 +539,8 @@ _WRITER = """
 import asyncio, sys
 from pathlib import Path
 from agent import keeper
-from agent.model import Fix, Press, PressMade
+from agent.kept import PressMade
+from agent.model import Fix, Press
 from agent.store import Store
 keeper.LASTING_SYNC = sys.argv[2] or keeper.LASTING_SYNC
 async def run():

@@ -14,17 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from agent.model import (
-    CalloutKept,
-    CalloutRecord,
-    EventKept,
-    Fix,
-    NoteKept,
-    Press,
-    PressesSettled,
-    PressMade,
-    Quality,
-)
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade
+from agent.model import Fix, Press, Quality
 from agent.store import Pace, Store, peek
 
 WALL = 1_780_000_000.0

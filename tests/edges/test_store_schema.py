@@ -11,7 +11,8 @@ import pytest
 from sqlite_utils import Database
 
 from agent import dbfile, schema
-from agent.model import CalloutKept, CalloutRecord, EventKept, Fix, NoteKept, Press, PressMade
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressMade
+from agent.model import Fix, Press
 from agent.store import Pace, Store, peek
 
 WALL = 1_780_000_000.0

@@ -13,7 +13,8 @@ from devices import CUSTOMER, URL, Fused, Hanging, device, run, stored
 
 from agent import recovery, resume, spool
 from agent.identity import read_boot_id
-from agent.model import Asked, Callout, CalloutKept, CalloutRecord, Meaning, NoteKept, Outcome, Press, PressMade, SafeCode
+from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressMade
+from agent.model import Asked, Callout, Meaning, Outcome, Press, SafeCode
 from agent.presses import WINDOW_NOTE
 from agent.signals import CancelAsked, Phase, RaiseReplied
 
