@@ -42,6 +42,8 @@ DECISIONS = (
     "agent.health",
     "agent.findings",
     "agent.notices",
+    "agent.thinning",
+    "agent.trail",
 )
 
 # The config is read before anything else is there: it knows nobody, and its parts know only each other.
