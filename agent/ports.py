@@ -142,10 +142,10 @@ class Store(Protocol):
     def summary(self) -> StoreSummary:
         """Counts as of the last commit; does no IO."""
 
-    def covered(self, until_at: float) -> None:
-        """What was captured until monotonic `until_at` lies between two positions that dispatch has, close enough to need no words.
+    def covered(self, since_at: float, until_at: float) -> None:
+        """What was captured between these (monotonic s) lies between two positions that dispatch has, close enough to need no words.
 
-        Marked with the next group commit.
+        Marked as told with the next group commit.
         """
 
     async def missed(self, until_at: float, limit: int) -> Missed:
