@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
 from agent.model import CalloutId, Press
+from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
+
+PRESS_TRAIL_NOTE = "press_trail"  # "NUMBER CALLOUT": the trail before this press is owed to this callout
 
 
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
@@ -16,6 +19,7 @@ def writes(before: State, after: State, *, base_url: str, customer_id: int, wall
         *_owed(before.owed, after, wall),
         *_ended(before, after, base_url, customer_id, wall),
         *_going_on(before, after, base_url, customer_id),
+        *_began(before, after),
         *_calm(before, after),
     )
 
@@ -50,6 +54,13 @@ def _going_on(before: State, after: State, base_url: str, customer_id: int) -> t
     now = _record(after, after.callout_id, after.phase, base_url, customer_id, None)
     then = None if before.callout_id is None else _record(before, before.callout_id, before.phase, base_url, customer_id, None)
     return () if now == then else (CalloutKept(now),)
+
+
+def _began(before: State, after: State) -> tuple[Write, ...]:
+    """The minutes before the press are to be told to the callout that it led to; the note goes when they have been."""
+    if after.callout_id in (None, before.callout_id) or not before.owed or after.origin == ELSEWHERE:
+        return ()
+    return (NoteKept(PRESS_TRAIL_NOTE, f"{before.owed[0].number} {after.callout_id}"),)
 
 
 def _record(state: State, callout_id: CalloutId, phase: Phase, base_url: str, customer_id: int, closed_wall: float | None) -> CalloutRecord:
