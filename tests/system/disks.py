@@ -11,11 +11,12 @@ import fcntl
 import os
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from stage import Stage, driving
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
@@ -115,3 +116,14 @@ def fill_up(directory: Path) -> Path:
                 while True:
                     file.write(b"x" * size)
     return hog
+
+
+@contextlib.asynccontextmanager
+async def on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Stage, Disk]]:
+    """A stage whose daemon has a disk of its own, which is mended before the daemon is killed: on a frozen disk no process ends."""
+    disk = make_disk(tmp_path)
+    monkeypatch.setenv("STATE_DIRECTORY", str(disk.folder))  # as systemd names it: the last good config lies there
+    async with driving(tmp_path) as (stage, _):
+        with disk.mounted():
+            stage.store = disk.folder / "agent.db"
+            yield stage, disk

@@ -195,6 +195,21 @@ def codes(status: dict[str, Any]) -> list[str]:
     return [each["code"] for each in status["conditions"]]
 
 
+async def press(stage: Stage) -> float:
+    """A press by software; returns when it was made, monotonic s."""
+    made_at = time.monotonic()
+    reply = await stage.ask(do="raise")
+    assert reply.get("ok"), reply
+    return made_at
+
+
+async def streamed(stage: Stage) -> None:
+    """Until another position has reached the callout, which is the only one."""
+    count = len((await stage.callouts())[-1]["positions"])
+    await stage.until_callout(lambda seen: len(seen["positions"]) > count, what="positions go on")
+    assert len(await stage.callouts()) == 1
+
+
 @contextlib.asynccontextmanager
 async def staged(folder: Path, settings: Settings | None = None) -> AsyncIterator[Stage]:
     """A stage with its simulator and link up; the agent is not started."""

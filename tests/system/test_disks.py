@@ -13,15 +13,14 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from disks import Disk, fill_up, make_disk, needs_root
-from stage import CODE_WRONG, INNER, Stage, codes, driving, staged
+from disks import Disk, fill_up, needs_root, on_a_disk
+from stage import CODE_WRONG, INNER, Stage, codes, driving, press, staged, streamed
 
 from agent import identity, spool
 from agent.model import Press
@@ -57,25 +56,6 @@ HARMS = {
 harms = pytest.mark.parametrize("harm", HARMS.values(), ids=HARMS)
 
 
-@asynccontextmanager
-async def on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Stage, Disk]]:
-    """A stage whose daemon has a disk of its own, which is mended before the daemon is killed: on a frozen disk no process ends."""
-    disk = make_disk(tmp_path)
-    monkeypatch.setenv("STATE_DIRECTORY", str(disk.folder))  # as systemd names it: the last good config lies there
-    async with driving(tmp_path) as (stage, _):
-        with disk.mounted():
-            stage.store = disk.folder / "agent.db"
-            yield stage, disk
-
-
-async def press(stage: Stage) -> float:
-    """A press by software; returns when it was made, monotonic s."""
-    made_at = time.monotonic()
-    reply = await stage.ask(do="raise")
-    assert reply.get("ok"), reply
-    return made_at
-
-
 def leave_press(stage: Stage, *, age_s: float = 0.0) -> None:
     """A press in the runtime directory, as the command leaves it when no daemon answers."""
     left = spool.SpooledPress(identity.read_boot_id(), time.monotonic() - age_s, time.time() - age_s, "spool")
@@ -94,13 +74,6 @@ async def on_the_wire(stage: Stage, made_at: float, within_s: float = ON_THE_WIR
     assert waited_s < within_s, waited_s
     callout_id: int = callout["id"]
     return callout_id
-
-
-async def streamed(stage: Stage) -> None:
-    """Until another position has reached the callout, which is the only one."""
-    count = len((await stage.callouts())[-1]["positions"])
-    await stage.until_callout(lambda seen: len(seen["positions"]) > count, what="positions go on")
-    assert len(await stage.callouts()) == 1
 
 
 async def reborn(stage: Stage, *, rebooted: bool = False) -> None:
