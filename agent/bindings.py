@@ -11,6 +11,7 @@ from agent.lanes.desk import Terms
 from agent.model import Severity
 from agent.positions import Positions, Site
 from agent.retention import Limits
+from agent.trails import Manner
 
 
 def positions(config: Config) -> Positions:
@@ -26,6 +27,11 @@ def positions(config: Config) -> Positions:
 def limits(config: Config) -> Limits:
     """How much the store keeps."""
     return Limits(max_mb=config.store.max_mb, before_press_s=config.store.before_press_s)
+
+
+def manner(config: Config) -> Manner:
+    """How what was missed is told."""
+    return Manner(config.backlog.after_outage, config.backlog.trail_after_s, config.store.before_press_s)
 
 
 def terms(config: Config) -> Terms:

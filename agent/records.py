@@ -10,7 +10,7 @@ from agent.model import CalloutId, Press
 from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
 
-PRESS_TRAIL_NOTE = "press_trail"  # "NUMBER CALLOUT": the trail before this press is owed to this callout
+PRESS_TRAIL_NOTE = "press_trail"  # "NUMBER WALL CALLOUT": what was before this press is owed to this callout
 
 
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
@@ -56,11 +56,17 @@ def _going_on(before: State, after: State, base_url: str, customer_id: int) -> t
     return () if now == then else (CalloutKept(now),)
 
 
+def began_with(before: State, after: State) -> Press | None:
+    """The press that led to the callout with which this step began; None where none began, or nobody pressed here."""
+    if after.callout_id in (None, before.callout_id) or not before.owed or after.origin == ELSEWHERE:
+        return None
+    return before.owed[0]
+
+
 def _began(before: State, after: State) -> tuple[Write, ...]:
     """The minutes before the press are to be told to the callout that it led to; the note goes when they have been."""
-    if after.callout_id in (None, before.callout_id) or not before.owed or after.origin == ELSEWHERE:
-        return ()
-    return (NoteKept(PRESS_TRAIL_NOTE, f"{before.owed[0].number} {after.callout_id}"),)
+    press = began_with(before, after)
+    return () if press is None else (NoteKept(PRESS_TRAIL_NOTE, f"{press.number} {press.wall:.3f} {after.callout_id}"),)
 
 
 def _record(state: State, callout_id: CalloutId, phase: Phase, base_url: str, customer_id: int, closed_wall: float | None) -> CalloutRecord:

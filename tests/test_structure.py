@@ -93,7 +93,7 @@ EDGES = {
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
     "agent.timekeeping": ({"agent.clock", "agent.store"}, "what follows from a clock that becomes plausible"),
     "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),
-    "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention"}, "the config's tables to the rooms' values"),
+    "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention", "agent.trails"}, "the config's tables to the rooms' values"),
     "agent.recovery": (
         {"agent.identity", "agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
         "the start: everything that was kept goes back to its room",
@@ -107,6 +107,8 @@ EDGES = {
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
     "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
     "agent.farewell": ({"agent.lanes.board"}, "last words go past the lanes' waits"),
+    "agent.telling": ({"agent.lanes.board", "agent.lanes.event"}, "messages, from the store to the lanes"),
+    "agent.trails": ({"agent.aside", "agent.telling"}, "a trail is put into words in a thread, and told"),
     "agent.lanes": (set(), "the lanes' package"),
     "agent.lanes.turns": (set(), "who opens a connection now"),
     "agent.lanes.desk": ({"agent.lanes.turns"}, "what every lane sees"),

@@ -19,6 +19,7 @@ from agent.model import CalloutId, Meaning
 from agent.signals import EventReplied
 
 PATIENCE = 3  # answered failures in a row before another message gets its turn
+TRAIL = "trail-"  # how the key of a message begins that is part of a trail
 SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not speak here is tried again every 5 min
 
 
@@ -29,6 +30,11 @@ class Message:
     callout_id: CalloutId
     text: str
     key: str
+
+    @property
+    def is_trail(self) -> bool:
+        """Part of a trail: long, and about the past."""
+        return self.key.startswith(TRAIL)
 
 
 class EventLane(Lane):
@@ -41,8 +47,11 @@ class EventLane(Lane):
         self._outbox: deque[Message] = deque()
 
     def add(self, message: Message) -> None:
-        """Queue a message; it leaves after those before it."""
-        self._outbox.append(message)
+        """Queue a message; it leaves after those before it. Parts of a trail let every other one pass."""
+        place = len(self._outbox)
+        while not message.is_trail and place and self._outbox[place - 1].is_trail:
+            place -= 1
+        self._outbox.insert(place, message)
         self.ring()
 
     async def run(self) -> None:
@@ -65,7 +74,7 @@ class EventLane(Lane):
             scoped = outcome.cause == "scope"
             if failures % PATIENCE == 0 and outcome.http_status is not None:
                 self._outbox.remove(message)
-                self._outbox.append(message)  # dispatch answers, but not to this one: it goes behind the others
+                self.add(message)  # dispatch answers, but not to this one: it goes behind the others
             wait_s = SCOPE_EVERY_S if scoped else backoff_s(failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
             await self.pause(wait_s, self._wanted)
 
