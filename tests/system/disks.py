@@ -119,11 +119,11 @@ def fill_up(directory: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def on_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Stage, Disk]]:
+async def on_a_disk(folder: Path) -> AsyncIterator[tuple[Stage, Disk]]:
     """A stage whose daemon has a disk of its own, which is mended before the daemon is killed: on a frozen disk no process ends."""
-    disk = make_disk(tmp_path)
-    monkeypatch.setenv("STATE_DIRECTORY", str(disk.folder))  # as systemd names it: the last good config lies there
-    async with driving(tmp_path) as (stage, _):
+    disk = make_disk(folder)
+    async with driving(folder) as (stage, _):
+        stage.env["STATE_DIRECTORY"] = str(disk.folder)  # as systemd names it: the last good config lies there
         with disk.mounted():
             stage.store = disk.folder / "agent.db"
             yield stage, disk

@@ -48,6 +48,7 @@ class Stage:
         self._desk = httpx.AsyncClient(base_url=simulator.root_url, verify=trust, trust_env=False, timeout=10)
         self.receivers = f'[[receiver]]\nkind = "serial"\npath = "{self.tty}"\n'
         self.more = ""
+        self.env: dict[str, str] = {}  # of the agent and of commands, beside ours
 
     def write_config(self) -> None:
         """As an installer would; `receivers` and `more` are TOML."""
@@ -92,7 +93,7 @@ socket = "{self.socket}"
         self.write_config()
         with (self.folder / "agent.log").open("ab") as log:
             self.agent = await asyncio.create_subprocess_exec(
-                *self.command_line("run"), stdout=log, stderr=log, cwd=ROOT, preexec_fn=die_with_us
+                *self.command_line("run"), stdout=log, stderr=log, cwd=ROOT, env=os.environ | self.env, preexec_fn=hold
             )
 
     def command_line(self, *words: str) -> tuple[str, ...]:
@@ -123,6 +124,7 @@ socket = "{self.socket}"
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=ROOT,
+            env=os.environ | self.env,
         )
         async with asyncio.timeout(60):
             out, err = await process.communicate(typed.encode())
@@ -185,9 +187,11 @@ socket = "{self.socket}"
             await self.agent.wait()
 
 
-def die_with_us() -> None:
-    """In the child: a test that is killed leaves no daemon behind that would hold the next test's receiver."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+def hold() -> None:
+    """In the child: it ends with us, or it would hold the next test's receiver; and it cannot set this machine's clock, root or not."""
+    kernel = ctypes.CDLL(None)
+    kernel.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    kernel.prctl(24, 25, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_SYS_TIME; without root there is nothing to drop
 
 
 def codes(status: dict[str, Any]) -> list[str]:

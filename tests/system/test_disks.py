@@ -115,11 +115,11 @@ async def recorded(stage: Stage, harm: Harm) -> None:
 
 @needs_root
 @harms
-def test_press_on_an_ill_disk_is_on_the_wire_at_once_and_outlives_restarts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Harm):
+def test_press_on_an_ill_disk_is_on_the_wire_at_once_and_outlives_restarts(tmp_path: Path, harm: Harm):
     """Raised in time, told and streamed; resumed while the disk is ill; recorded once it is well, and resumed from there."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             await stage.start()
             await stage.until_armed()
             harm.hurt(disk)
@@ -138,13 +138,11 @@ def test_press_on_an_ill_disk_is_on_the_wire_at_once_and_outlives_restarts(tmp_p
 
 @needs_root
 @pytest.mark.parametrize("harm", ["hung", "read_only"])
-def test_cancel_on_a_disk_that_takes_nothing_outlives_a_restart_and_streaming_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
-):
+def test_cancel_on_a_disk_that_takes_nothing_outlives_a_restart_and_streaming_goes_on(tmp_path: Path, harm: str):
     """Law 5: the press lies on tmpfs alone, is told again by the restart, and must not light up what was cancelled."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             await stage.start()
             await stage.until_armed()
             HARMS[harm].hurt(disk)
@@ -171,13 +169,11 @@ def test_cancel_on_a_disk_that_takes_nothing_outlives_a_restart_and_streaming_go
 
 @needs_root
 @pytest.mark.parametrize("ill", [False, True])
-def test_press_after_a_cancel_and_the_close_outlive_restarts_also_on_a_disk_that_takes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ill: bool
-):
+def test_press_after_a_cancel_and_the_close_outlive_restarts_also_on_a_disk_that_takes_nothing(tmp_path: Path, *, ill: bool):
     """The press ends the calm for good, and a press that was answered by a callout that is closed raises no other (laws 1 and 5)."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             stage.receivers += SITE  # the raise of the restart is not to wait for the first position
             await stage.start()
             await stage.until_armed()
@@ -206,11 +202,11 @@ def test_press_after_a_cancel_and_the_close_outlive_restarts_also_on_a_disk_that
 
 
 @needs_root
-def test_cancelled_callout_is_not_shown_by_a_start_that_cannot_know_of_the_cancel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_cancelled_callout_is_not_shown_by_a_start_that_cannot_know_of_the_cancel(tmp_path: Path):
     """Law 5: the power was cut, the disk hangs, and dispatch lists an open callout here. Nor is it shown once the disk has answered."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             await stage.start()
             await stage.until_armed()
             callout_id = await on_the_wire(stage, await press(stage))
@@ -234,11 +230,11 @@ def test_cancelled_callout_is_not_shown_by_a_start_that_cannot_know_of_the_cance
 
 
 @needs_root
-def test_daemon_that_starts_on_a_hung_disk_raises_and_remembers_once_the_disk_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_daemon_that_starts_on_a_hung_disk_raises_and_remembers_once_the_disk_answers(tmp_path: Path):
     """Its config has changed, too, and cannot be kept as the last good one: nothing of this may hold up a press."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             stage.receivers += SITE  # the disk is to be waited for, not the first position
             disk.freeze()
             await stage.start()
@@ -255,11 +251,11 @@ def test_daemon_that_starts_on_a_hung_disk_raises_and_remembers_once_the_disk_an
 
 
 @needs_root
-def test_press_that_was_stored_is_raised_after_the_power_came_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_press_that_was_stored_is_raised_after_the_power_came_back(tmp_path: Path):
     """Pulled while it could not be raised yet: the disk keeps what was synced, the runtime directory keeps nothing."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             stage.receivers = SITE
             await stage.start()
             await stage.until_status(lambda told: told["armed"], what="armed")
@@ -279,11 +275,11 @@ def test_press_that_was_stored_is_raised_after_the_power_came_back(tmp_path: Pat
 
 @needs_root
 @pytest.mark.timeout(60 + 20 * CUTS)
-def test_power_that_is_cut_at_any_moment_after_the_press_leaves_one_callout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_power_that_is_cut_at_any_moment_after_the_press_leaves_one_callout(tmp_path: Path):
     """Before, while and after it is stored and raised. Only a press that the disk did not have yet may be gone with the power."""
 
     async def story() -> None:
-        async with on_a_disk(tmp_path, monkeypatch) as (stage, disk):
+        async with on_a_disk(tmp_path) as (stage, disk):
             stage.receivers = SITE
             await stage.start()
             await stage.until_status(lambda told: told["armed"], what="armed")
