@@ -38,7 +38,14 @@ def terms(config: Config) -> Terms:
     """What the lanes need."""
     api, pace = config.panic_api, config.cadence
     return Terms(
-        pace=Pace(pace.record_idle_s, pace.record_moved_m, pace.send_active_s, pace.send_min_s, pace.send_max_s),
+        pace=Pace(
+            record_idle_s=pace.record_idle_s,
+            record_moved_m=pace.record_moved_m,
+            record_turned_deg=pace.record_turned_deg,
+            send_active_s=pace.send_active_s,
+            send_min_s=pace.send_min_s,
+            send_max_s=pace.send_max_s,
+        ),
         response_type_id=api.response_type_id,
         deadline_s=api.deadline_s,
         adopt=pace.adopt,

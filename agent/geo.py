@@ -20,6 +20,14 @@ def distance_m(lat1_deg: float, lon1_deg: float, lat2_deg: float, lon2_deg: floa
     return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, h)))
 
 
+def bearing_deg(lat1_deg: float, lon1_deg: float, lat2_deg: float, lon2_deg: float) -> float:
+    """Direction in which the second point lies, seen from the first: degrees clockwise from north, 0 up to 360; 0 for the same point."""
+    lat1, lat2, turned = math.radians(lat1_deg), math.radians(lat2_deg), math.radians(lon2_deg - lon1_deg)
+    east = math.sin(turned) * math.cos(lat2)
+    north = math.cos(lat1) * math.sin(lat2) - math.sin(lat1) * math.cos(lat2) * math.cos(turned)
+    return math.degrees(math.atan2(east, north)) % 360.0
+
+
 def turn_deg(from_deg: float, to_deg: float) -> float:
     """Smallest angle between two directions, 0 to 180 degrees, whatever side of north they are on."""
     return abs((to_deg - from_deg + 180.0) % 360.0 - 180.0)

@@ -194,10 +194,11 @@ class Indicator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cadence:
-    """When to record, when to send, when to look for a callout raised elsewhere. Seconds and metres."""
+    """When to record, when to send, when to look for a callout raised elsewhere. Seconds, metres and degrees."""
 
     record_idle_s: Annotated[float, Number(1, 3600)] = 30.0
     record_moved_m: Annotated[float, Number(1, 100_000)] = 50.0
+    record_turned_deg: Annotated[float, Number(1, 180)] = 30.0
     send_active_s: Annotated[float, Number(1, 600)] = 5.0
     send_min_s: Annotated[float, Number(1, 600)] = 5.0
     send_max_s: Annotated[float, Number(1, 600)] = 20.0

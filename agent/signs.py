@@ -6,11 +6,23 @@ calm, and for a callout raised elsewhere, it says nothing, whatever goes on insi
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from agent.model import Sign
 from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
 
-ON_THE_WAY = frozenset({"responder dispatched", "responder arrived", "responder on scene"})  # trimmed, in small letters
+# What dispatch's status says of a responder: trimmed, in small letters. `Responder Cancelled` takes it back.
+COMING = frozenset({"responder dispatched"})
+THERE = frozenset({"responder arrived", "responder on scene", "responder arrived on scene"})
+
+
+class Responder(StrEnum):
+    """How far help has come, as dispatch says it."""
+
+    NONE = "none"  # or dispatch has not said so
+    COMING = "coming"
+    THERE = "there"
 
 
 def sign_of(state: State, *, touched: bool, window: bool, failing: bool) -> Sign:
@@ -32,9 +44,12 @@ def _of_callout(state: State) -> Sign:
         return Sign.NOTHING
     if state.unknown:  # dispatch has lost it, without closing it: that help comes is not true any more
         return Sign.FAILING
-    return Sign.RESPONDING if on_the_way(state.status) else Sign.ACCEPTED
+    return Sign.ACCEPTED if responder_of(state.status) is Responder.NONE else Sign.RESPONDING
 
 
-def on_the_way(status: str | None) -> bool:
-    """Whether dispatch says that a responder is coming or there. `Responder Cancelled` takes it back."""
-    return status is not None and status.strip().casefold() in ON_THE_WAY
+def responder_of(status: str | None) -> Responder:
+    """What dispatch's free-form status says of a responder."""
+    words = (status or "").strip().casefold()
+    if words in THERE:
+        return Responder.THERE
+    return Responder.COMING if words in COMING else Responder.NONE

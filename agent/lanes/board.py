@@ -24,7 +24,7 @@ class Lanes:
         self.location = LocationLane(desk, turns)
         self.event = EventLane(desk, turns, settled)
         self.urgent = UrgentLane(desk, turns, settled, Rank.AT_ONCE)
-        self.watch = WatchLane(desk, turns)
+        self.watch = WatchLane(desk, turns, lambda: self.location.interval_s)
         self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)
 
     def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:

@@ -98,19 +98,20 @@ class Lane:
     @property
     def deadline_s(self) -> float:
         """Of the next request: twice the usual one if a connection has to be opened first, which takes 8 s on a slow link."""
-        return attempt_deadline_s(0 if self._open else 1, self.desk.terms.deadline_s)
+        return attempt_deadline_s(0 if self.connected else 1, self.desk.terms.deadline_s)
 
     @contextlib.asynccontextmanager
     async def turn(self, *, at_once: bool = False) -> AsyncIterator[None]:
         """For one request. Who has to open a connection waits a little for others who do; what is sent is chosen after that."""
-        if self._open:
+        if self.connected:
             yield
             return
         async with self._turns.take(Rank.AT_ONCE if at_once else self._rank):
             yield
 
     @property
-    def _open(self) -> bool:
+    def connected(self) -> bool:
+        """Whether the connection is believed open, so that a request costs no handshake."""
         return self.desk.clock.at() < self._open_until
 
     def learn(self, outcome: Outcome) -> None:
@@ -126,11 +127,15 @@ class Lane:
     async def pause(self, seconds: float, while_wanted: Callable[[], bool]) -> None:
         """Wait between two attempts: ends early when hurried or no longer wanted."""
         over_at = self.desk.clock.at() + seconds
+        await self.until_due(lambda: over_at - self.desk.clock.at(), while_wanted)
+
+    async def until_due(self, left_s: Callable[[], float], while_wanted: Callable[[], bool]) -> None:
+        """Wait for what may become due sooner than it seemed: asked again at each ring. Ends early like `pause`."""
         while while_wanted() and not self._take_hurry():
-            left_s = over_at - self.desk.clock.at()
-            if left_s <= 0:
+            seconds = left_s()
+            if seconds <= 0:
                 return
-            await self._rung(left_s)
+            await self._rung(seconds)
 
     async def _rung(self, timeout_s: float | None) -> None:
         try:

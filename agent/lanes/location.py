@@ -1,14 +1,15 @@
 """The location lane: the newest position to the callout of now, and only ever forward (law 3).
 
 One slot, conflated: what was not sent when a newer fix came is never sent here. Bodies carry no time, so an older position
-sent later would be a lie on the responder's map. Never sends a stored position; never waits for the store.
+sent later would be a lie on the responder's map. Never sends a stored position; never waits for the store. When the next one is due
+`cadence` says; how many of the last ones needed several attempts, and how long the answers took, is remembered here.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-from agent.cadence import send_in_s
+from agent.cadence import REMEMBERED, SHARP_DEG, Delivery, interval_s, manoeuvred, send_in_s
 from agent.delivery import backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
@@ -16,22 +17,25 @@ from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import stream_to
 from agent.model import CalloutId, Fix, Meaning, Outcome
 from agent.signals import LocationReplied
+from agent.signs import responder_of
 
 PROBE_EVERY_S = 60.0  # DESIGN section 4: a callout that is closed for us and open for dispatch
 UNKNOWN_EVERY_S = 60.0  # DESIGN section 4: `callout.unknown` is tried once a minute
 
 
 class LocationLane(Lane):
-    """Posts at cadence while a callout is on; at once when told to."""
+    """Posts at cadence while a callout is on; at once when told to, or when the wearer starts, stops or turns."""
 
     def __init__(self, desk: Desk, turns: Turns) -> None:
         super().__init__(desk, turns, Rank.POSITION)
         self._dispatch = desk.open()
         self._to: CalloutId | None = None
-        self._sent_at = float("-inf")  # `at` of the newest fix that was handed to this callout
+        self._handed: Fix | None = None  # the newest fix that this callout has, or has refused
         self._posted_at: float | None = None
         self._failures = 0
         self._retry_at = 0.0
+        self._lost = 0  # attempts since the last answer that was one
+        self._deliveries: deque[Delivery] = deque(maxlen=REMEMBERED)
         self._probes: deque[CalloutId] = deque(maxlen=1)
         self._probed_at = float("-inf")
 
@@ -45,6 +49,11 @@ class LocationLane(Lane):
         self._retry_at = float("-inf")
         super().hurry()
 
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two positions as things are; reads of the callout follow it."""
+        return interval_s(self.desk.terms.pace, responder_of(self.desk.state.status), tuple(self._deliveries))
+
     def probe(self, callout_id: CalloutId) -> None:
         """One position to a callout that we know as closed, at most one a minute."""
         self._probes.append(callout_id)
@@ -57,7 +66,7 @@ class LocationLane(Lane):
             if self._probes:
                 await self._probe(self._probes.popleft())
                 continue
-            await self.pause(self._due_in_s(), self._wanted)
+            await self.until_due(self._due_in_s, self._wanted)
             async with self.turn(at_once=self._posted_at is None):  # told to, or the first: the device may be about to go silent
                 to, fix = stream_to(self.desk.state), self._fresh()
                 if to is not None and fix is not None and self._due_in_s() <= 0:
@@ -68,27 +77,35 @@ class LocationLane(Lane):
             return True
         to = stream_to(self.desk.state)
         if to != self._to:
-            self._to, self._sent_at, self._posted_at, self._failures = to, float("-inf"), None, 0
+            self._to, self._handed, self._posted_at, self._failures = to, None, None, 0
+            self._lost = 0
+            self._deliveries.clear()  # the line of an earlier callout says nothing of now
         return to is not None and self._fresh() is not None
 
     def _fresh(self) -> Fix | None:
         fix = self.desk.live()
-        return fix if fix is not None and fix.at > self._sent_at else None
+        return fix if fix is not None and (self._handed is None or fix.at > self._handed.at) else None
 
     def _due_in_s(self) -> float:
+        now_at = self.desk.clock.at()
         if self._failures == 0:
-            return send_in_s(self._posted_at, self.desk.clock.at(), self.desk.terms.pace, struggling=False)
-        return max(0.0, self._retry_at - self.desk.clock.at()) if self._posted_at is not None else 0.0
+            return send_in_s(self._posted_at, now_at, self.interval_s, self.desk.terms.pace, manoeuvre=self._manoeuvre())
+        return max(0.0, self._retry_at - now_at) if self._posted_at is not None else 0.0
+
+    def _manoeuvre(self) -> bool:
+        fix = self._fresh()
+        return fix is not None and self._handed is not None and manoeuvred(self._handed, fix, SHARP_DEG)
 
     async def _post(self, to: CalloutId, fix: Fix) -> None:
-        self._posted_at = self.desk.clock.at()
+        self._posted_at, kept = self.desk.clock.at(), self.connected
         outcome = await self._dispatch.locate(to, fix, deadline_s=self.deadline_s)
         self.learn(outcome)
+        self._judge(outcome, self.desk.clock.at() - self._posted_at if kept else None)
         if outcome.meaning is Meaning.ACCEPTED:
-            self._sent_at, self._failures = fix.at, 0
+            self._handed, self._failures = fix, 0
             self.desk.sent(fix)
         elif outcome.meaning is Meaning.REJECTED and outcome.http_status in (400, 422):
-            self._sent_at, self._failures = fix.at, 0  # this body is not wanted; the next fix is another one
+            self._handed, self._failures = fix, 0  # this body is not wanted; the next fix is another one
             self.desk.not_sent()
         elif outcome.meaning is not Meaning.CLOSED:
             self._failures += 1
@@ -96,6 +113,14 @@ class LocationLane(Lane):
             self.desk.not_sent()
         self.desk.notice(outcome, Origin.CALLOUT)
         await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))
+
+    def _judge(self, outcome: Outcome, answer_s: float | None) -> None:
+        """What this attempt says of the line. A refusal is an answer; a server that is busy is spared like a line that is poor."""
+        if outcome.meaning is Meaning.RETRY:
+            self._lost += 1
+            return
+        self._deliveries.append(Delivery(1 + self._lost, answer_s))
+        self._lost = 0
 
     def _retry_in_s(self, outcome: Outcome) -> float:
         if self.desk.state.unknown:

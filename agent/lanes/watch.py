@@ -6,6 +6,8 @@ list ends nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.delivery import backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
@@ -21,8 +23,10 @@ FAILED_POLL_S = 30.0  # after failed polls sooner than at the poll's own pace, a
 class WatchLane(Lane):
     """Reads and look-ups, one at a time; a look-up that was asked for goes first."""
 
-    def __init__(self, desk: Desk, turns: Turns) -> None:
+    def __init__(self, desk: Desk, turns: Turns, every_s: Callable[[], float]) -> None:
+        """every_s: seconds between two reads, which keep pace with the positions."""
         super().__init__(desk, turns, Rank.READ)
+        self._every_s = every_s
         self._dispatch = desk.open()
         self._look_up_at = float("-inf")  # when the next scheduled poll is due
         self._asked = False
@@ -73,7 +77,7 @@ class WatchLane(Lane):
                 return
             outcome = await self._dispatch.read(to, deadline_s=self.deadline_s)
         self.learn(outcome)
-        pace_s = self.desk.terms.pace.send_active_s
+        pace_s = self._every_s()
         if _failed(outcome):
             self._failures += 1
             pace_s = max(pace_s, backoff_s(self._failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s))

@@ -9,7 +9,7 @@ import pytest
 from agent.model import Press, Sign
 from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
-from agent.signs import sign_of
+from agent.signs import Responder, responder_of, sign_of
 
 OWED = (Press(1, 1.0, 1.0, "button:panic"),)
 RAISING = State(phase=Phase.RAISING, owed=OWED, press_number=1)
@@ -38,6 +38,13 @@ def test_responder_on_the_way_is_shown(status: str):
 @pytest.mark.parametrize("status", [None, "created", "Responder Cancelled", "closed soon"])
 def test_other_words_of_dispatch_are_no_responder(status: str | None):
     assert sign(replace(ACTIVE, status=status)) is Sign.ACCEPTED
+
+
+def test_responder_who_is_there_is_told_from_one_who_is_coming():
+    """Positions go at another pace."""
+    assert responder_of("Responder Dispatched") is Responder.COMING
+    assert responder_of(" RESPONDER arrived ") is responder_of("responder on scene") is Responder.THERE
+    assert responder_of("Responder Cancelled") is responder_of("created") is responder_of(None) is Responder.NONE
 
 
 def test_accepted_is_never_claimed_for_a_press_that_is_still_owed():
