@@ -30,4 +30,9 @@ def bearing_deg(lat1_deg: float, lon1_deg: float, lat2_deg: float, lon2_deg: flo
 
 def turn_deg(from_deg: float, to_deg: float) -> float:
     """Smallest angle between two directions, 0 to 180 degrees, whatever side of north they are on."""
-    return abs((to_deg - from_deg + 180.0) % 360.0 - 180.0)
+    return abs(east_deg(from_deg, to_deg))
+
+
+def east_deg(from_deg: float, to_deg: float) -> float:
+    """How far east the second longitude is of the first, -180 to 180 degrees: the short way, across the date line too."""
+    return (to_deg - from_deg + 180.0) % 360.0 - 180.0
