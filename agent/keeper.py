@@ -22,10 +22,10 @@ from agent.retention import HIGH, Limits, Retention, used_part
 from agent.rows import Deed, StateKept, Tables, Taken
 
 _WRITES = (PressMade, PressesSettled, CalloutKept, EventKept, NoteKept, StateKept)
-# Writes, and fixes of an emergency, are on the disk before a commit returns. Routine fixes are synced with the next checkpoint or
-# lasting commit: a press must not find the card busy with them.
+# What is committed is on the disk before the commit returns. Groups of routine fixes, too: synced with the next checkpoint only, a cut
+# would take a hundred of them. A press that finds the card busy with one is on its way to dispatch all the same.
 LASTING_SYNC = "FULL"
-ROUTINE_SYNC = "NORMAL"
+ROUTINE_SYNC = "FULL"
 
 # A commit that takes longer than this many seconds is worth a condition.
 _SLOW_S = 0.5
