@@ -121,7 +121,7 @@ class Line:
     async def look_up(self, *, deadline_s: float) -> Outcome:
         def process() -> Outcome:
             callout_id = self._service.open_callout()
-            listed = () if callout_id is None else (Callout(callout_id, "created"),)
+            listed = () if callout_id is None else (Callout(callout_id, self._service.callouts[callout_id]),)
             return Outcome(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", http_status=200, callouts=listed)
 
         return await self._service.answer(Asked.LOOK_UP, None, process)
