@@ -139,7 +139,7 @@ def test_line_that_answers_slowly_is_spared_and_used_again_once_it_is_quick():
 def test_connections_that_take_long_to_open_make_no_slow_line():
     async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
         every_s = KEEPALIVE_S + 5.0  # each position needs a new one
-        trial.terms = replace(trial.terms, pace=replace(trial.terms.pace, send_active_s=every_s, send_max_s=600.0))
+        trial.terms = replace(trial.terms, pace=replace(trial.terms.pace, send_active_s=every_s, send_max_s=2 * every_s))
         slow = asyncio.ensure_future(answer_slowly(trial, service))
         await asyncio.sleep(600)
         slow.cancel()
