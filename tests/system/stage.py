@@ -47,11 +47,12 @@ class Stage:
         trust = ssl.create_default_context(cafile=str(simulator.ca_file))
         self._desk = httpx.AsyncClient(base_url=simulator.root_url, verify=trust, trust_env=False, timeout=10)
         self.receivers = f'[[receiver]]\nkind = "serial"\npath = "{self.tty}"\n'
+        self.record = "record_idle_s = 2"
         self.more = ""
         self.env: dict[str, str] = {}  # of the agent and of commands, beside ours
 
     def write_config(self) -> None:
-        """As an installer would; `receivers` and `more` are TOML."""
+        """As an installer would; `receivers`, `record` (when fixes are) and `more` are TOML."""
         key = self.folder / "device-key"
         key.write_text(self.simulator.settings.device_key)
         key.chmod(0o600)
@@ -74,7 +75,7 @@ bearer_file = "device-key"
 [cadence]
 send_active_s = 1
 send_min_s = 1
-record_idle_s = 2
+{self.record}
 adopt_poll_s = 2
 
 [store]
@@ -233,3 +234,16 @@ async def driving(folder: Path, settings: Settings | None = None) -> AsyncIterat
     """A stage whose receiver plays the shipped drive into a pty."""
     async with staged(folder, settings) as stage, Feeder(DRIVE, stage.tty, wall=time.time) as feeder:
         yield stage, feeder
+
+
+def side_by_side(tmp_path: Path, *stories: Callable[[Path], Awaitable[None]]) -> None:
+    """Stories that wait more than they work, each in a folder of its own; the first that fails ends them all."""
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as group:
+            for number, story in enumerate(stories):
+                folder = tmp_path / str(number)  # short: a socket's path has at most 107 bytes
+                folder.mkdir()
+                group.create_task(story(folder))
+
+    asyncio.run(all_of_them())

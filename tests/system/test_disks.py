@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import shutil
 import signal
 import time
@@ -23,11 +22,8 @@ from disks import Disk, fill_up, needs_root, on_a_disk
 from stage import CODE_WRONG, INNER, Stage, codes, driving, press, staged, streamed
 
 from agent import identity, spool
-from agent.model import Press
 
 ON_THE_WIRE_S = 1.5
-CUTS = max(3, int(os.environ.get("CALLOUT_AGENT_KILLS", "0")) // 4)  # more of them in `make test-long`
-SEED = os.environ.get("CALLOUT_AGENT_SEED", "1")
 SITE = "[site]\nlatitude = -33.9\nlongitude = 18.4\naccuracy_m = 50\n"
 
 
@@ -271,55 +267,6 @@ def test_press_that_was_stored_is_raised_after_the_power_came_back(tmp_path: Pat
             await resumed(stage, (await stage.until_callout(lambda _: True, what="raised"))["id"])
 
     asyncio.run(story())
-
-
-@needs_root
-@pytest.mark.timeout(60 + 20 * CUTS)
-def test_power_that_is_cut_at_any_moment_after_the_press_leaves_one_callout(tmp_path: Path):
-    """Before, while and after it is stored and raised. Only a press that the disk did not have yet may be gone with the power."""
-
-    async def story() -> None:
-        async with on_a_disk(tmp_path) as (stage, disk):
-            stage.receivers = SITE
-            await stage.start()
-            await stage.until_status(lambda told: told["armed"], what="armed")
-            await stage.desk("PUT", "faults", [{"action": "latency", "on": "raise", "delay_s": 0.03}])
-            for number in range(CUTS):
-                after_s = random.Random(f"{SEED}/{number}").uniform(0.0, 0.08)  # noqa: S311 - no secret
-                try:
-                    await cut_and_come_back(stage, disk, after_s)
-                except BaseException as error:
-                    error.add_note(f"cut {number} of seed {SEED}, {after_s * 1000:.1f} ms after the press")
-                    raise
-
-    asyncio.run(story())
-
-
-async def cut_and_come_back(stage: Stage, disk: Disk, after_s: float) -> None:
-    """One press, one power cut, one callout at most, and that one closed."""
-    known = len(await stage.callouts())
-    await press(stage)
-    await asyncio.sleep(after_s)  # the moment is what is drawn; there is nothing to wait for
-    stored = not presses_left(stage)
-    disk.cut_power()
-    await stage.kill()
-    disk.mount_anew()
-    shutil.rmtree(stage.folder / "run")
-    await stage.start()
-    await stage.until_status(lambda told: told["armed"], what="armed")
-    if stored:
-        await resumed(stage, (await stage.until(stage.callouts, lambda seen: len(seen) > known, what="raised"))[-1]["id"], known=known)
-    await stage.until(lambda: asyncio.to_thread(owed_on_disk, stage), lambda owed: owed is None, what="nothing is owed")
-    for callout in (await stage.callouts())[known:]:
-        await stage.desk("POST", f"callouts/{callout['id']}/close")
-    await stage.until(lambda: inner_callout(stage), lambda told: told["state"] == "standby", what="standby")
-    assert len(await stage.callouts()) <= known + 1
-
-
-def owed_on_disk(stage: Stage) -> Press | None:
-    """What the tiny file says."""
-    kept = identity.load(stage.store.with_name("agent.db.identity"))
-    return None if kept is None else kept.owed
 
 
 def test_callout_is_resumed_with_less_and_less_of_what_was_kept(tmp_path: Path):

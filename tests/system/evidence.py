@@ -1,0 +1,169 @@
+"""What must be on a disk after its power was cut, and what is: a receiver that remembers what it said, and a reader of the database.
+
+Knows the promise of the store (a group of routine fixes may be gone, nothing else) and no way to cut power. It never opens the database in
+place: SQLite would tidy up what the daemon is to find as it was left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import shutil
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hardware.feeder import FakePort
+from hardware.framing import checksum
+
+GROUP_S, GROUP_ROWS = 5.0, 30
+PACE_S = 0.05  # between two epochs: a group is full after a second and a half
+# What was said last is on its way: in the line, before the gate, or in the commit that the cut broke off.
+UNDER_WAY_S = 0.5
+_SPEED_MPS = 30.0  # so that every epoch is more than a metre from the one before, and is recorded
+_LATITUDE, _LONGITUDE = -33.9, 18.4
+
+
+class LostError(AssertionError):
+    """Something is gone that had to be there."""
+
+
+class Runner:
+    """A receiver that moves on and remembers what it said. said: UTC s since 1970 of every epoch, to the millisecond."""
+
+    def __init__(self, path: Path) -> None:
+        self.said: list[float] = []
+        self._port = FakePort(path)
+        self._began_at = time.monotonic()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._port.close()
+
+    def between(self, since: float, until: float) -> list[float]:
+        """Epochs said in this span of UTC s."""
+        return [wall for wall in self.said if since <= wall <= until]
+
+    async def _run(self) -> None:
+        while True:
+            wall = math.floor(time.time() / PACE_S) * PACE_S
+            if not self.said or wall > self.said[-1] + PACE_S / 2:
+                data = self._epoch(wall)
+                # A line that is full takes a part of it or nothing: that epoch was not said.
+                if self._port.write(data) == len(data):
+                    self.said.append(round(wall, 3))
+            await asyncio.sleep(PACE_S - time.time() % PACE_S)
+
+    def _epoch(self, wall: float) -> bytes:
+        told = datetime.fromtimestamp(round(wall, 3), UTC)
+        clock = f"{told:%H%M%S}.{told.microsecond // 10_000:02d}"
+        gone_deg = (time.monotonic() - self._began_at) % 3600 * _SPEED_MPS / 111_320 / math.cos(math.radians(_LATITUDE))
+        place = f"{_minutes(_LATITUDE, 2)},S,{_minutes(_LONGITUDE + gone_deg, 3)},E"
+        lines = (
+            f"GPRMC,{clock},A,{place},{_SPEED_MPS / 0.514444:.1f},90.0,{told:%d%m%y},,,A",
+            f"GPGGA,{clock},{place},1,09,0.9,42.0,M,30.9,M,,",
+        )
+        return b"".join(b"$%s*%02X\r\n" % (line.encode(), checksum(line.encode())) for line in lines)
+
+
+def _minutes(degrees: float, width: int) -> str:
+    whole, rest = divmod(abs(degrees), 1)
+    return f"{int(whole):0{width}d}{rest * 60:08.5f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a database holds. integrity: SQLite's verdict. fixes: UTC s by the receiver. callouts: id to whether it is closed."""
+
+    integrity: str
+    presses: frozenset[int]
+    fixes: frozenset[float]
+    callouts: dict[int, bool]
+
+
+def read_kept(database: Path, scratch: Path) -> Kept:
+    """Read a copy, as the daemon would find it: with its -wal, without an -shm."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    for side in ("", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(f"{database}{side}", scratch / f"{database.name}{side}")
+    with contextlib.closing(sqlite3.connect(scratch / database.name)) as connection:
+        integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            return Kept(integrity, frozenset(), frozenset(), {})
+        presses = connection.execute("SELECT number FROM presses").fetchall()
+        fixes = connection.execute("SELECT gnss_utc FROM fixes WHERE gnss_utc IS NOT NULL").fetchall()
+        callouts = connection.execute("SELECT id, closed_utc IS NOT NULL FROM callouts").fetchall()
+    return Kept(
+        integrity,
+        frozenset(number for (number,) in presses),
+        frozenset(round(datetime.fromisoformat(text).timestamp(), 3) for (text,) in fixes),
+        {each: bool(closed) for each, closed in callouts},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What was known outside when the power was cut.
+
+    presses: numbers of those that were acknowledged and stored. routine: epochs said since recording began, until the press or the cut.
+    synced: a press was stored, and with it what was recorded before it. before: what the disk held after the cut before this one.
+    """
+
+    presses: frozenset[int]
+    routine: Sequence[float]
+    synced: bool
+    before: Kept | None
+
+
+def missing(owed: Owed, kept: Kept) -> list[float]:
+    """Epochs that were recorded and are not on the disk."""
+    return [wall for wall in owed.routine if wall not in kept.fixes]
+
+
+def judge(owed: Owed, kept: Kept) -> None:
+    """Raise LostError unless everything that had to be there is."""
+    _hold(kept.integrity == "ok", f"the database is damaged: {kept.integrity}")
+    _hold(owed.presses <= kept.presses, f"presses {sorted(owed.presses - kept.presses)} were stored and are gone")
+    if owed.before is not None:
+        _hold(owed.before.presses <= kept.presses, "presses are gone that had outlived a cut")
+        _hold(owed.before.fixes <= kept.fixes, "fixes are gone that had outlived a cut")
+    gone = missing(owed, kept)
+    if not gone:
+        return
+    _hold(list(owed.routine[-len(gone) :]) == gone, f"a hole in the track: {len(gone)} epochs are gone, and not the last ones")
+    span_s, rows = owed.routine[-1] - gone[0], len(gone)
+    told = f"{rows} routine fixes of the last {span_s:.2f} s are gone"
+    if owed.synced:
+        _hold(span_s <= UNDER_WAY_S, f"{told}, and a press was stored after them")
+    _hold(span_s <= GROUP_S + UNDER_WAY_S and rows <= GROUP_ROWS + UNDER_WAY_S / PACE_S, told)
+
+
+def judge_callouts(kept: Kept, at_dispatch: Sequence[dict[str, object]]) -> None:
+    """Raise LostError unless every callout on the disk is one of dispatch's, and closed there if it is closed here."""
+    seen = {each["id"]: each["closed"] for each in at_dispatch}
+    for callout_id, closed in kept.callouts.items():
+        _hold(callout_id in seen, f"callout {callout_id} is not known at dispatch")
+        _hold(not closed or bool(seen[callout_id]), f"callout {callout_id} is open at dispatch")
+    still_open = [each for each, closed in kept.callouts.items() if not closed]
+    _hold(len(still_open) <= 1, f"several open callouts: {still_open}")
+
+
+def _hold(holds: bool, words: str) -> None:  # noqa: FBT001 - an assertion
+    if not holds:
+        raise LostError(words)
