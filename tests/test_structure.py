@@ -35,6 +35,7 @@ DECISIONS = (
     "agent.records",
     "agent.acts",
     "agent.signs",
+    "agent.timescale",
     "agent.gate",
     "agent.outage",
     "agent.positions",
