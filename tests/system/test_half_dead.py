@@ -15,14 +15,14 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 from slow_link import Road
-from stage import ROOT, Stage, codes, driving
+from stage import ROOT, Stage, codes, driving, side_by_side
 
 from simulator.settings import CALLOUT_FLOW, Settings
 
@@ -44,19 +44,6 @@ def look_up(host, *rest, **more):
 socket.getaddrinfo = look_up
 sys.exit(main())
 """
-
-Story = Callable[[Path], Awaitable[None]]
-
-
-def side_by_side(tmp_path: Path, *stories: Story) -> None:
-    async def all_of_them() -> None:
-        async with asyncio.TaskGroup() as group:
-            for number, story in enumerate(stories):
-                folder = tmp_path / str(number)  # short: a socket's path has at most 107 bytes
-                folder.mkdir()
-                group.create_task(story(folder))
-
-    asyncio.run(all_of_them())
 
 
 def configured(stage: Stage, **changes: float) -> None:
