@@ -97,10 +97,11 @@ class LocationLane(Lane):
         return fix is not None and self._handed is not None and manoeuvred(self._handed, fix, SHARP_DEG)
 
     async def _post(self, to: CalloutId, fix: Fix) -> None:
-        self._posted_at, kept = self.desk.clock.at(), self.connected
+        began_at = self._posted_at = self.desk.clock.at()
+        kept = self.connected
         outcome = await self._dispatch.locate(to, fix, deadline_s=self.deadline_s)
         self.learn(outcome)
-        self._judge(outcome, self.desk.clock.at() - self._posted_at if kept else None)
+        self._judge(outcome, self.desk.clock.at() - began_at if kept else None)
         if outcome.meaning is Meaning.ACCEPTED:
             self._handed, self._failures = fix, 0
             self.desk.sent(fix)
