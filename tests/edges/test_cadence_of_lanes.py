@@ -203,3 +203,19 @@ def test_poor_line_of_one_callout_says_nothing_of_the_next():
         assert gaps(trial, since_at=since_at) <= {USUAL_S, 0.0}
 
     follow(story)
+
+
+def test_press_while_a_position_is_on_its_way_sends_the_next_one_at_once():
+    async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
+        service.hold[Asked.LOCATION] = held = asyncio.Event()
+        posted = len(times(trial))
+        await trial.until(lambda: len(times(trial)) > posted)
+        await asyncio.sleep(1.5)
+        await trial.press(2)
+        await asyncio.sleep(0.5)
+        service.hold.clear()
+        held.set()
+        await asyncio.sleep(1.0)
+        assert len(times(trial)) == posted + 2
+
+    follow(story)
