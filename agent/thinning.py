@@ -29,6 +29,7 @@ USUAL_RHYTHMS = 3.0  # that many missing ones are a gap
 FEWEST_INTERVALS = 4  # fewer show no rhythm
 CLOCK_STEP_S = 2.0  # wall and monotonic time that differ by more between two fixes: the clock was set between them
 LONGEST_LINE_M = 10_000.0  # at 45 degrees of latitude its middle is 2 m off the great circle
+TOLD_TO_M = 1.0  # five decimals of a degree: nobody reads off more
 AHEAD = 256
 
 _METRES_PER_DEGREE = math.radians(EARTH_RADIUS_M)
@@ -53,8 +54,8 @@ class Run:
 
 
 def tolerance_m(fix: Fix) -> float:
-    """How far a line may pass a fix at scale 1: its accuracy, and never more than an unknown one is taken for."""
-    return UNKNOWN_ACCURACY_M if fix.accuracy_m is None else min(fix.accuracy_m, UNKNOWN_ACCURACY_M)
+    """How far a line may pass a fix at scale 1: its accuracy, at most what an unknown one is taken for, at least what is told of it."""
+    return UNKNOWN_ACCURACY_M if fix.accuracy_m is None else min(max(TOLD_TO_M, fix.accuracy_m), UNKNOWN_ACCURACY_M)
 
 
 def elapsed_s(earlier: Fix, later: Fix) -> float | None:

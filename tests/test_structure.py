@@ -44,6 +44,8 @@ DECISIONS = (
     "agent.findings",
     "agent.notices",
     "agent.thinning",
+    "agent.journey",
+    "agent.particulars",
     "agent.trail",
 )
 
@@ -92,7 +94,7 @@ EDGES = {
     "agent.checkup": (set(), "facts to conditions, every second"),
     "agent.tracking": (set(), "reports to the track"),
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
-    "agent.timekeeping": ({"agent.clock", "agent.store"}, "what follows from a clock that becomes plausible"),
+    "agent.timekeeping": ({"agent.clock", "agent.identity", "agent.store"}, "what follows from knowing the time, in this boot and the next"),
     "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),
     "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention", "agent.trails"}, "the config's tables to the rooms' values"),
     "agent.recovery": (

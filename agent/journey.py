@@ -1,0 +1,172 @@
+"""What a track amounts to: how far, which way, how fast, where it stood, when nobody knew where it was.
+
+Decides what counts as standing and as distance, not which fixes draw the track (`thinning`) nor how it is said (`trail`). Doubtful
+positions (let through only so that the wearer is not starved) are no distance, no stop and no speed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from agent.geo import UNKNOWN_ACCURACY_M, distance_m, east_deg
+from agent.model import Fix, Quality
+from agent.thinning import Break, Run, broken, elapsed_s, longest_s
+
+STOP_S = 60.0  # shorter is traffic
+STOP_M = 25.0  # a device that stands moves by less, even where its accuracy says that it could not
+WIDEST_STOP_M = 50.0  # whatever the accuracy: a person walks as far in a minute
+EXCURSION_S = 30.0  # reflections throw a standing receiver out for as long
+SHORTEST_MOVE_S = 30.0  # too short for an average speed
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Standing from fix `first` to fix `last` (indices) for `length_s`, at the mean of what was measured meanwhile."""
+
+    first: int
+    last: int
+    length_s: float
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """No position between neighbours, for `length_s`. apart_m: from one to the other, straight."""
+
+    before: Fix
+    after: Fix
+    length_s: float
+    apart_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """span_s: from first to last fix, None where the clocks do not tell. moved_m: along the track, stops as points.
+
+    unseen_m: beside it, straight across times without position. average_mps: while it moved; None for too short a move.
+    top_mps: as the receiver told it; None untold. stepped: clock steps within the track.
+    """
+
+    span_s: float | None
+    moved_m: float
+    unseen_m: float
+    average_mps: float | None
+    top_mps: float | None
+    stops: tuple[Stop, ...]
+    gaps: tuple[Gap, ...]
+    stepped: int
+
+    @property
+    def stood(self) -> bool:
+        """Whether the whole track is one stop."""
+        return len(self.stops) == 1 and not self.gaps and self.moved_m + self.unseen_m == 0
+
+
+def doubtful(fix: Fix) -> bool:
+    """Whether this position was let through in spite of doubts."""
+    return fix.quality in (Quality.FORCED, Quality.UNCONFIRMED)
+
+
+def summed_up(fixes: Sequence[Fix], runs: Sequence[Run], kept: Sequence[int]) -> Journey:
+    """The journey of a track. runs: its stretches. kept: indices of the fixes that draw it, so that wander is no distance."""
+    stops = tuple(stop for run in runs for stop in _stops(fixes, run))
+    moved_m, unseen_m = _distances_m(_points(fixes, runs, kept, stops))
+    ridden_s = sum(fixes[run.last].wall - fixes[run.first].wall for run in runs) - sum(stop.length_s for stop in stops)
+    speeds = [fix.speed_mps for fix in fixes if fix.speed_mps is not None and math.isfinite(fix.speed_mps) and not doubtful(fix)]
+    gaps, stepped = _breaks(fixes, runs)
+    spans = [elapsed_s(earlier, later) for earlier, later in pairwise(fixes)]
+    return Journey(
+        span_s=math.fsum(each for each in spans if each is not None) if all(each is not None and each >= 0 for each in spans) else None,
+        moved_m=moved_m,
+        unseen_m=unseen_m,
+        average_mps=moved_m / ridden_s if ridden_s >= SHORTEST_MOVE_S else None,
+        top_mps=max(speeds, default=None),
+        stops=stops,
+        gaps=gaps,
+        stepped=stepped,
+    )
+
+
+def _breaks(fixes: Sequence[Fix], runs: Sequence[Run]) -> tuple[tuple[Gap, ...], int]:
+    gap_s, gaps, stepped = longest_s(fixes), [], 0
+    for earlier, later in pairwise(runs):
+        before, after = fixes[earlier.last], fixes[later.first]
+        if broken(before, after, gap_s) is Break.GAP:
+            gaps.append(Gap(before, after, elapsed_s(before, after) or 0.0, _apart_m(before, after)))
+        else:
+            stepped += 1
+    return tuple(gaps), stepped
+
+
+# --- distance -------------------------------------------------------------------------------------------------------------------
+
+
+def _points(fixes: Sequence[Fix], runs: Sequence[Run], kept: Sequence[int], stops: Sequence[Stop]) -> Iterator[tuple[int, float, float]]:
+    """(number of the run, latitude, longitude) of what the track is measured along: each stop is one point."""
+    ends = iter((*stops, None))
+    stop = next(ends)
+    run = 0
+    for index in kept:
+        while index > runs[run].last:
+            run += 1
+        while stop is not None and stop.last < index:
+            yield run if stop.first >= runs[run].first else run - 1, stop.latitude, stop.longitude
+            stop = next(ends)
+        if (stop is None or index < stop.first) and not doubtful(fixes[index]):
+            yield run, fixes[index].latitude, fixes[index].longitude
+    if stop is not None:
+        yield run, stop.latitude, stop.longitude
+
+
+def _distances_m(points: Iterator[tuple[int, float, float]]) -> tuple[float, float]:
+    """Along runs, and between them."""
+    moved_m = unseen_m = 0.0
+    for (run, *here), (next_run, *there) in pairwise(points):
+        far_m = distance_m(*here, *there)
+        moved_m, unseen_m = (moved_m + far_m, unseen_m) if run == next_run else (moved_m, unseen_m + far_m)
+    return moved_m, unseen_m
+
+
+def _apart_m(here: Fix, there: Fix) -> float:
+    return distance_m(here.latitude, here.longitude, there.latitude, there.longitude)
+
+
+# --- stops ----------------------------------------------------------------------------------------------------------------------
+
+
+def _stops(fixes: Sequence[Fix], run: Run) -> Iterator[Stop]:
+    """Every stop of a run. A fix that is not near its place a minute later begins none, which is soon seen."""
+    start, later = run.first, run.first
+    while start < run.last:
+        while later < run.last and fixes[later].wall - fixes[start].wall < STOP_S:
+            later += 1
+        near = _apart_m(fixes[start], fixes[later]) <= _reach_m(fixes[start], fixes[later])
+        stop = _stop(fixes, start, run.last) if near and not doubtful(fixes[start]) else None
+        if stop is not None:
+            yield stop
+        start = start + 1 if stop is None else stop.last + 1
+
+
+def _reach_m(*fixes: Fix) -> float:
+    worst_m = max(UNKNOWN_ACCURACY_M / 2 if fix.accuracy_m is None else fix.accuracy_m for fix in fixes)
+    return min(WIDEST_STOP_M, max(STOP_M, 2 * worst_m))
+
+
+def _stop(fixes: Sequence[Fix], first: int, end: int) -> Stop | None:
+    """The stop that begins at `first`, with all that stays by the mean of those before; None where it is too short for one."""
+    origin, last, members, north, east = fixes[first], first, 1, 0.0, 0.0
+    for i in range(first + 1, end + 1):
+        fix = fixes[i]
+        if fix.wall - fixes[last].wall > EXCURSION_S and i > last + 1:
+            break
+        off_deg = (fix.latitude - origin.latitude, east_deg(origin.longitude, fix.longitude))
+        place = (origin.latitude + north / members, origin.longitude + east / members)
+        if not doubtful(fix) and distance_m(*place, fix.latitude, fix.longitude) <= _reach_m(fix):
+            members, north, east, last = members + 1, north + off_deg[0], east + off_deg[1], i
+    length_s = fixes[last].wall - origin.wall
+    place = (origin.latitude + north / members, east_deg(0.0, origin.longitude + east / members))
+    return Stop(first, last, length_s, *place) if length_s >= STOP_S else None
