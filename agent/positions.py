@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from agent.gate import POSSIBLE_SPEED_MPS, STALE_S, WORST_ACCURACY_M, Gate, judge, relieve
 from agent.geo import UNKNOWN_ACCURACY_M
 from agent.model import Ailment, Fix, Place, Quality, Reason, Report
+from agent.timescale import LEAP_S
 
 SILENT_S = 3.0  # and a second until the next receiver's epoch, and as much on the way: taken over within 5 s
 SIMULATED_EPOCHS = 3  # an epoch cut short may lack the word that gives a simulator away: so many in a row without it end the doubt
@@ -146,7 +147,8 @@ class Positions:
             return True
         if self.newest is not None:
             return now_at - self.newest.at <= STORED_LIMIT_S
-        return wall_trusted and self.stored is not None and now_wall - self.stored.wall <= STORED_LIMIT_S
+        age_s = self._stored_age_s(now_at, now_wall if wall_trusted else None)
+        return age_s is not None and age_s <= STORED_LIMIT_S
 
     def rejected(self, now_at: float) -> dict[str, int]:
         """Rejections of the used receiver by reason, every reason always present."""
@@ -161,19 +163,28 @@ class Positions:
         return fresh
 
     def _stored_place(self, now_at: float, now_wall: float | None) -> Place | None:
-        """Accuracy grows with age: a fix of this boot by the monotonic clock, one from before it by wall time.
-
-        now_wall None: the clock is not to be trusted, so neither is an age from before this boot.
-        """
-        if self.newest is not None:
-            fix, age_s = self.newest, now_at - self.newest.at
-        elif self.stored is not None:
-            fix = self.stored
-            age_s = WORST_ACCURACY_M if now_wall is None else max(0.0, now_wall - fix.wall)
-        else:
+        """Accuracy grows with age, and is the worst where that is not known."""
+        fix = self.newest or self.stored
+        if fix is None:
             return None
-        accuracy_m = (fix.accuracy_m or UNKNOWN_ACCURACY_M) + age_s * POSSIBLE_SPEED_MPS
+        age_s = self._stored_age_s(now_at, now_wall) if self.newest is None else now_at - fix.at
+        doubt_m = WORST_ACCURACY_M if age_s is None else age_s * POSSIBLE_SPEED_MPS
+        accuracy_m = (fix.accuracy_m or UNKNOWN_ACCURACY_M) + doubt_m
         return Place(fix.latitude, fix.longitude, min(accuracy_m, WORST_ACCURACY_M), Quality.STORED, fix.wall)
+
+    def _stored_age_s(self, now_at: float, now_wall: float | None) -> float | None:
+        """How old the stored fix is, None if that is not known. now_wall None: nobody vouches for the time.
+
+        One of this boot, recalled by a restart, has an age by the monotonic clock: exact, whatever the time of day is.
+        """
+        fix = self.stored
+        if fix is None:
+            return None
+        if fix.at > 0.0:
+            return max(0.0, now_at - fix.at)
+        if now_wall is None or not fix.wall_trusted or fix.wall - now_wall > LEAP_S:  # of a time to come: one of the two is wrong
+            return None
+        return max(0.0, now_wall - fix.wall)
 
     def _site_place(self) -> Place | None:
         if self.site is None:

@@ -199,3 +199,21 @@ def test_clock_that_is_not_trusted_arms_nothing_by_a_stored_position():
     positions = Positions((("gpsd", "gpsd"),))
     positions.stored = Fix(0.0, T0, "gpsd", LAT, LON)
     assert not positions.armed(0.0, 12.0, wall_trusted=False)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_stored_position_of_this_boot_has_an_exact_age_whatever_the_wall_clock_shows(*, trusted: bool):
+    """A restart of the process on a clock that nobody vouches for, or that was put right meanwhile."""
+    positions = Positions((("gpsd", "gpsd"),))
+    positions.stored = Fix(500.0, 12.0, "gpsd", LAT, LON, accuracy_m=5.0, wall_trusted=False)
+    assert positions.armed(560.0, T0, wall_trusted=trusted)
+    assert positions.for_raise(560.0, T0, wall_trusted=trusted).accuracy_m == pytest.approx(5.0 + 60 * 40.0)
+    assert not positions.armed(500.0 + 86_401, T0, wall_trusted=trusted)
+
+
+@pytest.mark.parametrize(("wall", "trusted"), [(12.0, False), (T0 + 3_600, True)])
+def test_stored_position_of_another_boot_that_has_no_time_or_one_to_come_arms_nothing(wall: float, *, trusted: bool):
+    positions = Positions((("gpsd", "gpsd"),))
+    positions.stored = Fix(-60.0, wall, "gpsd", LAT, LON, accuracy_m=5.0, wall_trusted=trusted)
+    assert not positions.armed(10.0, T0, wall_trusted=True)
+    assert positions.for_raise(10.0, T0, wall_trusted=True).accuracy_m == 100_000.0
