@@ -6,18 +6,28 @@ nothing here may depend on whether a callout is on (law 5).
 
 from __future__ import annotations
 
-from agent import wording
+from agent import BUILT_AT_WALL, wording
 from agent.health import PROOF_AGE_S, Conditions
 from agent.kept import StoreSummary
 from agent.model import Severity
 from agent.ports import Clock
 from agent.positions import Positions
+from agent.timescale import DAY_S, Standing
 
+UNVOUCHED_S = 10.0  # a receiver needs three epochs, and a moment to be opened
+OFF_S = 5.0  # a system clock that is off by less harms nothing
 STORED_TOO_OLD = "the last stored position is older than a day"
 
 
 def look(
-    conditions: Conditions, *, positions: Positions, clock: Clock, store: StoreSummary, proof_wall: float | None, started_at: float
+    conditions: Conditions,
+    *,
+    positions: Positions,
+    clock: Clock,
+    standing: Standing,
+    store: StoreSummary,
+    proof_wall: float | None,
+    started_at: float,
 ) -> None:
     """Bring every device condition up to date."""
     wall = clock.wall()
@@ -26,13 +36,7 @@ def look(
     _dates(conditions, positions, wall, clock.at())
     _store(conditions, store, wall)
     _proof(conditions, proof_wall, wall)
-    if clock.trusted():
-        conditions.drop("clock.untrusted")
-    else:
-        hint = "give it a network (NTP) or a receiver with a view of the sky; times are marked as doubtful until then"
-        conditions.put(
-            "clock.untrusted", Severity.DEGRADED, "the system clock shows a time before this software was built", hint, wall=wall
-        )
+    _clock(conditions, standing, wall, since_start_s=clock.at() - started_at)
 
 
 def stand(
@@ -103,6 +107,33 @@ def _dates(conditions: Conditions, positions: Positions, wall: float, now_at: fl
     text = f"{live.receiver}: its date or time cannot be true, so the time of arrival is used"
     hint = "a receiver past its week rollover needs new firmware; positions are good"
     conditions.put("receiver.date", Severity.NOTE, text, hint, wall=wall)
+
+
+def _clock(conditions: Conditions, standing: Standing, wall: float, *, since_start_s: float) -> None:
+    """Whether somebody vouches for the time, and whether the system clock, which TLS goes by, shows it."""
+    early = wall < BUILT_AT_WALL
+    if standing.trusted or (not early and since_start_s < UNVOUCHED_S):
+        conditions.drop("clock.untrusted")
+    else:
+        text = "the system clock shows a time before this software was built" if early else "nobody vouches for the system clock"
+        hint = "give it a network (NTP) or a receiver with a view of the sky; times are marked as doubtful until then"
+        conditions.put("clock.untrusted", Severity.DEGRADED, text, hint, wall=wall)
+    if standing.system_off_s is None or abs(standing.system_off_s) <= OFF_S:
+        conditions.drop("clock.wrong")
+    else:
+        text = f"the system clock is {_far(abs(standing.system_off_s))} {'fast' if standing.system_off_s > 0 else 'slow'}"
+        hint = f"set it (timedatectl, NTP): certificates are judged by it, all else goes by the {standing.witness}"
+        conditions.put("clock.wrong", Severity.DEGRADED, text, hint, wall=wall)
+    if standing.unset is None:
+        conditions.drop("clock.unset")
+    else:
+        text = f"the receiver's time could not be given to the system clock: {standing.unset}"
+        hint = 'install callout-agent-clock.conf as a drop-in of the unit, or configure set_from_gnss = "never"'
+        conditions.put("clock.unset", Severity.DEGRADED, text, hint, wall=wall)
+
+
+def _far(off_s: float) -> str:
+    return wording.span(off_s) if off_s < 2 * DAY_S else f"{off_s / DAY_S:.0f} days"
 
 
 def _store(conditions: Conditions, store: StoreSummary, wall: float) -> None:

@@ -67,14 +67,13 @@ class Daemon:
         self.decider = Decider(self.store, self.clock, changed=self._changed, base_url=base_url, customer_id=customer_id)
         self.terms = bindings.terms(config)
         self.supervisor, self.journal = Supervisor(), Journal()
-        self.timekeeping = Timekeeping(self.clock, self.store)
+        setting = config.clock.set_from_gnss == "before_build"
+        self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         self.lanes = Lanes(self, self._message_settled)
-        fresh = self.lanes.location.ring
-        self.tracking = Tracking(
-            self.positions, self.store, self.clock, self.terms.pace, state=lambda: self.state, fresh=fresh, ailing=self._check
-        )
+        track = partial(Tracking, self.positions, self.store, self.clock, self.terms.pace, state=lambda: self.state)
+        self.tracking = track(fresh=self.lanes.location.ring, ailing=self._check, vouch=self.clock.hear)
         self.recovery = Recovery(
             self.spool,
             self.store,
@@ -305,6 +304,7 @@ class Daemon:
             stream=self.tracking.stream,
             receiver_kind=None if used is None else used.kind,
             rejected=self.positions.rejected(now_at),
+            clock=self.timekeeping.standing(),
             armed_proof_wall=self.recovery.proof_wall,
         )
         return health.document(facts, inner=inner)
@@ -385,6 +385,7 @@ class Daemon:
             self.conditions,
             positions=self.positions,
             clock=self.clock,
+            standing=self.timekeeping.standing(),
             store=self.store.summary(),
             proof_wall=self.recovery.proof_wall,
             started_at=self._started_at,

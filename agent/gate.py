@@ -24,11 +24,9 @@ from dataclasses import dataclass, field, replace
 from agent import BUILT_AT_WALL
 from agent.geo import UNKNOWN_ACCURACY_M, distance_m
 from agent.model import Fix, Quality, Reason, Report
+from agent.timescale import DAY_S, HORIZON_S, LEAP_S
 
 STALE_S = 10.0  # DESIGN section 5: older than this at arrival is not "now"; also the step that starts a new segment
-DAY_S = 86_400.0
-LEAP_S = 20.0  # a receiver without the almanac's UTC correction is ahead by the leap seconds, 18 since 2017
-GNSS_HORIZON_S = 20 * 365.25 * DAY_S  # no device of this build runs longer; a date beyond it is a wrong one
 BASE_RISE = 5e-4  # s/s: more than any crystal drifts (100 ppm), so that days of drift never look like a backlog
 PACE_SPAN_S = 2.0  # a backlog of 1 Hz epochs flushes faster than this
 
@@ -163,7 +161,7 @@ def _believe(told: float | None, wall: float, wall_trusted: bool) -> tuple[float
         return None, None
     if told < BUILT_AT_WALL - DAY_S or (wall_trusted and told < wall - DAY_S):
         return None, Reason.ROLLED_OVER
-    if told > BUILT_AT_WALL + GNSS_HORIZON_S or (wall_trusted and told > wall + LEAP_S):
+    if told > BUILT_AT_WALL + HORIZON_S or (wall_trusted and told > wall + LEAP_S):
         return None, Reason.FUTURE
     return (None if wall_trusted and wall - told > LEAP_S else told), None
 

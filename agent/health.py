@@ -16,6 +16,7 @@ from agent import __version__, wording
 from agent.kept import StoreSummary
 from agent.model import Condition, Fix, Severity
 from agent.signals import Phase, State
+from agent.timescale import Standing
 
 MIB = 2**20
 FIXES_TOLD = 10  # while calm
@@ -101,6 +102,7 @@ class Facts:
     stream: Stream = field(default_factory=Stream)
     receiver_kind: str | None = None
     rejected: dict[str, int] = field(default_factory=dict)
+    clock: Standing = field(default_factory=Standing)
     armed_proof_wall: float | None = None
 
 
@@ -119,6 +121,7 @@ def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
         "store": _store(facts.store, idle=idle, hidden=hidden),
         "stream": _stream(Stream() if idle else facts.stream, facts.at),
         "receiver": {"kind": facts.receiver_kind, "rejected": facts.rejected},
+        "clock": _clock(facts.clock),
     }
     return {"inner": True, "calm": state.calm, **document} if inner else document
 
@@ -179,6 +182,16 @@ def _stream(stream: Stream, now_at: float) -> dict[str, Any]:
         "failed": stream.failed,
         "last_sent_fix_time": _utc(stream.last_sent_fix_wall),
         "last_accepted_age_s": None if last is None else round(max(0.0, now_at - last), 1),
+    }
+
+
+def _clock(standing: Standing) -> dict[str, Any]:
+    """To the second: a receiver's epochs do not arrive more evenly."""
+    off_s = standing.system_off_s
+    return {
+        "trusted": standing.trusted,
+        "witness": None if standing.witness is None else standing.witness.value,
+        "system_off_s": None if off_s is None else float(round(off_s)),
     }
 
 

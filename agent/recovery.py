@@ -22,7 +22,7 @@ from agent.positions import Positions
 from agent.presses import WINDOW_NOTE, Presses
 from agent.signals import Happening, Phase, Pressed, RaiseReplied, State
 from agent.store import Store
-from agent.timekeeping import FLOOR_NOTE, Timekeeping
+from agent.timekeeping import BOOT_NOTE, FLOOR_NOTE, Timekeeping
 
 OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
 PROOF_NOTE = "armed_proof"
@@ -67,7 +67,7 @@ class Recovery:
         def learn(kept: resume.Kept) -> None:
             self._notes = dict(kept.remembered.notes)
             self.proof_wall = max(filter(None, (self.proof_wall, kept.note_number(PROOF_NOTE))), default=None)
-            timekeeping.take_floor(kept.note_number(FLOOR_NOTE))
+            timekeeping.recall(kept.note(FLOOR_NOTE), kept.note(BOOT_NOTE))
             positions.stored = kept.remembered.last_fix
 
         async def take(kept: resume.Kept) -> None:

@@ -1,38 +1,113 @@
-"""What follows from the wall clock becoming plausible: rows get their true time, and the trusted time is kept as a floor.
+"""What follows from knowing the time: rows get their true time, the next process and the next boot learn it, the system clock is set.
 
-Touches the store, without waiting for it. Never sets a clock and never believes one: `clock` does. (Law 9.)
+Touches the store, without waiting for it, and the system clock where the config and the kernel let it. Never believes a clock:
+`timescale` decides that. (Law 9.)
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
 from agent.clock import SystemClock
+from agent.identity import read_boot_id
 from agent.kept import NoteKept
 from agent.store import Store
+from agent.timescale import Belief, Floor, Standing, Witness
 
-FLOOR_EVERY_S = 600.0  # how often the trusted time is stored
+log = logging.getLogger("callout-agent")
+
+FLOOR_EVERY_S = 600.0  # how often the believed time is stored
+MOVED_S = 1.0  # and at once when it was put right by so much
+SET_EVERY_S = 60.0  # what may not be set now may be later
 FLOOR_NOTE = "trusted_wall"
+BOOT_NOTE = "trusted_boot"
 
 
 class Timekeeping:
-    """Call `follow` every second or so."""
+    """Call `follow` every second or so. set_from_gnss: the system clock may be set. hurry: called when it was, by whomever."""
 
-    def __init__(self, clock: SystemClock, store: Store) -> None:
+    def __init__(self, clock: SystemClock, store: Store, *, set_from_gnss: bool = False, hurry: Callable[[], None] = lambda: None) -> None:
         self._clock, self._store = clock, store
+        self._may_set, self._hurry = set_from_gnss, hurry
         self._trusted = clock.trusted()
-        self._floor_due_at = 0.0
+        self._steps = clock.steps
+        self._unset: str | None = None
+        self._kept: Belief | None = None
+        self._keep_due_at = self._set_due_at = 0.0
 
-    def take_floor(self, wall: float | None) -> None:
-        """The last time that was trusted before this start; None if there is none."""
-        if wall is not None:
-            self._clock.raise_floor(wall)
-            self._trusted = self._clock.trusted()
+    def recall(self, floor: str | None, boot: str | None) -> None:
+        """The notes that earlier processes left; None if there is none."""
+        self._clock.recall(floor=read_floor(floor), belief=read_belief(boot, read_boot_id()))
+        self._trusted = self._trusted or self._clock.trusted()
+
+    def standing(self) -> Standing:
+        """How the device stands with time."""
+        return replace(self._clock.standing(), unset=self._unset)
 
     def follow(self) -> None:
-        """Restamp when the clock becomes trusted; keep the floor while it is."""
-        trusted = self._clock.trusted()
-        if trusted and not self._trusted:
+        """Restamp when somebody vouches for the first time; keep what is believed; set the system clock; tell of its steps."""
+        self._clock.look()
+        self._set()
+        if self._clock.steps != self._steps:
+            self._steps = self._clock.steps
+            self._hurry()
+        belief = self._clock.belief()
+        if belief is not None and not self._trusted:
             self._store.restamp(self._clock.at(), self._clock.wall())
-        self._trusted = trusted
-        if trusted and self._clock.at() >= self._floor_due_at:
-            self._floor_due_at = self._clock.at() + FLOOR_EVERY_S
-            self._store.step(NoteKept(FLOOR_NOTE, f"{self._clock.wall():.0f}"))
+        self._trusted = belief is not None
+        if belief is not None:
+            self._keep(belief)
+
+    def _keep(self, belief: Belief) -> None:
+        """For the next process of this boot, and as the floor of the next boots."""
+        kept, now_at = self._kept, self._clock.at()
+        if kept is None or kept.by != belief.by or abs(kept.zero - belief.zero) > MOVED_S or now_at >= self._keep_due_at:
+            self._kept, self._keep_due_at = belief, now_at + FLOOR_EVERY_S
+            floor = Floor(self._clock.wall(), belief.best)
+            self._store.step(NoteKept(FLOOR_NOTE, write_floor(floor)), NoteKept(BOOT_NOTE, write_belief(belief, read_boot_id())))
+
+    def _set(self) -> None:
+        """Only forward from before the build: nothing that was recorded can lie ahead of it."""
+        if not self._may_set or not self._clock.wants_setting():
+            self._unset = None
+            return
+        if self._clock.at() < self._set_due_at:
+            return
+        self._set_due_at = self._clock.at() + SET_EVERY_S
+        try:
+            self._clock.set_system()
+        except OSError as error:
+            self._unset = error.strerror or type(error).__name__
+        else:
+            self._unset = None
+            log.warning("the system clock showed a time before the build of this software: set from the receiver")
+
+
+def write_floor(floor: Floor) -> str:
+    """As a note."""
+    return f"{floor.wall:.0f} {floor.witness}"
+
+
+def read_floor(note: str | None) -> Floor | None:
+    """From a note, also from one of a version that kept the time alone: nobody may have vouched for that."""
+    with contextlib.suppress(ValueError):
+        wall, *witness = (note or "").split()
+        return Floor(float(wall), Witness(witness[0]) if witness else Witness.BATTERY)
+    return None
+
+
+def write_belief(belief: Belief, boot_id: str) -> str:
+    """As a note."""
+    return f"{boot_id} {belief.zero:.3f} {belief.at:.0f} {belief.witness} {','.join(sorted(belief.by))}"
+
+
+def read_belief(note: str | None, boot_id: str) -> Belief | None:
+    """From a note of this boot; None from that of another."""
+    with contextlib.suppress(ValueError):
+        boot, zero, at, witness, by = (note or "").split()
+        if boot == boot_id != "unknown":
+            return Belief(float(zero), Witness(witness), float(at), frozenset(map(Witness, by.split(","))))
+    return None

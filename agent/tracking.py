@@ -17,7 +17,7 @@ from agent.signals import State
 
 
 class Tracking:
-    """One device's receivers. fresh: called after each new fix."""
+    """One device's receivers. fresh: called after each new fix. vouch: told every report of a live receiver, before the gate."""
 
     def __init__(
         self,
@@ -29,11 +29,12 @@ class Tracking:
         state: Callable[[], State],
         fresh: Callable[[], None],
         ailing: Callable[[], None],
+        vouch: Callable[[Report], None],
     ) -> None:
         self.positions = positions
         self.stream = Stream()
         self._store, self._clock, self._pace = store, clock, pace
-        self._state, self._fresh, self._ailing = state, fresh, ailing
+        self._state, self._fresh, self._ailing, self._vouch = state, fresh, ailing, vouch
         self._recorded: Fix | None = None
 
     async def receive(self, source: FixSource) -> None:
@@ -47,6 +48,8 @@ class Tracking:
 
     def hear(self, report: Report) -> None:
         """One report: what passes the gate goes into the track if due, and past the location lane."""
+        if self.positions.sources[report.receiver].kind != "replay":  # a log tells the time of its recording
+            self._vouch(report)
         fixes, _ = self.positions.hear(report, wall=self._clock.wall(), wall_trusted=self._clock.trusted())
         for fix in fixes:
             self._take(fix)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from agent import checkup
+from agent import BUILT_AT_WALL, checkup
 from agent.clock import SystemClock
 from agent.health import Conditions, armed
 from agent.kept import StoreSummary
-from agent.model import Severity
+from agent.model import Condition, Severity
 from agent.positions import Positions, Site
+from agent.timescale import Standing, Witness
 
 
 def test_standing_conditions_survive_the_look_of_every_second():
@@ -25,7 +26,72 @@ def test_standing_conditions_survive_the_look_of_every_second():
     assert "config.recording" in stood
     positions = Positions((), Site(1.0, 2.0, 50.0))
     for _ in range(2):
-        checkup.look(conditions, positions=positions, clock=clock, store=StoreSummary(), proof_wall=clock.wall(), started_at=clock.at())
+        checkup.look(
+            conditions,
+            positions=positions,
+            clock=clock,
+            standing=Standing(),
+            store=StoreSummary(),
+            proof_wall=clock.wall(),
+            started_at=clock.at(),
+        )
     shown = conditions.shown(calm=False)
     assert {condition.code for condition in shown} == stood
     assert not armed(shown)
+
+
+class Clock:
+    """Shows what it is told to."""
+
+    def __init__(self, *, at: float, wall: float) -> None:
+        self.at_s, self.wall_s = at, wall
+
+    def at(self) -> float:
+        """Monotonic s."""
+        return self.at_s
+
+    def wall(self) -> float:
+        """UTC s."""
+        return self.wall_s
+
+    def trusted(self) -> bool:
+        """Nobody asks."""
+        return False
+
+
+def clock_conditions(standing: Standing, *, since_start_s: float = 100.0, wall: float = BUILT_AT_WALL) -> dict[str, Condition]:
+    conditions = Conditions()
+    checkup.look(
+        conditions,
+        positions=Positions((), Site(1.0, 2.0, 50.0)),
+        clock=Clock(at=since_start_s, wall=wall),
+        standing=standing,
+        store=StoreSummary(),
+        proof_wall=wall,
+        started_at=0.0,
+    )
+    return {condition.code: condition for condition in conditions.shown(calm=False)}
+
+
+def test_clock_that_nobody_vouches_for_is_a_condition_once_a_receiver_had_its_time():
+    assert clock_conditions(Standing(), since_start_s=5.0) == {}
+    assert clock_conditions(Standing())["clock.untrusted"].text == "nobody vouches for the system clock"
+    early = clock_conditions(Standing(), since_start_s=0.0, wall=12.0)
+    assert "before this software was built" in early["clock.untrusted"].text
+
+
+def test_system_clock_that_is_off_is_a_condition_that_says_by_how_much():
+    """It does not disarm: whether TLS fails by it is a condition of its own."""
+    ahead = clock_conditions(Standing(trusted=True, witness=Witness.RECEIVER, system_off_s=30 * 86_400.0))
+    assert list(ahead) == ["clock.wrong"]
+    assert ahead["clock.wrong"].text == "the system clock is 30 days fast"
+    assert ahead["clock.wrong"].severity is Severity.DEGRADED
+    assert "timedatectl" in ahead["clock.wrong"].hint
+    behind = clock_conditions(Standing(trusted=True, witness=Witness.NETWORK, system_off_s=-3_600.0))
+    assert behind["clock.wrong"].text == "the system clock is 60 min slow"
+    assert clock_conditions(Standing(trusted=True, witness=Witness.NETWORK, system_off_s=-4.9)) == {}
+
+
+def test_clock_that_could_not_be_set_is_a_condition_that_names_the_remedy():
+    shown = clock_conditions(Standing(trusted=True, witness=Witness.RECEIVER, system_off_s=0.0, unset="Operation not permitted"))
+    assert "callout-agent-clock.conf" in shown["clock.unset"].hint

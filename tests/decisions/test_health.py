@@ -13,6 +13,7 @@ from agent.kept import StoreSummary
 from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, Severity
 from agent.notices import Notices
 from agent.signals import Phase, State
+from agent.timescale import Standing, Witness
 
 STANDBY = Facts(
     at=100.0,
@@ -99,6 +100,9 @@ def test_document_has_every_field_of_the_contract():
     assert told["stream"] == {"sent": 10, "failed": 2, "last_sent_fix_time": "2027-01-15T08:00:00Z", "last_accepted_age_s": 3.2}
     assert told["store"] == {"fixes": 10, "untold": 0, "bytes": 4096, "mode": "disk"}
     assert told["receiver"] == {"kind": "gpsd", "rejected": {"stale": 0}}
+    assert told["clock"] == {"trusted": False, "witness": None, "system_off_s": None}
+    sure = document(replace(STANDBY, clock=Standing(trusted=True, witness=Witness.RECEIVER, system_off_s=-7.3)))
+    assert sure["clock"] == {"trusted": True, "witness": "receiver", "system_off_s": -7.0}
     assert "992011" in line(told)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from agent.cadence import Pace
@@ -36,7 +38,8 @@ def drive(state: State, seconds: int = 120) -> tuple[Kept, Tracking]:
     """Stand still for so long, one report a second, every fifth fix accepted by dispatch if there is a callout."""
     store, clock = Kept(), SystemClock()
     positions = Positions((("serial", "serial"),))
-    tracking = Tracking(positions, store, clock, Pace(), state=lambda: state, fresh=lambda: None, ailing=lambda: None)  # type: ignore[arg-type]
+    track = partial(Tracking, positions, store, clock, Pace(), state=lambda: state)
+    tracking = track(fresh=lambda: None, ailing=lambda: None, vouch=clock.hear)
     base = clock.wall()
     for at in range(seconds):
         tracking.hear(Report(float(at), "serial", 3, gnss_time=base + at, latitude=1.5, longitude=2.5, accuracy_m=5.0))
@@ -80,6 +83,18 @@ def test_doubtful_position_of_a_cancelled_callout_is_sent_and_not_in_the_track(s
         state=lambda: state,
         fresh=lambda: told.append("fresh"),
         ailing=lambda: None,
+        vouch=lambda _report: None,
     )
     assert tracking.relieve() is not None
     assert (len(store.recorded), told) == (grows, ["fresh"])
+
+
+@pytest.mark.parametrize(("kind", "vouched"), [("serial", 3), ("gpsd", 3), ("replay", 0)])
+def test_reports_of_live_receivers_and_of_no_log_vouch_for_the_time(kind: str, vouched: int):
+    told: list[Report] = []
+    positions, clock = Positions((("x", kind),)), SystemClock()
+    track = partial(Tracking, positions, Kept(), clock, Pace(), state=lambda: STANDBY)
+    tracking = track(fresh=lambda: None, ailing=lambda: None, vouch=told.append)
+    for at in range(3):
+        tracking.hear(Report(float(at), "x", 3, gnss_time=clock.wall(), latitude=1.5, longitude=2.5))
+    assert len(told) == vouched
