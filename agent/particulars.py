@@ -15,6 +15,7 @@ from statistics import median
 from agent.geo import UNKNOWN_ACCURACY_M, bearing_deg, distance_m
 from agent.journey import STOP_M, Journey, doubtful
 from agent.model import Fix
+from agent.thinning import told_s
 from agent.wording import span
 
 COMPASS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
@@ -35,7 +36,7 @@ def clock(wall: float) -> str:
 
 def _calendar(wall: float) -> datetime | None:
     try:
-        return datetime.fromtimestamp(round(wall), UTC)
+        return datetime.fromtimestamp(told_s(wall), UTC)
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -3,8 +3,9 @@
 Decides that and where there is no line at all. It must not say anything, nor smooth anything: what is kept is kept as measured.
 
 *The line.* A reader joins two positions by a straight line in latitude and longitude and reads the time off it. So a left-out fix is
-compared with the place of that line *at its own time* (the time that is told: `wall`), and may be off by its own accuracy. Between
-kept fixes no line is longer than LONGEST_LINE_M, where straight on a map and straight on the earth begin to differ.
+compared with the place of that line *at its own time*, and may be off by its own accuracy. Times are `wall`, since that is what is
+told; those of kept fixes are taken as they are told, to the second. No line that leaves out a fix is longer than LONGEST_LINE_M, where
+straight on a map and straight on the earth begin to differ.
 
 *How.* From a kept fix every later one asks for a velocity: to pass it by no more than its accuracy, the line must have a velocity
 inside a circle round the fix's own. What all of them allow is kept as its extent along AXES directions (a polygon inside the circles,
@@ -35,7 +36,7 @@ AHEAD = 256
 _METRES_PER_DEGREE = math.radians(EARTH_RADIUS_M)
 _AXES = tuple((math.cos(math.pi * k / 6), math.sin(math.pi * k / 6)) for k in range(6))
 _INSIDE = math.cos(math.pi / 12)  # of a circle's radius: the polygon of these axes lies within it
-_STANDS_MPS = 1e-9  # rounding of two velocities that are one
+_ROUNDING_MPS = 1e-9  # of two velocities that are one
 
 
 class Break(Enum):
@@ -106,12 +107,18 @@ def thin(fixes: Sequence[Fix], scale: float = 1.0) -> tuple[int, ...]:
     return tuple(kept)
 
 
+def told_s(wall: float) -> float:
+    """UTC s as a reader has it: to the second."""
+    return float(round(wall)) if math.isfinite(wall) else wall
+
+
 class _Course:
     """One run on its map: seconds, metres north, degrees east without the jump at the date line, metres of tolerance."""
 
     def __init__(self, fixes: Sequence[Fix], scale: float) -> None:
         self._longest_m = LONGEST_LINE_M * scale
         self._time = [fix.wall for fix in fixes]
+        self._told = [told_s(fix.wall) for fix in fixes]
         self._north = [fix.latitude * _METRES_PER_DEGREE for fix in fixes]
         self._east = [fixes[0].longitude]
         for fix in fixes[1:]:
@@ -127,30 +134,29 @@ class _Course:
 
     def _next(self, start: int) -> int:
         """The furthest fix that a line from `start` reaches while it passes all between as closely as they ask for."""
-        best = start + 1
+        best, begun = start + 1, self._told[start]
         least, most = [-math.inf] * len(_AXES), [math.inf] * len(_AXES)
         for i in range(start + 1, len(self._time)):
-            asked = self._asked(start, i)
-            if i > best + AHEAD or asked is None:
+            east, north = (self._east[i] - self._east[start]) * self._width[start], self._north[i] - self._north[start]
+            far_m, told_s, passed_s = math.hypot(east, north), self._told[i] - begun, self._time[i] - begun
+            if i > best + AHEAD or (far_m > self._longest_m and i > start + 1):
                 break
-            along, slack = asked
-            if i > best and all(low <= each <= high for low, each, high in zip(least, along, most, strict=True)):
+            line = _velocity(east, north, told_s)
+            if i > best and all(low <= each <= high for low, each, high in zip(least, line, most, strict=True)):
                 best = i
-            least = [max(low, each - slack) for low, each in zip(least, along, strict=True)]
-            most = [min(high, each + slack) for high, each in zip(most, along, strict=True)]
+            room_m = self._room[i] * min(1.0, self._width[start] / self._width[i])  # a degree is wider towards the equator
+            if passed_s <= 0:
+                if far_m > room_m:
+                    break
+                continue
+            asked, slack = line if passed_s == told_s else _velocity(east, north, passed_s), room_m / passed_s + _ROUNDING_MPS
+            least = [max(low, each - slack) for low, each in zip(least, asked, strict=True)]
+            most = [min(high, each + slack) for high, each in zip(most, asked, strict=True)]
             if any(low > high for low, high in zip(least, most, strict=True)):
                 break
         return best
 
-    def _asked(self, start: int, i: int) -> tuple[list[float], float] | None:
-        """What fix i asks of a line from `start`: a velocity along each axis, m/s, and how far it may be off. None: no line at all."""
-        width = self._width[start]
-        east, north = (self._east[i] - self._east[start]) * width, self._north[i] - self._north[start]
-        far_m = math.hypot(east, north)
-        room = self._room[i] * min(1.0, width / self._width[i])  # towards the equator a degree is wider than it was at the start
-        passed_s = self._time[i] - self._time[start]
-        if far_m > self._longest_m and i > start + 1:
-            return None
-        if passed_s <= 0:
-            return ([0.0] * len(_AXES), math.inf) if far_m <= room else None
-        return [(east * x + north * y) / passed_s for x, y in _AXES], room / passed_s + _STANDS_MPS
+
+def _velocity(east_m: float, north_m: float, seconds: float) -> list[float]:
+    """Along each axis, m/s; standing where no time passes."""
+    return [(east_m * x + north_m * y) / seconds for x, y in _AXES] if seconds > 0 else [0.0] * len(_AXES)

@@ -8,6 +8,7 @@ cancel as before it.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -104,6 +105,7 @@ class _Trail:
         self._track, self._fixes, self._subject, self._known = track, track.fixes, subject, known
         self._told_runs = _longest(track.fixes, track.runs)
         self._members = {index for run in self._told_runs for index in range(run.first, run.last + 1)}
+        self._starts = [run.first for run in track.runs]
         self._legend = particulars.legend(track.fixes)
         self._facts = [self._facts_of(most) for most in range(MOST_LISTED, -1, -1)]
 
@@ -154,12 +156,12 @@ class _Trail:
         return items
 
     def _gap_between(self, earlier: int, later: int) -> str:
-        starts = [run.first for run in self._track.runs if earlier < run.first <= later]
-        if not starts:
+        begun, now = bisect_right(self._starts, earlier), bisect_right(self._starts, later)
+        if begun == now:
             return ""
-        if len(starts) > 1:
+        if now > begun + 1:
             return "(short stretches not told) "
-        before, after = self._fixes[starts[0] - 1], self._fixes[starts[0]]
+        before, after = self._fixes[self._starts[begun] - 1], self._fixes[self._starts[begun]]
         gap = broken(before, after, self._track.gap_s) is Break.GAP
         return f"(no position for {span(elapsed_s(before, after) or 0.0)}) " if gap else "(clock set) "
 
@@ -189,7 +191,7 @@ class _Trail:
         bound_m = math.ceil(max(tolerances, default=0.0) * scale)
         line = f" What is left out lies within {bound_m} m of the line between these positions{why} ({good})." if bound_m else ""
         dropped = len(self._track.runs) - len(self._told_runs)
-        stretches = f" {dropped} short stretches between times without position are not told." if dropped else ""
+        stretches = f" {dropped} short stretches of it are not told." if dropped else ""
         return f"{len(told)} of {everything} positions follow.{line}{stretches}"
 
 
