@@ -27,7 +27,7 @@ class Connections:
     """One per daemon. told: hears what a renewal of the token came to. `trouble`: an unusable ca_file."""
 
     def __init__(self, config: Config, clock: Clock, told: Callable[[Outcome], None]) -> None:
-        self._config = config
+        self._config, self._clock = config, clock
         self._address: str | None = None  # as it is kept
         api = config.panic_api
         self.trouble: str | None = None
@@ -56,7 +56,7 @@ class Connections:
 
     def open(self) -> PanicApi:
         """A connection of one's own."""
-        return PanicApi(self._service, self.credentials, self._tls, proxy=self._config.panic_api.proxy)
+        return PanicApi(self._service, self.credentials, self._tls, proxy=self._config.panic_api.proxy, wall=self._clock.wall)
 
     def recall(self, kept: str | None) -> None:
         """What `follow` has kept: where dispatch was before this start, for a device that finds no working resolver."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
@@ -64,10 +65,19 @@ class Progress:
 class PanicApi:
     """`ports.Dispatch`. One request at a time; a second one waits for the first, within its own deadline."""
 
-    def __init__(self, service: Service, credentials: Credentials, tls: ssl.SSLContext, *, proxy: str | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        credentials: Credentials,
+        tls: ssl.SSLContext,
+        *,
+        proxy: str | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._service = service
         self._credentials = credentials
         self._line = Line(tls, proxy=proxy)
+        self._wall = wall
         self._event_shape = delivery.EVENT_SHAPES[0]  # the one that dispatch last took
         self._return_path = service.return_callout_path.strip("/")
         self._scoped_at: dict[Asked, float] = {}  # when a fresh token was refused on this route
@@ -205,7 +215,7 @@ class PanicApi:
         answer = await self._line.exchange(call.method, self._service.base_url.rstrip("/") + call.path, bearer=token.value, body=call.body)
         if isinstance(answer, Failure):
             return delivery.lost(call.asked, call.callout_id, answer.cause, f"{answer.text} ({self._line.stage})", shape=call.shape)
-        return delivery.outcome_of(call.asked, call.callout_id, answer, now_wall=time.time(), shape=call.shape)
+        return delivery.outcome_of(call.asked, call.callout_id, answer, now_wall=self._wall(), shape=call.shape)
 
     def _tokenless(self, call: Call, why: str, http_status: int | None = None) -> Outcome:
         trouble = self._credentials.trouble

@@ -79,7 +79,7 @@ def rig(authority: trustme.CA, trusting: ssl.SSLContext):
             )
             credentials = Credentials(source, clock, keep=keep, audience=f"{CUSTOMER}", deadline_s=deadline_s, told=told.append)
             service = Service(**{**SERVICE, "base_url": server.url, **changes})
-            api = PanicApi(service, credentials, trusting)
+            api = PanicApi(service, credentials, trusting, wall=clock.wall)
             try:
                 yield Rig(server, clock, trusting, credentials, api, service, told)
             finally:

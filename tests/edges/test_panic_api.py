@@ -12,6 +12,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -575,6 +576,15 @@ async def test_a_lost_answer_leaves_the_request_delivered(rig: Wired) -> None:
         again = await raise_(at.api)
         assert (first.meaning, first.cause, again.callout.id) == (Meaning.RETRY, "reset", 500123)
         assert at.server.paths().count(f"POST {RAISE}") == 2
+
+
+async def test_a_date_to_wait_for_is_read_by_the_believed_clock(rig: Wired) -> None:
+    """A reply without a Date of its own, on a device whose system clock is 30 days slow."""
+    async with rig() as at:
+        at.clock.wall_ahead_s = 30 * 86_400.0
+        at.server.on("GET", RAISE, reply(503, Retry_After=formatdate(at.clock.wall() + 120, usegmt=True)))
+        outcome = await at.api.look_up(deadline_s=2)
+        assert outcome.retry_after_s == pytest.approx(120, abs=10)
 
 
 # --- an address from memory ---------------------------------------------------------------------------------------------
