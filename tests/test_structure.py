@@ -94,7 +94,39 @@ EDGES = {
     "agent.checkup": (set(), "facts to conditions, every second"),
     "agent.tracking": (set(), "reports to the track"),
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
-    "agent.timekeeping": ({"agent.clock", "agent.identity", "agent.store"}, "what follows from knowing the time, in this boot and the next"),
+    "agent.timekeeping": (
+        {"agent.clock", "agent.identity", "agent.store"},
+        "what follows from knowing the time, in this boot and the next",
+    ),
+    # the track read back for people, from the rows outwards
+    "agent.tracks": (set(), "the package"),
+    "agent.tracks.points": ({"agent.rows"}, "times as the rows have them"),
+    "agent.tracks.history": ({"agent.dbfile", "agent.rows", "agent.tracks.points"}, "reads the database"),
+    "agent.tracks.marks": ({"agent.tracks.history", "agent.tracks.points"}, "presses and callouts as moments"),
+    "agent.tracks.gpx": ({"agent.tracks.marks", "agent.tracks.points"}, "a format"),
+    "agent.tracks.geojson": ({"agent.tracks.marks", "agent.tracks.points"}, "a format"),
+    "agent.tracks.sheet": ({"agent.tracks.history"}, "a format: its columns"),
+    "agent.tracks.story": ({"agent.tracks.points"}, "what a track tells"),
+    "agent.tracks.words": ({"agent.tracks.history", "agent.tracks.points", "agent.tracks.story"}, "that in sentences"),
+    "agent.tracks.frame": ({"agent.tracks.points"}, "degrees to pixels"),
+    "agent.tracks.labels": ({"agent.tracks.frame"}, "room for words"),
+    "agent.tracks.ink": ({"agent.tracks.labels", "agent.tracks.points"}, "how a picture looks"),
+    "agent.tracks.chart": (
+        {f"agent.tracks.{part}" for part in ("frame", "ink", "labels", "marks", "points", "story", "words")},
+        "the map",
+    ),
+    "agent.tracks.strip": (
+        {f"agent.tracks.{part}" for part in ("chart", "frame", "history", "ink", "labels", "marks", "points", "story", "words")},
+        "the strip of time",
+    ),
+    "agent.tracks.picture": (
+        {f"agent.tracks.{part}" for part in ("chart", "frame", "history", "ink", "labels", "marks", "points", "story", "strip", "words")},
+        "the picture of all parts",
+    ),
+    "agent.tracks.page": (
+        {f"agent.tracks.{part}" for part in ("history", "ink", "marks", "picture", "points", "story", "words")},
+        "the picture with its tables",
+    ),
     "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),
     "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention", "agent.trails"}, "the config's tables to the rooms' values"),
     "agent.recovery": (
@@ -138,12 +170,13 @@ COMMANDS = {
 LIBRARIES = {
     "apscheduler": {"agent.housekeeping"},
     "certifi": {"agent.line"},
+    "click": {"agent.cli.track_export"},  # a progress bar; it comes with sqlite-utils
     "gpiod": {"hardware.gpio"},
     "gpsd": {"agent.cli.doctor"},
     "httpx": {"agent.line", "agent.cli.stage"},
     "pynmeagps": {"hardware.sentence"},
     "serial": {"hardware.serial_port"},
-    "sqlite_utils": {"agent.schema", "agent.cli.track"},
+    "sqlite_utils": {"agent.schema", "agent.tracks.history"},
     "starlette": {"simulator.*"},
     "trustme": {"simulator.tls"},
     "uvicorn": {"simulator.server"},

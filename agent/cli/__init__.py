@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "callout": "callout",
     "check": "check",
     "replay": "replay",
+    "track": "track",
     "simulator": "simulator",
     "demo": "demo",
 }

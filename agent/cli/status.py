@@ -65,15 +65,15 @@ def _fetch(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def _from_store(args: argparse.Namespace) -> dict[str, Any]:
     """The same document, from what is on disk: outward like the daemon's, so a cancelled callout is not told."""
     from agent import wording  # noqa: PLC0415 - only when the daemon is down
+    from agent.cli import outward  # noqa: PLC0415 - likewise
     from agent.health import Facts, document  # noqa: PLC0415 - likewise
     from agent.lifecycle import step  # noqa: PLC0415 - likewise
-    from agent.resume import was_calm  # noqa: PLC0415 - likewise
     from agent.signals import Restarted, State  # noqa: PLC0415 - likewise
     from agent.store import peek  # noqa: PLC0415 - likewise
 
     summary, kept = peek(talk.store_path(args))
     notes = dict(kept.notes)
-    calm = notes.get("calm") == "true" or (kept.callout is not None and kept.callout.calm) or was_calm(_presses(args))
+    calm = outward.is_calm(kept, _presses(args))
     event = Restarted(0.0, 0.0, kept.press_number, kept.owed, kept.callout, kept.closed, calm=calm)
     state, _ = step(State(), event)
     proof = notes.get("armed_proof", "")

@@ -17,12 +17,22 @@ from agent.settings import Control, Store
 
 def setting(config: Path, table: str, key: str, default: str) -> str:
     """One text of the config file, whatever else is wrong with the file."""
+    value = _value(config, table, key)
+    return value if isinstance(value, str) else default
+
+
+def number(config: Path, table: str, key: str, default: float) -> float:
+    """One number above zero, likewise."""
+    value = _value(config, table, key)
+    return value if isinstance(value, int | float) and 0 < value < float("inf") else default
+
+
+def _value(config: Path, table: str, key: str) -> object:
     try:
         with config.open("rb") as file:
-            value = tomllib.load(file).get(table, {}).get(key, default)
+            return tomllib.load(file).get(table, {}).get(key)
     except (OSError, ValueError, AttributeError):
-        return default
-    return value if isinstance(value, str) else default
+        return None
 
 
 def socket_path(args: argparse.Namespace) -> Path:

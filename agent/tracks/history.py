@@ -1,0 +1,231 @@
+"""The track as the database keeps it and as anybody may see it: fixes, presses, callouts, messages of a span of time.
+
+Touches the database through `dbfile.read_only`: nothing is written, no file appears beside it. Must not show what a cancel hides
+(law 5): while the device is calm every mark that is later than the cancel is absent, the callout ends at the cancel, and no message
+is told. It decides this for root as for anybody else: there is no inner view here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from agent import dbfile
+from agent.rows import read_id, read_utc, write_utc
+from agent.tracks.points import Point, read_point
+
+# In the order of a spreadsheet. Explained in docs/TRACK.md; a test compares.
+COLUMNS = (
+    "wall_utc",
+    "latitude_deg",
+    "longitude_deg",
+    "accuracy_m",
+    "altitude_m",
+    "speed_mps",
+    "track_deg",
+    "receiver",
+    "quality",
+    "sent_utc",
+    "told_utc",
+    "episode",
+    "gnss_utc",
+    "wall_trusted",
+    "segment",
+    "at_s",
+    "boot_id",
+)
+_FIXES = "SELECT " + ", ".join(f"b.{name}" if name == "boot_id" else f"f.{name}" for name in COLUMNS)
+_FIXES += " FROM fixes f LEFT JOIN boots b ON b.number = f.boot WHERE "
+# In capture order, which a clock that steps does not change. The `+` keeps SQLite from sorting by time and then again.
+_SPAN = "+f.wall_utc BETWEEN ? AND ? ORDER BY f.boot, f.at_s"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of wall time, both ends included; UTC s."""
+
+    since_wall: float = 0.0
+    until_wall: float = float("inf")
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """As the database writes times; what lies beyond any calendar is its last day."""
+        return write_utc(self.since_wall), write_utc(min(self.until_wall, 253402300799.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A press and where the device was, as far as it knew. answered_wall: UTC s when a callout answered it."""
+
+    number: int
+    wall: float
+    origin: str
+    note: str | None
+    drill: bool
+    answered_wall: float | None
+    place: Point | None
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A callout. ended_wall: UTC s, None while it goes on or where nobody knows; begin, end: where the device was."""
+
+    id: str
+    raised_wall: float
+    ended_wall: float | None
+    going_on: bool
+    origin: str
+    drill: bool
+    begin: Point | None
+    end: Point | None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of the callout's event stream. told: dispatch has it (or said it)."""
+
+    wall: float
+    source: str
+    text: str
+    told: bool
+
+
+class History:
+    """One consistent view of a database. Every method raises sqlite3.Error; rows that make no sense are left out."""
+
+    def __init__(self, connection: sqlite3.Connection, veil: str | None) -> None:
+        """veil: the UTC text of the cancel from which on nothing may be seen; None: there is nothing to hide."""
+        self._db = Database(connection, execute_plugins=False)
+        self._veil = veil
+
+    def rows(self, window: Window) -> Iterator[dict[str, Any]]:
+        """The fixes in capture order, by the names of COLUMNS; read from the disk as they are asked for."""
+        return map(self._outward, self._db.query(_FIXES + _SPAN, window.texts))
+
+    def count(self, window: Window) -> int:
+        """How many `rows` there are."""
+        return int(self._one("SELECT count(*) AS n FROM fixes f WHERE +f.wall_utc BETWEEN ? AND ?", *window.texts)["n"])
+
+    def newest_wall(self) -> float | None:
+        """UTC s of the newest fix; None without any."""
+        return _wall(self._one("SELECT max(wall_utc) AS newest FROM fixes")["newest"])
+
+    def extent_m(self, window: Window) -> float:
+        """Roughly how far the track reaches from north to south, or from west to east if that is more; metres."""
+        sides = "max(latitude_deg) - min(latitude_deg) AS high, max(longitude_deg) - min(longitude_deg) AS wide,"
+        sides += " max(longitude_deg + (longitude_deg < 0) * 360) - min(longitude_deg + (longitude_deg < 0) * 360) AS other"
+        found = self._one(f"SELECT {sides} FROM fixes f WHERE +f.wall_utc BETWEEN ? AND ?", *window.texts)  # noqa: S608 - all literals
+        return 111_000.0 * max(found["high"] or 0.0, min(found["wide"] or 0.0, found["other"] or 0.0))
+
+    def presses(self, window: Window) -> list[Pressed]:
+        """In the order of their time; a press that was taken back is none."""
+        sql = "SELECT p.*, b.boot_id FROM presses p LEFT JOIN boots b ON b.number = p.boot WHERE p.wall_utc BETWEEN ? AND ?"
+        rows = list(self._db.query(sql + " ORDER BY p.wall_utc, p.number", window.texts))
+        kept = (row for row in rows if row["state"] != "taken_back" or self._seen(row["settled_utc"]) is None)
+        return [press for row in kept if (press := self._press(row)) is not None]
+
+    def callouts(self, window: Window) -> list[Called]:
+        """Those that were on at any moment of the span, oldest first."""
+        rows = list(self._db.query("SELECT * FROM callouts ORDER BY raised_utc, number"))
+        seen = [row for row in rows if self._is_seen(row)]
+        found = [self._callout(row, newest=row is seen[-1]) for row in seen]
+        return [each for each in found if each is not None and _overlaps(each, window)]
+
+    def messages(self, window: Window) -> list[Said]:
+        """What was said in the callouts' event streams; nothing while the device is calm."""
+        if self._veil is not None:
+            return []
+        sql = "SELECT wall_utc, source, text, told FROM events WHERE wall_utc BETWEEN ? AND ? ORDER BY wall_utc, number"
+        rows = self._db.query(sql, window.texts)
+        return [Said(wall, str(r["source"]), str(r["text"]), bool(r["told"])) for r in rows if (wall := _wall(r["wall_utc"])) is not None]
+
+    def _outward(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self._veil is not None:
+            row["sent_utc"], row["told_utc"] = self._seen(row["sent_utc"]), self._seen(row["told_utc"])
+            row["episode"] = row["episode"] if self._seen(row["wall_utc"]) else None
+        return row
+
+    def _seen(self, text: str | None) -> str | None:
+        return text if text is not None and (self._veil is None or text <= self._veil) else None
+
+    def _press(self, row: dict[str, Any]) -> Pressed | None:
+        wall = _wall(row["wall_utc"])
+        if wall is None:
+            return None
+        place = self._place("f.boot = ? AND f.at_s <= ? ORDER BY f.at_s DESC", row["boot"], row["at_s"]) or self._at(row["wall_utc"])
+        answered = _wall(self._seen(row["settled_utc"]))
+        return Pressed(row["number"], wall, str(row["origin"]), row["note"], bool(row["drill"]), answered, place)
+
+    def _is_seen(self, row: dict[str, Any]) -> bool:
+        """Whether a callout was known before the cancel: one that a raise brings behind it, or a look-up, is not."""
+        if self._veil is None:
+            return True
+        if row["origin"] == "elsewhere":
+            return self._seen(row["raised_utc"]) is not None
+        answered = self._db.query("SELECT settled_utc FROM presses WHERE callout_id = ?", (row["id"],))
+        return any(self._seen(each["settled_utc"]) for each in list(answered))
+
+    def _callout(self, row: dict[str, Any], *, newest: bool) -> Called | None:
+        raised = _wall(row["raised_utc"])
+        if raised is None:
+            return None
+        closed, going_on = self._seen(row["closed_utc"]), False
+        if closed is None and self._veil is not None:
+            closed = self._veil if newest else None
+        elif closed is None:
+            going_on = row["phase"] != "standby"
+        places = (self._at(row["raised_utc"]), None if closed is None else self._at(closed))
+        return Called(str(read_id(row["id"])), raised, _wall(closed), going_on, str(row["origin"]), bool(row["drill"]), *places)
+
+    def _at(self, utc: str) -> Point | None:
+        return self._place("f.wall_utc <= ? ORDER BY f.wall_utc DESC", utc)
+
+    def _place(self, where: str, *values: Any) -> Point | None:
+        row = next(iter(list(self._db.query(f"{_FIXES}{where} LIMIT 1", values))), None)
+        return None if row is None else read_point(self._outward(row))
+
+    def _one(self, sql: str, *values: Any) -> dict[str, Any]:
+        return next(iter(list(self._db.query(sql, values))))
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, calm: bool = False, calm_wall: float | None = None) -> Iterator[History]:
+    """The database at one moment. calm, calm_wall: what others than the database know of a cancel (UTC s, None: not when).
+
+    Raises OSError, or sqlite3.Error for what is no database of ours.
+    """
+    with dbfile.read_only(path) as connection:
+        connection.execute("BEGIN")  # everything that is read is of one moment, whatever the daemon writes meanwhile
+        yield History(connection, _veil(connection, calm=calm, calm_wall=calm_wall))
+
+
+def _veil(connection: sqlite3.Connection, *, calm: bool, calm_wall: float | None) -> str | None:
+    """When the cancel was, as UTC text. Where nobody knows, the press before it: rather too much is hidden than a moment too little."""
+
+    def ask(sql: str) -> str:
+        found = connection.execute(sql).fetchone()
+        return str(found[0]) if found and found[0] is not None else ""
+
+    if not calm and ask("SELECT value FROM state WHERE name = 'calm'") != "1":
+        return None
+    noted = ask("SELECT value FROM notes WHERE name = 'calm_since'")
+    known = noted or ("" if calm_wall is None else write_utc(calm_wall))
+    return known or ask("SELECT max(wall_utc) FROM presses")
+
+
+def _wall(text: object) -> float | None:
+    try:
+        return read_utc(str(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _overlaps(each: Called, window: Window) -> bool:
+    ended = each.ended_wall if each.ended_wall is not None else window.until_wall if each.going_on else each.raised_wall
+    return each.raised_wall <= window.until_wall and ended >= window.since_wall
