@@ -13,6 +13,7 @@ import pytest
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "callout-agent.service"
+CLOCK = SYSTEMD / "callout-agent-clock.conf"
 
 
 def unit() -> configparser.ConfigParser:
@@ -49,6 +50,32 @@ def test_unit_is_verified_by_systemd(tmp_path: Path):
 def test_verification_sees_an_unknown_key(tmp_path: Path):
     """Or the test above would prove nothing."""
     assert complaints(verify(UNIT.read_text().replace("Restart=always", "Restrat=always"), tmp_path))
+
+
+def verify_with_drop_in(drop_in: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """The unit as it is with the drop-in installed."""
+    folder = directory / "callout-agent.service.d"
+    folder.mkdir()
+    (folder / "clock.conf").write_text(drop_in)
+    return verify(UNIT.read_text(), directory)
+
+
+def test_drop_in_that_lets_the_agent_set_the_clock_is_verified_by_systemd(tmp_path: Path):
+    """With the unit that it belongs to."""
+    done = verify_with_drop_in(CLOCK.read_text(), tmp_path)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "clock.conf" in line], complaints(done)) == (0, [], [])
+
+
+def test_verification_sees_an_unknown_key_in_the_drop_in(tmp_path: Path):
+    """Or the test above would prove nothing: the drop-in is read."""
+    assert "clock.conf" in verify_with_drop_in(CLOCK.read_text().replace("ProtectClock", "ProtektClock"), tmp_path).stderr
+
+
+def test_drop_in_gives_one_capability_and_the_unit_none():
+    """Nothing that the drop-in needs is forbidden by the unit."""
+    given = [line for line in CLOCK.read_text().splitlines() if line and not line.startswith("#")]
+    assert given == ["[Service]", "AmbientCapabilities=CAP_SYS_TIME", "CapabilityBoundingSet=CAP_SYS_TIME", "ProtectClock=no"]
+    assert not unit()["Service"].keys() & {"AmbientCapabilities", "CapabilityBoundingSet", "SystemCallFilter", "PrivateUsers"}
 
 
 def test_service_is_never_given_up():
