@@ -3,7 +3,8 @@
 Touches the network through httpx. Knows no callout and no token's worth; sets no deadline (whoever calls bounds everything
 with one) and never tries another host, another shape or another time. Never raises for what the network does, and lets no
 header, body or address into a text. After any attempt that was cancelled or broke off, the client is dropped for a new one:
-a cancelled request can keep its slot in httpx's pool for ever.
+a cancelled request can keep its slot in httpx's pool for ever. What was given up must not arrive any more: the kernel would go on
+delivering it for a minute, and an old position, or a cancel, would come after what was said later (laws 1 and 3).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import os
 import socket
 import ssl
+import struct
 import sys
 import time
 import zlib
@@ -35,7 +37,9 @@ MAX_BODY_BYTES: Final = 256 * 1024  # the largest honest answer, a long event st
 CLOSE_S: Final = 1.0
 # The kernel notices a dead peer on an idle connection after 15 + 3 x 5 s; unacknowledged data ends it only after the longest
 # deadline that an attempt can have (60 s), so that it never cuts a slow but living link.
+# Closing is a reset, which throws away what has not left yet; an idle connection has nothing that could be lost.
 SOCKET_OPTIONS: Final = (
+    (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),

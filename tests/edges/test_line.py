@@ -1,7 +1,10 @@
-"""A connection on an ill disk: a request that was made once needs no file any more."""
+"""A connection: on an ill disk, and when it is given up."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
@@ -9,6 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from agent.line import Failure, Line
 
 
 class Watching:
@@ -33,3 +38,37 @@ async def test_requests_look_for_no_module_on_the_disk(rig: Callable[..., Any], 
             assert (await at.api.look_up(deadline_s=2)).http_status == 404
             await at.api.aclose()
         assert watching.sought == []
+
+
+async def test_request_that_was_given_up_does_not_arrive_after_what_was_sent_later():
+    """The kernel would go on delivering it: an old position would be the last one on the responder's map."""
+    readable, arrived = asyncio.Event(), asyncio.Queue[bytes | None]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await readable.wait()  # until then nothing gets through: what does not fit on the way waits in our kernel
+        try:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += await reader.readexactly(1)
+            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+            arrived.put_nowait(head)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            arrived.put_nowait(None)
+        finally:
+            writer.close()
+
+    line = Line(ssl.create_default_context())
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # as small as the kernel makes it
+    async with await asyncio.start_server(serve, sock=listening, limit=1) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(line.exchange("POST", f"{url}/old", body=b"x" * 30_000), 0.3)
+        readable.set()
+        assert not isinstance(await line.exchange("POST", f"{url}/new", body=b"{}"), Failure)
+        ends = [await asyncio.wait_for(arrived.get(), 5) for _ in range(2)]
+        assert sorted(b"/new" in (end or b"") for end in ends) == [False, True]
+        assert None in ends, "the old one never arrived whole"
+        await line.aclose()
