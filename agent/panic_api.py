@@ -220,7 +220,10 @@ class PanicApi:
     def _tokenless(self, call: Call, why: str, http_status: int | None = None) -> Outcome:
         trouble = self._credentials.trouble
         text = why if trouble is None or not trouble.text else f"{why}; {trouble.text}"
-        return replace(delivery.lost(call.asked, call.callout_id, "no_token", text, shape=call.shape), http_status=http_status)
+        # A clock that keeps the token service away is the trouble itself: whoever mends it must not look for a key.
+        clock = http_status is None and trouble is not None and trouble.cause == "tls.clock"
+        cause = "tls.clock" if clock else "no_token"
+        return replace(delivery.lost(call.asked, call.callout_id, cause, text, shape=call.shape), http_status=http_status)
 
 
 def _of(callout_id: CalloutId, *segments: str) -> str:
