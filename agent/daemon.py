@@ -68,7 +68,8 @@ class Daemon:
         self.terms = bindings.terms(config)
         self.supervisor, self.journal = Supervisor(), Journal()
         setting = config.clock.set_from_gnss == "before_build"
-        self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed)
+        stamped = self.conditions.restamp
+        self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed, restamped=stamped)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         self.lanes = Lanes(self, self._message_settled)

@@ -8,7 +8,7 @@ document is byte for byte what standby with the adoption poll shows (law 5). It 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -57,6 +57,12 @@ class Conditions:
         """A callout is over: what its lanes noticed is, too. but: the code of one that is about another callout."""
         for key in [key for key in self._kept if key[1] is origin and key[0] != but]:
             del self._kept[key]
+
+    def restamp(self, by_s: float, wall: float) -> None:
+        """It is `wall` now, and until now the clock was off by so much: what began by it began when it seems to have been lately."""
+        for key, each in self._kept.items():
+            true_wall = min(each.since_wall, each.since_wall + by_s, key=lambda since_wall: abs(since_wall - wall))
+            self._kept[key] = replace(each, since_wall=true_wall)
 
     def shown(self, *, calm: bool) -> tuple[Condition, ...]:
         """Worst first, then oldest; one per code. Calm: only the device's own."""

@@ -27,12 +27,24 @@ BOOT_NOTE = "trusted_boot"
 
 
 class Timekeeping:
-    """Call `follow` every second or so. set_from_gnss: the system clock may be set. hurry: called when it was, by whomever."""
+    """Call `follow` every second or so.
 
-    def __init__(self, clock: SystemClock, store: Store, *, set_from_gnss: bool = False, hurry: Callable[[], None] = lambda: None) -> None:
+    set_from_gnss: the system clock may be set. hurry: called when it was, by whomever. restamped: told by how many s everything was
+    off that was stamped before anybody vouched, and what time (UTC s) it is now.
+    """
+
+    def __init__(
+        self,
+        clock: SystemClock,
+        store: Store,
+        *,
+        set_from_gnss: bool = False,
+        hurry: Callable[[], None] = lambda: None,
+        restamped: Callable[[float, float], None] = lambda _by_s, _wall: None,
+    ) -> None:
         self._clock, self._store = clock, store
-        self._may_set, self._hurry = set_from_gnss, hurry
-        self._trusted = clock.trusted()
+        self._may_set, self._hurry, self._restamped = set_from_gnss, hurry, restamped
+        self._stamped = False
         self._steps = clock.steps
         self._unset: str | None = None
         self._kept: Belief | None = None
@@ -41,7 +53,7 @@ class Timekeeping:
     def recall(self, floor: str | None, boot: str | None) -> None:
         """The notes that earlier processes left; None if there is none."""
         self._clock.recall(floor=read_floor(floor), belief=read_belief(boot, read_boot_id()))
-        self._trusted = self._trusted or self._clock.trusted()
+        self._stamp()
 
     def standing(self) -> Standing:
         """How the device stands with time."""
@@ -50,16 +62,22 @@ class Timekeeping:
     def follow(self) -> None:
         """Restamp when somebody vouches for the first time; keep what is believed; set the system clock; tell of its steps."""
         self._clock.look()
+        self._stamp()
         self._set()
         if self._clock.steps != self._steps:
             self._steps = self._clock.steps
             self._hurry()
         belief = self._clock.belief()
-        if belief is not None and not self._trusted:
-            self._store.restamp(self._clock.at(), self._clock.wall())
-        self._trusted = belief is not None
         if belief is not None:
             self._keep(belief)
+
+    def _stamp(self) -> None:
+        """Once in the life of a process: one that ended in doubt may have left rows as well."""
+        if self._clock.trusted() and not self._stamped:
+            self._stamped = True
+            wall = self._clock.wall()
+            self._store.restamp(self._clock.at(), wall)
+            self._restamped(wall - self._clock.system_wall(), wall)
 
     def _keep(self, belief: Belief) -> None:
         """For the next process of this boot, and as the floor of the next boots."""

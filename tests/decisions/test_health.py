@@ -206,3 +206,12 @@ def test_callout_that_dispatch_forgot_and_one_that_it_disputes_are_conditions_wh
 def test_size_of_a_calm_devices_store_does_not_tell_what_goes_on():
     grown = replace(STANDBY, store=replace(STANDBY.store, bytes=4096 + 8240))
     assert document(grown) == document(STANDBY)
+
+
+def test_conditions_of_before_anybody_vouched_for_the_clock_get_their_true_time():
+    """One that began a moment ago, by the right clock already, keeps its own."""
+    conditions = Conditions()
+    conditions.put("early", Severity.NOTE, "x", "y", wall=12.0)
+    conditions.put("right", Severity.NOTE, "x", "y", wall=1.8e9 + 30.0)
+    conditions.restamp(1.8e9, 1.8e9 + 31.0)
+    assert {each.code: each.since_wall for each in conditions.shown(calm=False)} == {"early": 1.8e9 + 12.0, "right": 1.8e9 + 30.0}

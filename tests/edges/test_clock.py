@@ -91,7 +91,7 @@ def listen(clock: SystemClock, machine: Machine, seconds: int, *, off_s: float =
 class Done:
     """What may be awaited, and is over."""
 
-    def __await__(self) -> Iterator[None]:  # noqa: D105 - the protocol
+    def __await__(self) -> Iterator[None]:
         yield from ()
 
 
@@ -102,6 +102,7 @@ class Kept:
         self.notes: dict[str, str] = {}
         self.commits = 0
         self.restamped: list[float] = []
+        self.told: list[tuple[float, float]] = []  # what others hear of it
 
     def step(self, *writes: Write) -> Awaitable[None]:
         """Keep."""
@@ -237,7 +238,13 @@ def test_this_kernel_says_what_it_shows():
 
 def keeping(machine: Machine, *, set_from_gnss: bool = False) -> tuple[SystemClock, Kept, Timekeeping, list[float]]:
     clock, store, hurried = SystemClock(machine), Kept(), []
-    of = Timekeeping(clock, store, set_from_gnss=set_from_gnss, hurry=lambda: hurried.append(machine.at()))  # type: ignore[arg-type]
+    of = Timekeeping(
+        clock,
+        store,  # type: ignore[arg-type]
+        set_from_gnss=set_from_gnss,
+        hurry=lambda: hurried.append(machine.at()),
+        restamped=lambda by_s, wall: store.told.append((by_s, wall)),
+    )
     return clock, store, of, hurried
 
 
@@ -250,6 +257,20 @@ def test_rows_are_restamped_once_when_somebody_vouches():
     of.follow()
     of.follow()
     assert store.restamped == [pytest.approx(NOW_WALL)]
+    assert store.told == [(pytest.approx(NOW_WALL - 12.0), pytest.approx(machine.truth()))]
+
+
+def test_rows_of_before_the_notes_were_read_are_restamped_when_they_vouch():
+    """A press at the start of a process that has the time from the one before it."""
+    machine = Machine(off_s=-5 * DAY_S)
+    clock, store, of, _ = keeping(machine)
+    listen(clock, machine, 3)
+    of.follow()
+    _, again, restarted, _ = keeping(machine)
+    restarted.recall(store.notes[FLOOR_NOTE], store.notes[BOOT_NOTE])
+    assert again.restamped == [pytest.approx(NOW_WALL)]
+    restarted.follow()
+    assert len(again.restamped) == 1
 
 
 def test_what_is_believed_is_kept_at_once_and_then_now_and_then():

@@ -527,6 +527,14 @@ async def test_without_a_token_the_reason_is_told(rig: Wired) -> None:
         assert "500" in outcome.text
 
 
+async def test_a_token_that_a_wrong_clock_keeps_away_is_the_clocks_trouble(rig: Wired, authority: trustme.CA) -> None:
+    """At a start in 1970 the certificate of the token service is the first that does not hold."""
+    async with rig(context=server_context(authority, NAME, not_before=_days(1), not_after=_days(30))) as at:
+        outcome = await raise_(at.api)
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "tls.clock")
+        assert findings.of(outcome).code == "clock.tls"
+
+
 async def test_a_token_service_that_hangs_is_not_blamed_on_dispatch(rig: Wired) -> None:
     """The deadline passed in a renewal: the cause is the token, not the dispatch host."""
     async with rig() as at:
