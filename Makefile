@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 # Most tests wait for a process, a clock or a socket: more at once than there are cores.
 JOBS := 4
 
-.PHONY: help demo test test-long test-device lint lock clean system
+.PHONY: help demo test test-long test-device test-system lint lock clean system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -30,6 +30,10 @@ test-long: $(STAMP) | system ## 200 SIGKILLs between press and active, and 100 p
 test-device: $(STAMP) ## buttons, lamp and keypad on lines and devices of a real kernel, in a guest; see docs/DEVICE-TESTS.md
 	@tools/device-guest $(PY) -m pytest -p no:cacheprovider tests/hardware/test_buttons.py tests/hardware/test_indicators.py \
 	  tests/hardware/test_keypads.py tests/device $(ARGS) || { code=$$?; [ $$code -eq 77 ] && echo "skipped: no kernel for it here" || exit $$code; }
+
+test-system: $(STAMP) ## ten power cuts of a machine of its own under systemd (CUTS=N for another number); see docs/SYSTEM-TESTS.md
+	@CALLOUT_AGENT_CUTS=$(or $(CUTS),10) tools/system-guest $(PY) -m pytest -p no:cacheprovider tests/machine $(ARGS) || \
+	  { code=$$?; [ $$code -eq 77 ] && echo "skipped: no machine to boot here" || exit $$code; }
 
 lint: $(STAMP) ## ruff, its formatter, mypy
 	@$(PY) -m ruff check .

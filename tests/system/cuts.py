@@ -91,7 +91,8 @@ class Cuts:
             try:
                 figures.append(await self._cut(plan))
             except BaseException as error:
-                error.add_note(f"cut {number} of seed {SEED}: {plan}")
+                log = (self.device.stage.folder / "agent.log").read_text()[-2000:]
+                error.add_note(f"cut {number} of seed {SEED}: {plan}\nlog:\n{log}")
                 raise
         took_s = [each.took_s for each in figures]
         return (
@@ -110,7 +111,7 @@ class Cuts:
 
     async def lead_up(self, plan: Plan) -> Owed:
         """Record, press, cut; what has to be on the disk."""
-        await self.device.stage.until_status(lambda told: told["armed"] and told["fix"], what="armed")
+        await self.device.stage.until_status(lambda told: told["armed"] and told["fix"]["age_s"] < 1, what="armed, and recording")
         since, pressed = time.time(), None
         await asyncio.sleep(plan.record_s)  # here and below the moment is what is drawn; there is nothing to wait for
         for pause_s in plan.presses_s:
@@ -127,7 +128,7 @@ class Cuts:
         """Started again it goes on with the callout, of which there is one; dispatch closes it. Seconds from start to armed."""
         stage, began_at = self.device.stage, time.monotonic()
         await self.device.start()
-        await stage.until_status(lambda told: told["armed"], what="armed")
+        await stage.until_status(lambda told: told["armed"], 40, "armed")
         took_s = time.monotonic() - began_at
         if stored:
             told = await stage.until(self._inner, lambda told: told["state"] == "active" and told["id"], what="resumed")

@@ -89,12 +89,19 @@ def _minutes(degrees: float, width: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a database holds. integrity: SQLite's verdict. fixes: UTC s by the receiver. callouts: id to whether it is closed."""
+    """What a database holds. integrity: SQLite's verdict. callouts: id to whether it is closed.
+
+    fixes: UTC s by the receiver to UTC s of arrival. Epochs that a busy daemon reads at once arrive at one moment: the first is kept.
+    """
 
     integrity: str
     presses: frozenset[int]
-    fixes: frozenset[float]
+    fixes: dict[float, float]
     callouts: dict[int, bool]
+
+    def has(self, wall: float) -> bool:
+        """Whether it holds this epoch, or the one that arrived with it."""
+        return wall in self.fixes or any(told <= wall <= arrived for told, arrived in self.fixes.items())
 
 
 def read_kept(database: Path, scratch: Path) -> Kept:
@@ -107,16 +114,22 @@ def read_kept(database: Path, scratch: Path) -> Kept:
     with contextlib.closing(sqlite3.connect(scratch / database.name)) as connection:
         integrity = connection.execute("PRAGMA integrity_check").fetchone()[0]
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            return Kept(integrity, frozenset(), frozenset(), {})
+            return Kept(integrity, frozenset(), {}, {})
         presses = connection.execute("SELECT number FROM presses").fetchall()
-        fixes = connection.execute("SELECT gnss_utc FROM fixes WHERE gnss_utc IS NOT NULL").fetchall()
+        fixes = connection.execute("SELECT boot, at_s, gnss_utc FROM fixes WHERE gnss_utc IS NOT NULL").fetchall()
         callouts = connection.execute("SELECT id, closed_utc IS NOT NULL FROM callouts").fetchall()
     return Kept(
         integrity,
         frozenset(number for (number,) in presses),
-        frozenset(round(datetime.fromisoformat(text).timestamp(), 3) for (text,) in fixes),
+        _date([(boot, at, round(datetime.fromisoformat(text).timestamp(), 3)) for boot, at, text in fixes]),
         {each: bool(closed) for each, closed in callouts},
     )
+
+
+def _date(fixes: list[tuple[int, float, float]]) -> dict[float, float]:
+    """Boot, monotonic s of arrival, UTC s by the receiver -> UTC s of both. The quickest to arrive shows how a boot's clock runs."""
+    began = {boot: max(told - at for each, at, told in fixes if each == boot) for boot in {boot for boot, _, _ in fixes}}
+    return {told: began[boot] + at for boot, at, told in fixes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +150,7 @@ class Owed:
 
 def missing(owed: Owed, kept: Kept) -> list[float]:
     """Epochs that were recorded and are not on the disk."""
-    return [wall for wall in owed.routine if wall not in kept.fixes]
+    return [wall for wall in owed.routine if not kept.has(wall)]
 
 
 def judge(owed: Owed, kept: Kept) -> None:
@@ -146,11 +159,13 @@ def judge(owed: Owed, kept: Kept) -> None:
     _hold(owed.presses <= kept.presses, f"presses {sorted(owed.presses - kept.presses)} were stored and are gone")
     if owed.before is not None:
         _hold(owed.before.presses <= kept.presses, "presses are gone that had outlived a cut")
-        _hold(owed.before.fixes <= kept.fixes, "fixes are gone that had outlived a cut")
+        _hold(owed.before.fixes.keys() <= kept.fixes.keys(), "fixes are gone that had outlived a cut")
     gone = missing(owed, kept)
     if not gone:
         return
-    _hold(list(owed.routine[-len(gone) :]) == gone, f"a hole in the track: {len(gone)} epochs are gone, and not the last ones")
+    began = owed.routine[0]
+    where = f"{len(gone)} of {len(owed.routine)} epochs, {[round(wall - began, 2) for wall in gone]} s after the first"
+    _hold(list(owed.routine[-len(gone) :]) == gone, f"a hole in the track: {where}")
     told = f"{len(gone)} routine fixes of the last {owed.routine[-1] - gone[0]:.2f} s are gone"
     settled = [wall for wall in gone if wall < owed.routine[-1] - owed.under_way_s]
     _hold(not (settled and owed.synced), f"{told}, and a press was stored after them")
