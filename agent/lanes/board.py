@@ -42,6 +42,7 @@ class Lanes:
         for lane in self._all:
             lane.hurry()
         self.alert.make_room()
+        self.location.make_room()
         self.watch.poll_now()
 
     def obey(self, command: Command) -> bool:

@@ -7,20 +7,23 @@ sent later would be a lie on the responder's map. Never sends a stored position;
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 
 from agent.cadence import REMEMBERED, SHARP_DEG, Delivery, interval_s, manoeuvred, send_in_s
-from agent.delivery import backoff_s
+from agent.delivery import backoff_s, lost
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import stream_to
-from agent.model import CalloutId, Fix, Meaning, Outcome
+from agent.model import Asked, CalloutId, Fix, Meaning, Outcome
 from agent.signals import LocationReplied
 from agent.signs import responder_of
 
 PROBE_EVERY_S = 60.0  # DESIGN section 4: a callout that is closed for us and open for dispatch
 UNKNOWN_EVERY_S = 60.0  # DESIGN section 4: `callout.unknown` is tried once a minute
+STUCK_S = 2.0  # on the way for this long when the network changes: likely on the one that was
+MAX_CUTS = 3  # in a row: a network that flaps must not keep a slow line from ever getting an attempt through
 
 
 class LocationLane(Lane):
@@ -36,6 +39,9 @@ class LocationLane(Lane):
         self._retry_at = 0.0
         self._lost = 0  # attempts since the last answer that was one
         self._deliveries: deque[Delivery] = deque(maxlen=REMEMBERED)
+        self._asking: asyncio.Timeout | None = None  # of the request that is on its way
+        self._cuts = 0
+        self._cut_short = False
         self._probes: deque[CalloutId] = deque(maxlen=1)
         self._probed_at = float("-inf")
 
@@ -48,6 +54,13 @@ class LocationLane(Lane):
         """The link came back: a position that waits to be tried again goes at once."""
         self._retry_at = float("-inf")
         super().hurry()
+
+    def make_room(self) -> None:
+        """The network changed: a request that hangs gives way to one with the newest position."""
+        stuck = self._posted_at is not None and self.desk.clock.at() - self._posted_at >= STUCK_S
+        if self._asking is not None and stuck and self._cuts < MAX_CUTS:
+            self._cuts, self._cut_short = self._cuts + 1, True
+            self._asking.reschedule(asyncio.get_running_loop().time())
 
     @property
     def interval_s(self) -> float:
@@ -99,7 +112,7 @@ class LocationLane(Lane):
     async def _post(self, to: CalloutId, fix: Fix) -> None:
         began_at = self._posted_at = self.desk.clock.at()
         kept = self.connected
-        outcome = await self._dispatch.locate(to, fix, deadline_s=self.deadline_s)
+        outcome = await self._ask(to, fix)
         self.learn(outcome)
         self._judge(outcome, self.desk.clock.at() - began_at if kept else None)
         if outcome.meaning is Meaning.ACCEPTED:
@@ -115,6 +128,18 @@ class LocationLane(Lane):
         self.desk.notice(outcome, Origin.CALLOUT)
         await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))
 
+    async def _ask(self, to: CalloutId, fix: Fix) -> Outcome:
+        self._cut_short = False
+        try:
+            async with asyncio.timeout(None) as self._asking:
+                outcome = await self._dispatch.locate(to, fix, deadline_s=self.deadline_s)
+        except TimeoutError:
+            return lost(Asked.LOCATION, to, "reset", "given up: the network changed")
+        finally:
+            self._asking = None
+        self._cuts = 0 if outcome.http_status is not None else self._cuts
+        return outcome
+
     def _judge(self, outcome: Outcome, answer_s: float | None) -> None:
         """What this attempt says of the line. A refusal is an answer; a server that is busy is spared like a line that is poor."""
         if outcome.meaning is Meaning.RETRY:
@@ -126,6 +151,8 @@ class LocationLane(Lane):
     def _retry_in_s(self, outcome: Outcome) -> float:
         if self.desk.state.unknown:
             return UNKNOWN_EVERY_S
+        if self._cut_short:
+            return 0.0
         return backoff_s(self._failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
 
     async def _probe(self, callout_id: CalloutId) -> None:

@@ -219,3 +219,46 @@ def test_press_while_a_position_is_on_its_way_sends_the_next_one_at_once():
         assert len(times(trial)) == posted + 2
 
     follow(story)
+
+
+def test_network_that_changes_ends_a_position_that_hangs_and_the_newest_goes_at_once():
+    async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
+        await trial.fall_silent()
+        posted = len(times(trial))
+        await trial.until(lambda: len(times(trial)) > posted)
+        await asyncio.sleep(3.5)
+        await trial.speak()
+        trial.lanes.hurry()
+        changed_at = trial.clock.at()
+        count = len(service.positions)
+        await trial.until(lambda: len(service.positions) > count)
+        assert trial.clock.at() == changed_at
+        assert service.positions[-1][1] >= changed_at - 1.0, "the newest"
+
+    follow(story)
+
+
+def test_position_that_has_just_left_is_let_finish_and_a_network_that_flaps_starves_no_slow_line():
+    async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
+        await trial.fall_silent()
+        posted = len(times(trial))
+        await trial.until(lambda: len(times(trial)) > posted)
+        await asyncio.sleep(1.5)
+        trial.lanes.hurry()
+        await asyncio.sleep(0.1)
+        assert len(times(trial)) == posted + 1
+        for _ in range(3):
+            await asyncio.sleep(3.0)
+            trial.lanes.hurry()
+        await asyncio.sleep(0.1)
+        assert len(times(trial)) == posted + 4
+        for _ in range(3):
+            await asyncio.sleep(3.0)
+            trial.lanes.hurry()
+        await asyncio.sleep(0.1)
+        assert len(times(trial)) == posted + 4, "this one has its time"
+        await trial.speak()
+        count = len(service.positions)
+        await trial.until(lambda: len(service.positions) > count)
+
+    follow(story)
