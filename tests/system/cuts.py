@@ -122,7 +122,7 @@ class Cuts:
         synced = bool(plan.presses_s) and await self._note_stored()
         routine = self.device.runner.between(since, pressed or time.time())
         await self.device.cut()
-        return Owed(frozenset(self.stored), routine, synced, self._before, self.device.under_way_s)
+        return Owed(frozenset(self.stored), routine, synced, self._before, self.device.under_way_s, self.device.runner.pace_s)
 
     async def _come_back(self, *, stored: bool) -> float:
         """Started again it goes on with the callout, of which there is one; dispatch closes it. Seconds from start to armed."""

@@ -40,7 +40,7 @@ class Runner:
     def __init__(self, path: Path, *, pace_s: float = 0.05, silent: bool = False) -> None:
         self.said: list[float] = []
         self.silent = silent
-        self._pace_s = pace_s
+        self.pace_s = pace_s
         self._port = FakePort(path)
         self._began_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
@@ -62,13 +62,13 @@ class Runner:
 
     async def _run(self) -> None:
         while True:
-            wall = math.floor(time.time() / self._pace_s) * self._pace_s
-            if not self.silent and (not self.said or wall > self.said[-1] + self._pace_s / 2):
+            wall = math.floor(time.time() / self.pace_s) * self.pace_s
+            if not self.silent and (not self.said or wall > self.said[-1] + self.pace_s / 2):
                 data = self._epoch(wall)
                 # A line that is full takes a part of it or nothing: that epoch was not said.
                 if self._port.write(data) == len(data):
                     self.said.append(round(wall, 3))
-            await asyncio.sleep(self._pace_s - time.time() % self._pace_s)
+            await asyncio.sleep(self.pace_s - time.time() % self.pace_s)
 
     def _epoch(self, wall: float) -> bytes:
         told = datetime.fromtimestamp(round(wall, 3), UTC)
@@ -99,9 +99,10 @@ class Kept:
     fixes: dict[float, float]
     callouts: dict[int, bool]
 
-    def has(self, wall: float) -> bool:
+    def has(self, wall: float, pace_s: float) -> bool:
         """Whether it holds this epoch, or the one that arrived with it."""
-        return wall in self.fixes or any(told <= wall <= arrived for told, arrived in self.fixes.items())
+        # Arrivals are told from the quickest, of which is known only that it takes less than the pace.
+        return any(told <= wall < arrived + 0.9 * pace_s for told, arrived in self.fixes.items())
 
 
 def read_kept(database: Path, scratch: Path) -> Kept:
@@ -138,7 +139,7 @@ class Owed:
 
     presses: numbers of those that were acknowledged and stored. routine: epochs said since recording began, until the press or the cut.
     synced: a press was stored, and with it what was recorded before it. before: what the disk held after the cut before this one.
-    under_way_s: what was said last may be in the line, before the gate, or in the commit that the cut broke off.
+    under_way_s: what was said last may be in the line, before the gate, or in the commit that the cut broke off. pace_s: between epochs.
     """
 
     presses: frozenset[int]
@@ -146,11 +147,12 @@ class Owed:
     synced: bool
     before: Kept | None
     under_way_s: float
+    pace_s: float
 
 
 def missing(owed: Owed, kept: Kept) -> list[float]:
     """Epochs that were recorded and are not on the disk."""
-    return [wall for wall in owed.routine if not kept.has(wall)]
+    return [wall for wall in owed.routine if not kept.has(wall, owed.pace_s)]
 
 
 def judge(owed: Owed, kept: Kept) -> None:
