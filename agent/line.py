@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import ssl
@@ -110,6 +111,8 @@ class Line:
 
     async def _once(self, method: str, url: str, bearer: str | None, body: bytes | None) -> Reply | Failure:
         self._dialled = False
+        if any(not has_address(stream) for stream in self._streams):
+            self._drop()
         client = self._client = self._client or self._open()
         began_at = time.monotonic()
         try:
@@ -162,6 +165,23 @@ class Line:
         address = response.extensions["network_stream"].get_extra_info("server_addr")
         if address is not None:
             lookup.confirm(response.url.host, str(address[0]))
+
+
+def has_address(stream: Any) -> bool:
+    """Whether this machine still has the address from which that connection was made. If not, nothing that it sends leaves any more.
+
+    Who changes from one network to another keeps connections that the kernel holds for alive. What cannot be found out is no reason
+    to doubt one.
+    """
+    try:
+        host = str(stream.get_extra_info("client_addr")[0])
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    except Exception:  # noqa: BLE001 - the libraries below tell of a closed connection in ways of their own
+        return True
+    return True
 
 
 def failure_of(error: BaseException) -> Failure:

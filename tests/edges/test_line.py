@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from networks import NO_NETWORK, namespaces
 
 from agent.line import Failure, Line
+
+ROOT = Path(__file__).parents[2]
 
 
 class Watching:
@@ -72,3 +77,48 @@ async def test_request_that_was_given_up_does_not_arrive_after_what_was_sent_lat
         assert sorted(b"/new" in (end or b"") for end in ends) == [False, True]
         assert None in ends, "the old one never arrived whole"
         await line.aclose()
+
+
+# In a network of its own: a server, and the address from which it is asked, which then goes as it does when a device roams.
+ROAMING = """
+import asyncio, ssl, subprocess
+from agent.line import Line
+
+SERVER, BEFORE = "192.0.2.1", "192.0.2.9"
+
+def ip(words):
+    subprocess.run(["ip", *words.split()], check=True)
+
+async def serve(reader, writer):
+    while True:
+        await reader.readuntil(b"\\r\\n\\r\\n")
+        asked_from.append(writer.get_extra_info("peername")[0])
+        writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+        await writer.drain()
+
+async def main():
+    ip("link set lo up")
+    for address in (SERVER, BEFORE):
+        ip(f"address add {address}/32 dev lo")
+    ip(f"route replace local {SERVER} dev lo table local src {BEFORE}")
+    server = await asyncio.start_server(serve, SERVER, 8000)
+    line = Line(ssl.create_default_context())
+    for _ in range(2):
+        await line.exchange("GET", f"http://{SERVER}:8000/")
+    ip(f"address delete {BEFORE}/32 dev lo")
+    ip(f"route replace local {SERVER} dev lo table local src {SERVER}")
+    await asyncio.wait_for(line.exchange("GET", f"http://{SERVER}:8000/"), 5)
+    assert asked_from == [BEFORE, BEFORE, SERVER], asked_from
+
+asked_from = []
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not namespaces(), reason=NO_NETWORK)
+def test_connection_from_an_address_that_is_gone_costs_no_deadline():
+    """The kernel would hold it for alive, and every lane would wait its 10 s out."""
+    told = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-c", ROAMING], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
+    )
+    assert told.returncode == 0, told.stderr

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from networks import NO_NETWORK, namespaces
 
 STORY = """
 import asyncio, subprocess
@@ -53,12 +53,7 @@ asyncio.run(main())
 """
 
 
-def namespaces() -> bool:
-    tools = shutil.which("unshare"), shutil.which("ip")
-    return all(tools) and subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(not namespaces(), reason="no user and network namespaces here (unshare -rn, ip)")
+@pytest.mark.skipif(not namespaces(), reason=NO_NETWORK)
 def test_links_and_addresses_that_come_and_go_are_told():
     done = subprocess.run(
         ["unshare", "-rn", sys.executable, "-c", STORY],
@@ -72,7 +67,7 @@ def test_links_and_addresses_that_come_and_go_are_told():
     assert done.stdout.splitlines() == told, done.stderr
 
 
-@pytest.mark.skipif(not namespaces(), reason="no user and network namespaces here (unshare -rn, ip)")
+@pytest.mark.skipif(not namespaces(), reason=NO_NETWORK)
 def test_link_that_flaps_is_told_ever_more_seldom():
     done = subprocess.run(
         ["unshare", "-rn", sys.executable, "-c", FLAPPING],

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import shutil
 import ssl
 import stat
 import subprocess
@@ -21,6 +20,7 @@ from typing import Any
 
 import pytest
 import trustme
+from networks import NO_NETWORK, namespaces
 from slow_link import Road
 from stage import ROOT, Stage, codes, driving, side_by_side
 
@@ -369,16 +369,11 @@ def test_names_and_tokens_that_fail(tmp_path: Path):
     )
 
 
-def namespaces() -> bool:
-    tools = shutil.which("unshare"), shutil.which("ip")
-    return all(tools) and subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(not namespaces(), reason="no user and network namespaces here (unshare -rn, ip)")
+@pytest.mark.skipif(not namespaces(), reason=NO_NETWORK)
 def test_link_that_comes_back_cuts_the_wait_short(tmp_path: Path):
     story = f"""
 import asyncio, pathlib, sys
-sys.path[:0] = {[str(ROOT), str(ROOT / "tests" / "system"), str(ROOT / "tests" / "hardware")]!r}
+sys.path[:0] = {[str(ROOT), *(str(ROOT / "tests" / room) for room in ("system", "hardware", "edges"))]!r}
 import test_half_dead
 asyncio.run(test_half_dead.a_link_that_comes_back(pathlib.Path({str(tmp_path)!r})))
 """
