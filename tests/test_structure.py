@@ -100,17 +100,18 @@ EDGES = {
     ),
     # the track read back for people, from the rows outwards
     "agent.tracks": (set(), "the package"),
+    "agent.tracks.xmltext": (set(), "any text in XML"),
     "agent.tracks.points": ({"agent.rows"}, "times as the rows have them"),
     "agent.tracks.history": ({"agent.dbfile", "agent.rows", "agent.tracks.points"}, "reads the database"),
     "agent.tracks.marks": ({"agent.tracks.history", "agent.tracks.points"}, "presses and callouts as moments"),
-    "agent.tracks.gpx": ({"agent.tracks.marks", "agent.tracks.points"}, "a format"),
+    "agent.tracks.gpx": ({"agent.tracks.marks", "agent.tracks.points", "agent.tracks.xmltext"}, "a format"),
     "agent.tracks.geojson": ({"agent.tracks.marks", "agent.tracks.points"}, "a format"),
     "agent.tracks.sheet": ({"agent.tracks.history"}, "a format: its columns"),
     "agent.tracks.story": ({"agent.tracks.points"}, "what a track tells"),
     "agent.tracks.words": ({"agent.tracks.history", "agent.tracks.points", "agent.tracks.story"}, "that in sentences"),
     "agent.tracks.frame": ({"agent.tracks.points"}, "degrees to pixels"),
     "agent.tracks.labels": ({"agent.tracks.frame"}, "room for words"),
-    "agent.tracks.ink": ({"agent.tracks.labels", "agent.tracks.points"}, "how a picture looks"),
+    "agent.tracks.ink": ({"agent.tracks.labels", "agent.tracks.points", "agent.tracks.xmltext"}, "how a picture looks"),
     "agent.tracks.chart": (
         {f"agent.tracks.{part}" for part in ("frame", "ink", "labels", "marks", "points", "story", "words")},
         "the map",
@@ -120,11 +121,14 @@ EDGES = {
         "the strip of time",
     ),
     "agent.tracks.picture": (
-        {f"agent.tracks.{part}" for part in ("chart", "frame", "history", "ink", "labels", "marks", "points", "story", "strip", "words")},
+        {
+            f"agent.tracks.{part}"
+            for part in ("chart", "frame", "history", "ink", "labels", "marks", "points", "story", "strip", "words", "xmltext")
+        },
         "the picture of all parts",
     ),
     "agent.tracks.page": (
-        {f"agent.tracks.{part}" for part in ("history", "ink", "marks", "picture", "points", "story", "words")},
+        {f"agent.tracks.{part}" for part in ("history", "ink", "marks", "picture", "points", "story", "words", "xmltext")},
         "the picture with its tables",
     ),
     "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),

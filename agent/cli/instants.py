@@ -13,7 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 _AGO = re.compile(r"-?(\d+(?:\.\d+)?)\s*(min|m|h|d|w)")
 _UNITS_S = {"min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DAY_ONLY = re.compile(r"\d{4}-\d\d-\d\d")
-FORMS = "an ISO 8601 time (UTC unless it names a zone), a date, `today`, `yesterday`, or how long ago: -30min, -2h, -3d"
+_TIME_ONLY = re.compile(r"\d\d:\d\d(:\d\d)?")
+FORMS = "an ISO 8601 time (UTC unless it names a zone), a date, 14:30 (of today), `today`, `yesterday`, or how long ago: -30min, -2h, -3d"
 
 
 def read(text: str, now_wall: float, *, end: bool) -> float:
@@ -28,6 +29,8 @@ def read(text: str, now_wall: float, *, end: bool) -> float:
             return now_wall
         if _DAY_ONLY.fullmatch(words):
             return _day(date.fromisoformat(words), end=end)
+        if _TIME_ONLY.fullmatch(words):
+            return _moment(f"{datetime.fromtimestamp(now_wall, UTC).date()}T{words}")
         return _moment(text.strip())
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time; it may be {FORMS}") from None

@@ -22,7 +22,7 @@ from agent.tracks.points import walk
 from agent.tracks.story import Story, tell
 
 _DAY_S = 86_400.0
-_FINEST = 3_000  # what is smaller than this part of the track's extent is not drawn
+_FINEST = 2_000  # what is smaller than this part of the track's extent is not drawn
 SUFFIXES = (".svg", ".html", ".htm", ".png")
 
 

@@ -89,5 +89,7 @@ def nothing(found: History, span: Window) -> TrackError:
     if newest is None:
         return TrackError("nothing has been recorded yet")
     since, until = span.texts
+    spoken = [f"since {since}"] if span.since_wall > 0 else []
+    spoken += [f"until {until}"] if span.until_wall < float("inf") else []
     text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(newest))
-    return TrackError(f"nothing was recorded from {since} to {until}", f"the newest position is of {text}")
+    return TrackError(f"nothing was recorded {' '.join(spoken)}", f"the newest position is of {text}")

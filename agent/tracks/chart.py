@@ -16,7 +16,6 @@ from agent.tracks.labels import Labels
 from agent.tracks.marks import Mark
 from agent.tracks.points import Break, Fate, Point
 from agent.tracks.story import Gap, Outage, Stop, Story
-from agent.wording import span
 
 _Each = TypeVar("_Each", Gap, Outage, Stop)
 # What is named on a map at most, the longest first: more would be read by nobody.
@@ -78,7 +77,7 @@ class Chart:
             yield ink.hover(_gap_title(gap), [ink.line(ends, "gap")])
             if gap in named:
                 (x1, y1), (x2, y2) = ends
-                lines = (f"{words.WHY[gap.why]} {span(gap.length_s)}",)
+                lines = (f"{words.WHY[gap.why]} {words.length(gap.length_s)}",)
                 self._name(lines, (x1 + x2) / 2, (y1 + y2) / 2, must=False)
 
     # What happened on it
@@ -87,11 +86,12 @@ class Chart:
         first, last = self._story.first, self._story.last
         assert first is not None and last is not None  # noqa: S101, PT018 - a map without a point is never drawn
         x, y = self._frame.xy(first)
+        dated = words.day(first.wall) != words.day(last.wall)
         yield ink.hover(f"first position, {words.clock(first.wall, seconds=True)} UTC", [ink.circle(x, y, 7, "spot")])
-        self._name((f"start {words.clock(first.wall)}",), x, y, "strong", away=12)
+        self._name((f"start {words.short(first.wall, dated=dated)}",), x, y, "strong", away=12)
         x, y = self._frame.xy(last)
         yield ink.hover(f"last position, {words.clock(last.wall, seconds=True)} UTC", [ink.bar(x - 7, y - 7, 14, 14, "solid")])
-        self._name((f"end {words.clock(last.wall)}",), x, y, "strong", away=12)
+        self._name((f"end {words.short(last.wall, dated=dated)}",), x, y, "strong", away=12)
 
     def _moments(self) -> Iterator[str]:
         presses = [mark.wall for mark in self._marks if mark.kind == "press"]
@@ -108,16 +108,16 @@ class Chart:
     def _name_outages(self) -> None:
         for outage in _longest(self._story.outages):
             x, y = self._frame.xy(self._at(outage.since_wall + outage.length_s / 2) or outage.place)
-            self._name((f"offline {span(outage.length_s)}", words.fate_of(outage)), x, y, "strong")
+            self._name((f"offline {words.length(outage.length_s)}", words.fate_of(outage)), x, y, "strong")
 
     def _stops(self) -> Iterator[str]:
         named = _longest(self._story.stops)
         for stop in self._story.stops:
             x, y = self._frame.xy(stop.place)
-            title = f"stood {span(stop.length_s)} from {words.clock(stop.since_wall, seconds=True)} UTC"
+            title = f"stood {words.length(stop.length_s)} from {words.clock(stop.since_wall, seconds=True)} UTC"
             yield ink.hover(title, [ink.symbol("stop", x, y)])
             if stop in named:
-                self._name((f"stood {span(stop.length_s)}",), x, y, must=False)
+                self._name((f"stood {words.length(stop.length_s)}",), x, y, must=False)
 
     # Time along it
 
@@ -187,7 +187,7 @@ def _longest(of: Sequence[_Each]) -> list[_Each]:
 
 def _gap_title(gap: Gap) -> str:
     begin, end = words.clock(gap.before.wall, seconds=True), words.clock(gap.after.wall, seconds=True)
-    return f"{words.WHY[gap.why]}: {begin} to {end} UTC" + (f" ({span(gap.length_s)})" if gap.why is not Break.CLOCK else "")
+    return f"{words.WHY[gap.why]}: {begin} to {end} UTC" + (f" ({words.length(gap.length_s)})" if gap.why is not Break.CLOCK else "")
 
 
 def _dense(line: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:

@@ -6,23 +6,20 @@ when it is made: the same track gives the same bytes. Must not hold the track in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape, quoteattr
 
 from agent.tracks.marks import Mark
 from agent.tracks.points import Step
+from agent.tracks.xmltext import said
 
 NAMESPACE = "urn:callout-agent:track:1"
-# What XML 1.0 cannot say at all, not even escaped.
-_UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def pieces(steps: Iterable[Step], marks: Iterable[Mark], creator: str) -> Iterator[str]:
     """The document as text. creator: the program that writes it."""
     yield (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<gpx version="1.1" creator={quoteattr(creator)}'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<gpx version="1.1" creator="{said(creator)}"'
         f' xmlns="http://www.topografix.com/GPX/1/1" xmlns:ca="{NAMESPACE}">\n'
     )
     for mark in marks:
@@ -41,7 +38,7 @@ def _waypoint(mark: Mark) -> Iterator[str]:
     if mark.place is None:
         return
     place = _at(mark.place.latitude, mark.place.longitude)
-    yield f"<wpt {place}><time>{_time(mark.wall)}</time><name>{_text(mark.name)}</name><desc>{_text(mark.text)}</desc>"
+    yield f"<wpt {place}><time>{_time(mark.wall)}</time><name>{said(mark.name)}</name><desc>{said(mark.text)}</desc>"
     yield f"<type>{mark.kind}</type></wpt>\n"
 
 
@@ -58,10 +55,10 @@ def _track_point(step: Step) -> str:
         ("told_utc", point.told_utc),
     )
     height = "" if point.altitude_m is None else f"<ele>{point.altitude_m:.2f}</ele>"
-    more = "".join(f"<ca:{name}>{_text(value)}</ca:{name}>" for name, value in own if value)
+    more = "".join(f"<ca:{name}>{said(value)}</ca:{name}>" for name, value in own if value)
     return (
         f"<trkpt {_at(point.latitude, point.longitude)}>{height}<time>{point.wall_utc}</time>"
-        f"<src>{_text(point.receiver)}</src><extensions>{more}</extensions></trkpt>\n"
+        f"<src>{said(point.receiver)}</src><extensions>{more}</extensions></trkpt>\n"
     )
 
 
@@ -77,7 +74,3 @@ def _number(value: float | None) -> str:
 
 def _time(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _text(text: str) -> str:
-    return escape(_UNSAYABLE.sub("\ufffd", text))

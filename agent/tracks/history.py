@@ -45,6 +45,9 @@ _FIXES += " FROM fixes f LEFT JOIN boots b ON b.number = f.boot WHERE "
 # In capture order, which a clock that steps does not change. The `+` keeps SQLite from sorting by time and then again.
 _SPAN = "+f.wall_utc BETWEEN ? AND ? ORDER BY f.boot, f.at_s"
 
+# A position is a little older than its row. One of the last moment before a cancel may have been kept after it.
+_LATE_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -103,6 +106,7 @@ class History:
         """veil: the UTC text of the cancel from which on nothing may be seen; None: there is nothing to hide."""
         self._db = Database(connection, execute_plugins=False)
         self._veil = veil
+        self._quiet_from = "" if veil is None else write_utc((_wall(veil) or 0.0) - _LATE_S)
 
     def rows(self, window: Window) -> Iterator[dict[str, Any]]:
         """The fixes in capture order, by the names of COLUMNS; read from the disk as they are asked for."""
@@ -148,11 +152,11 @@ class History:
     def _outward(self, row: dict[str, Any]) -> dict[str, Any]:
         if self._veil is not None:
             row["sent_utc"], row["told_utc"] = self._seen(row["sent_utc"]), self._seen(row["told_utc"])
-            row["episode"] = row["episode"] if self._seen(row["wall_utc"]) else None
+            row["episode"] = row["episode"] if row["wall_utc"] < self._quiet_from else None
         return row
 
     def _seen(self, text: str | None) -> str | None:
-        return text if text is not None and (self._veil is None or text <= self._veil) else None
+        return text if text is not None and (self._veil is None or text < self._veil) else None
 
     def _press(self, row: dict[str, Any]) -> Pressed | None:
         wall = _wall(row["wall_utc"])

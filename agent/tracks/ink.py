@@ -6,10 +6,9 @@ brightness differs, too. Must not know what is drawn with it.
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
-
 from agent.tracks.labels import Label
 from agent.tracks.points import Fate
+from agent.tracks.xmltext import said
 
 FONT = "system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif"
 
@@ -83,7 +82,7 @@ def number(value: float) -> str:
 
 def text(words: str, x: float, y: float, size: float, kind: str = "") -> str:
     """One line of text; x, y: of its baseline. kind: classes."""
-    return f'<text class="{kind}" x="{number(x)}" y="{number(y)}" font-size="{number(size)}">{escape(words)}</text>'
+    return f'<text class="{kind}" x="{number(x)}" y="{number(y)}" font-size="{number(size)}">{said(words)}</text>'
 
 
 def line(points: list[tuple[float, float]], kind: str) -> str:
@@ -115,7 +114,7 @@ def symbol(kind: str, x: float, y: float) -> str:
 
 def hover(title: str, parts: list[str]) -> str:
     """Parts with a title that shows under the pointer."""
-    return f"<g><title>{escape(title)}</title>{''.join(parts)}</g>"
+    return f"<g><title>{said(title)}</title>{''.join(parts)}</g>"
 
 
 def label(placed: Label, size: float, kind: str = "") -> list[str]:

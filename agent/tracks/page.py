@@ -6,7 +6,6 @@ Pure. Self-contained: no script, no network, no font. Every word that came from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from agent.tracks import ink, words
 from agent.tracks.history import Called, Pressed, Said
@@ -14,7 +13,7 @@ from agent.tracks.marks import marks
 from agent.tracks.picture import NARROW, WIDE, draw
 from agent.tracks.points import Point
 from agent.tracks.story import Story
-from agent.wording import span
+from agent.tracks.xmltext import said
 
 
 def _colours(of: dict[str, str]) -> str:
@@ -41,7 +40,7 @@ td:not(:first-child)[data-head]:not([data-head=""])::before{{content:attr(data-h
 
 def render(story: Story, presses: Sequence[Pressed], callouts: Sequence[Called], messages: Sequence[Said], source: str) -> str:
     """The page; the story has at least one point. source: what it was made from and by, one line."""
-    title = escape(words.title(story))
+    title = said(words.title(story))
     pictures = "".join(draw(story, presses, callouts, form) for form in (WIDE, NARROW))
     tables = _Tables(story)
     parts = [tables.moments(presses, callouts), tables.outages(any_callout=bool(callouts)), tables.gaps()]
@@ -50,20 +49,20 @@ def render(story: Story, presses: Sequence[Pressed], callouts: Sequence[Called],
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         '<meta name="referrer" content="no-referrer"><meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
         f" style-src 'unsafe-inline'\"><title>{title}</title><style>{_STYLE}</style></head><body>\n{pictures}<main>"
-        f"{''.join(parts)}<footer><p>{escape(source)} All times are UTC.</p></footer></main></body></html>\n"
+        f"{''.join(parts)}<footer><p>{said(source)} All times are UTC.</p></footer></main></body></html>\n"
     )
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], otherwise: str) -> str:
     body = "".join(f"<tr>{''.join(map(_cell, heads, row))}</tr>" for row in rows)
-    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
-    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else f"<p>{escape(otherwise)}</p>"
-    return f"<section><h2>{escape(title)}</h2>{inner}</section>\n"
+    head = "".join(f"<th>{said(each)}</th>" for each in heads)
+    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else f"<p>{said(otherwise)}</p>"
+    return f"<section><h2>{said(title)}</h2>{inner}</section>\n"
 
 
 def _cell(head: str, text: str) -> str:
     """On a phone the table is a list: each cell then says what it is."""
-    return f'<td data-head="{escape(head)}">{escape(text)}</td>'
+    return f'<td data-head="{said(head)}">{said(text)}</td>'
 
 
 class _Tables:
@@ -76,7 +75,12 @@ class _Tables:
 
     def outages(self, *, any_callout: bool) -> str:
         rows = (
-            (self._range(o.since_wall, o.until_wall), span(o.length_s), f"{o.told} told later, {o.untold} not told", _where(o.place))
+            (
+                self._range(o.since_wall, o.until_wall),
+                words.length(o.length_s),
+                f"{o.told} told later, {o.untold} not told",
+                _where(o.place),
+            )
             for o in self._story.outages
         )
         none = "No position failed to reach dispatch in time." if any_callout else "There was no callout: nothing had to be sent."
@@ -84,13 +88,15 @@ class _Tables:
 
     def gaps(self) -> str:
         rows = (
-            (self._range(gap.before.wall, gap.after.wall), span(gap.length_s), words.WHY[gap.why], _where(gap.before))
+            (self._range(gap.before.wall, gap.after.wall), words.length(gap.length_s), words.WHY[gap.why], _where(gap.before))
             for gap in self._story.gaps
         )
         return _table("Gaps", ("from, to", "length", "why", "last known at"), rows, "The position was known throughout.")
 
     def stops(self) -> str:
-        rows = ((self._range(stop.since_wall, stop.until_wall), span(stop.length_s), _where(stop.place)) for stop in self._story.stops)
+        rows = (
+            (self._range(stop.since_wall, stop.until_wall), words.length(stop.length_s), _where(stop.place)) for stop in self._story.stops
+        )
         return _table("Stops", ("from, to", "length", "at"), rows, "It never stood for three minutes.")
 
     def moments(self, presses: Sequence[Pressed], callouts: Sequence[Called]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
 
 from agent.tracks import ink, words
 from agent.tracks.chart import MEANS, Chart
@@ -19,6 +18,7 @@ from agent.tracks.marks import marks
 from agent.tracks.points import Fate
 from agent.tracks.story import Story
 from agent.tracks.strip import Strip, height_px
+from agent.tracks.xmltext import said
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def draw(story: Story, presses: Sequence[Pressed], callouts: Sequence[Called], f
     lanes = Box(_MARGIN + form.left, y, inner - form.left, 0)
     strip = Strip(story, lanes, form.size, narrow=form.narrow, prefix=form.name).draw(moments, callouts)
     legend, y = _legend(story, form, y + height_px(form.size, narrow=form.narrow) + 12)
-    name = escape(words.title(story))
+    name = said(words.title(story))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ct {form.name}" viewBox="0 0 {form.width:.0f} {y:.0f}" role="img"'
         f' aria-label="{name}"><title>{name}</title><style>{ink.style()}</style>{ink.patterns(form.name)}'

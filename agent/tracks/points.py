@@ -149,7 +149,8 @@ def _fates(points: Iterable[Point], covered_s: float) -> Iterator[tuple[Point, F
     waiting: deque[Point] = deque()
     for point in points:
         if point.sent_utc:
-            yield from ((each, Fate.LIVE) for each in waiting)
+            covered = since is not None and elapsed_s(since, point) < covered_s
+            yield from ((each, Fate.LIVE if covered else _by_marks(each)) for each in waiting)
             yield point, Fate.LIVE
             since = point
             waiting.clear()

@@ -14,6 +14,7 @@ from agent.tracks.points import MISSED, Break, Fate, Point, Step, edge_fate, ela
 
 STOP_S = 180.0  # standing for as long as this is a stop worth a mark; a red light is not
 _STOP_RADIUS_M, _MOST_RADIUS_M = 30.0, 100.0  # twice the accuracy, between these
+_MOST_KEPT = 40_000  # positions of a picture
 _COUNTED_M = 15.0  # steps shorter than this, or than the accuracy, are wander and no way
 
 
@@ -98,6 +99,7 @@ class Teller:
         """keep_m: what lies closer to the last kept position than this is not drawn."""
         self.story = Story()
         self._keep_m = keep_m
+        self._kept, self._most = 0, _MOST_KEPT
         self._last: Step | None = None
         self._live: Point | None = None
         self._outage: Outage | None = None
@@ -124,17 +126,31 @@ class Teller:
             if last is not None and step.broken is not None:
                 self.story.gaps.append(Gap(last.point, point, step.broken))
             self.story.stretches.append(Stretch(step.fate, [point]))
+            self._kept += 1
             return
         stretch, fate = self.story.stretches[-1], edge_fate(last, step)
         if len(stretch.points) == 1:
             stretch.fate = fate
         elif fate is not stretch.fate:
             self.story.stretches.append(stretch := Stretch(fate, [last.point]))
+            self._kept += 1
         kept = stretch.points
         # The last point always stands, for now: it gives way to the next one if it is too near to the one before it.
         if len(kept) > 1 and _apart_m(kept[-2], kept[-1]) < self._keep_m:
             kept.pop()
+            self._kept -= 1
         kept.append(point)
+        self._kept += 1
+        if self._kept > self._most:
+            self._coarsen()
+
+    def _coarsen(self) -> None:
+        """A month of driving: fewer positions, further apart, rather than more memory."""
+        self._keep_m *= 2
+        for stretch in self.story.stretches:
+            stretch.points = _spaced(stretch.points, self._keep_m)
+        self._kept = sum(len(stretch.points) for stretch in self.story.stretches)
+        self._most = max(self._most, self._kept * 5 // 4)  # many short stretches cannot be thinned: their ends stay
 
     def _measure(self, step: Step) -> None:
         point = step.point
@@ -170,6 +186,15 @@ class Teller:
             stop.until_wall = point.wall
         else:
             self._stop = Stop(point, point.wall, point.wall)
+
+
+def _spaced(points: list[Point], least_m: float) -> list[Point]:
+    """The ends, and of the others those that are at least so far from the one before."""
+    kept = points[:1]
+    for point in points[1:-1]:
+        if _apart_m(kept[-1], point) >= least_m:
+            kept.append(point)
+    return kept + points[1:][-1:]
 
 
 def tell(steps: Iterable[Step], keep_m: float) -> Story:

@@ -15,7 +15,6 @@ from agent.tracks.labels import width_px
 from agent.tracks.marks import Mark
 from agent.tracks.points import MISSED, Fate
 from agent.tracks.story import Story
-from agent.wording import span
 
 LANE_PX = 15.0
 _SLIVER_PX = 0.4
@@ -58,7 +57,7 @@ class Strip:
         for gap in self._story.gaps:
             yield self._bar(0, begin, gap.before.wall, "quiet bar", inset=3)
             begin = gap.after.wall
-            name = f"{words.WHY[gap.why]} {span(gap.length_s)}"
+            name = f"{words.WHY[gap.why]} {words.length(gap.length_s)}"
             x, right = self._x(gap.before.wall), self._x(gap.after.wall)
             yield ink.hover(name, [ink.bar(x, self._top(0), max(1.0, right - x), LANE_PX, "land")])
             if width_px(name, self._size * 0.85) < right - x:

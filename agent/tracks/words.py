@@ -21,6 +21,11 @@ def moment(wall: float) -> datetime:
     return datetime.fromtimestamp(wall, UTC)
 
 
+def length(seconds: float) -> str:
+    """A duration: `45 s`, `12 min`, `3 h 05 min`, `11 days 13 h`."""
+    return span(seconds) if seconds < 172_800 else f"{seconds // 86_400:.0f} days {seconds % 86_400 // 3_600:.0f} h"
+
+
 def day(wall: float) -> str:
     """`25 Nov 2026`."""
     at = moment(wall)
@@ -30,6 +35,11 @@ def day(wall: float) -> str:
 def clock(wall: float, *, seconds: bool = False) -> str:
     """`08:40`, or `08:40:12`."""
     return f"{moment(wall):%H:%M:%S}" if seconds else f"{moment(wall):%H:%M}"
+
+
+def short(wall: float, *, dated: bool) -> str:
+    """`08:40`, or `2 Mar 08:40` where a track has several days."""
+    return f"{moment(wall).day} {moment(wall):%b} {clock(wall)}" if dated else clock(wall)
 
 
 def tick(wall: float, step_s: int) -> str:
@@ -65,17 +75,17 @@ def headlines(story: Story, presses: Sequence[Pressed], callouts: Sequence[Calle
     """The facts in the order of their weight, each short enough for a phone."""
     if story.first is None or story.last is None:
         return []
-    lines = [f"{distance(story.distance_m)} in {span(story.last.wall - story.first.wall)}"]
+    lines = [f"{distance(story.distance_m)} in {length(story.last.wall - story.first.wall)}"]
     if presses:
         lines.append(f"pressed {times(len(presses))}" + (f" at {clock(presses[0].wall)}" if len(presses) == 1 else ""))
     lines += [callout_words(each) for each in callouts[-2:]]
     if story.outages:
-        lines.append(f"offline {times(len(story.outages))} ({span(sum(each.length_s for each in story.outages))}): {_owed(story)}")
+        lines.append(f"offline {times(len(story.outages))} ({length(sum(each.length_s for each in story.outages))}): {_owed(story)}")
     elif callouts and story.sent:
         lines.append("never offline")
     gaps = [gap for gap in story.gaps if gap.why is Break.GAP]
     if gaps:
-        lines.append(f"no position {times(len(gaps))} ({span(sum(gap.length_s for gap in gaps))})")
+        lines.append(f"no position {times(len(gaps))} ({length(sum(gap.length_s for gap in gaps))})")
     return lines
 
 
