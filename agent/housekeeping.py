@@ -1,13 +1,15 @@
 """Wall-clock jobs: what is to happen at an hour of the day, by APScheduler.
 
-Only while the wall clock is trusted; a scheduler is dropped and built anew when the clock steps. Never for a deadline, never
-oftener than hourly: a clock set a year ahead under a one-second job would have it run thirty million times.
+Only while the time is known. APScheduler goes by the system clock, whatever is believed: when that one steps, the scheduler is
+dropped and built anew, because it counts every night that it takes for missed. Never for a deadline, never oftener than hourly: a
+clock set a year ahead under a one-second job would have it run thirty million times.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -19,7 +21,7 @@ from agent.ports import Clock
 log = logging.getLogger("callout-agent")
 
 LOOK_S: Final = 10.0
-STEP_S: Final = 60.0  # a wall clock that ran this much differently from the monotonic one was set
+STEP_S: Final = 60.0  # a system clock that ran this much differently from the monotonic one was set
 NIGHT: Final = {"hour": 3, "minute": 17}  # UTC; not on the hour, when everybody's jobs run
 
 Job = Callable[[], Awaitable[None]]
@@ -35,7 +37,7 @@ class Housekeeping:
         self._offset = 0.0
 
     async def run(self) -> None:
-        """Never returns. Follows the clock: trusted or not, stepped or not."""
+        """Never returns. Follows the clocks: trusted or not, stepped or not."""
         try:
             while True:
                 self._follow()
@@ -44,7 +46,7 @@ class Housekeeping:
             self._drop()
 
     def _follow(self) -> None:
-        offset = self._clock.wall() - self._clock.at()
+        offset = time.time() - self._clock.at()
         stepped = abs(offset - self._offset) > STEP_S
         self._offset = offset
         if stepped or not self._clock.trusted():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 from collections.abc import Awaitable, Iterator
 
@@ -11,7 +10,6 @@ import time_machine
 
 from agent import BUILT_AT_WALL
 from agent.clock import RTC, Kernel, SystemClock
-from agent.housekeeping import Housekeeping
 from agent.identity import read_boot_id
 from agent.kept import NoteKept, Write
 from agent.model import Report
@@ -384,47 +382,3 @@ def test_clock_that_may_not_be_set_is_said_and_set_once_it_may():
     of.follow()
     assert of.standing().unset is None
     assert machine.off_s == pytest.approx(0.0, abs=0.01)
-
-
-class SteppedClock:
-    """A clock that a test moves."""
-
-    def __init__(self, wall: float, *, plausible: bool = True) -> None:
-        self.now, self.plausible = wall, plausible
-
-    def at(self) -> float:
-        """Stands still."""
-        return 0.0
-
-    def wall(self) -> float:
-        """As moved."""
-        return self.now
-
-    def trusted(self) -> bool:
-        """As said."""
-        return self.plausible
-
-
-def test_jobs_by_the_hour_wait_for_a_plausible_clock_and_are_built_anew_when_it_steps():
-    async def story() -> None:
-        async def job() -> None:
-            """Nothing to do: when it is due is the question."""
-
-        clock = SteppedClock(12.0, plausible=False)
-        keeping = Housekeeping(clock, {"prune": job})
-        keeping._follow()
-        assert keeping._scheduler is None
-        clock.now, clock.plausible = BUILT_AT_WALL, True
-        keeping._follow()
-        first = keeping._scheduler
-        assert first is not None
-        due = first.get_job("prune").next_run_time
-        assert (due.hour, due.minute) == (3, 17)
-        keeping._follow()
-        assert keeping._scheduler is first, "a clock that runs on changes nothing"
-        clock.now += 365 * 86_400
-        keeping._follow()
-        assert keeping._scheduler is not first
-        keeping._drop()
-
-    asyncio.run(story())
