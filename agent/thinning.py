@@ -9,8 +9,8 @@ straight on a map and straight on the earth begin to differ.
 
 *How.* From a kept fix every later one asks for a velocity: to pass it by no more than its accuracy, the line must have a velocity
 inside a circle round the fix's own. What all of them allow is kept as its extent along AXES directions (a polygon inside the circles,
-so that it promises too much never). The furthest fix whose own velocity lies in there is the next one that is kept. Time is linear
-in the fixes: nothing is looked at more than AHEAD fixes beyond what could be reached.
+so that it never promises too much). The furthest fix whose own velocity lies in there is the next one that is kept. The search ends
+where nothing is allowed any more, which is soon after that one: time is linear in the fixes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ FEWEST_INTERVALS = 4  # fewer show no rhythm
 CLOCK_STEP_S = 2.0  # wall and monotonic time that differ by more between two fixes: the clock was set between them
 LONGEST_LINE_M = 10_000.0  # at 45 degrees of latitude its middle is 2 m off the great circle
 TOLD_TO_M = 1.0  # five decimals of a degree: nobody reads off more
-AHEAD = 256
 
 _METRES_PER_DEGREE = math.radians(EARTH_RADIUS_M)
 _AXES = tuple((math.cos(math.pi * k / 6), math.sin(math.pi * k / 6)) for k in range(6))
@@ -139,7 +138,7 @@ class _Course:
         for i in range(start + 1, len(self._time)):
             east, north = (self._east[i] - self._east[start]) * self._width[start], self._north[i] - self._north[start]
             far_m, told_s, passed_s = math.hypot(east, north), self._told[i] - begun, self._time[i] - begun
-            if i > best + AHEAD or (far_m > self._longest_m and i > start + 1):
+            if far_m > self._longest_m and i > start + 1:
                 break
             line = _velocity(east, north, told_s)
             if i > best and all(low <= each <= high for low, each, high in zip(least, line, most, strict=True)):

@@ -23,7 +23,8 @@ REPO = Path(__file__).parents[2]
 
 
 def allowed_m(fix: Fix) -> float:
-    return 50.0 if fix.accuracy_m is None else max(1.0, fix.accuracy_m)
+    """Its accuracy, as far as a text can tell it, and no more than an unknown one counts for."""
+    return 50.0 if fix.accuracy_m is None else min(50.0, max(1.0, fix.accuracy_m))
 
 
 def worst_share(fixes: Sequence[Fix], kept: Sequence[int]) -> float:
@@ -106,13 +107,26 @@ def test_ferry_over_the_date_line_is_thinned_like_any_other():
 
 
 @pytest.mark.parametrize("latitude", [-89.0, 75.0, 88.5])
-def test_bound_holds_near_the_poles(latitude: float):
+@pytest.mark.parametrize("scale", [1, 200])
+def test_bound_holds_near_the_poles(latitude: float, scale: int):
     skidoo = Car((latitude, 10.0))
-    for heading in (90, 180, 45, 300):
-        skidoo.go(300, 15.0, heading)
-    kept = thin(skidoo.fixes)
-    assert worst_share(skidoo.fixes, kept) <= 1.001
+    for heading in (90, 180, 45, 300, 170, 10):
+        skidoo.go(600, 30.0, heading if latitude > 0 else 180 - heading)
+    kept = thin(skidoo.fixes, scale)
+    assert worst_share(skidoo.fixes, kept) <= scale * 1.001
     assert len(kept) < len(skidoo.fixes) / 3
+
+
+def test_towards_the_equator_a_degree_of_longitude_grows_and_so_does_an_error():
+    """Down from the pole with growing detours in longitude: what looked near from the start is not."""
+    places = [(89.5 - i * 0.001, 10.0 + (2.0 if i % 7 == 3 else 0.0)) for i in range(200)]
+    skidoo = line(places)
+    assert worst_share(skidoo, thin(skidoo, 60)) <= 60 * 1.001
+
+
+def test_accuracy_finer_than_the_text_is_a_metre():
+    still = [replace(fix, accuracy_m=0.0, latitude=CAPE[0] + i % 2 * 0.000005) for i, fix in enumerate(line([CAPE] * 50))]
+    assert thin(still) == (0, 49)
 
 
 def test_long_lines_are_short_enough_to_be_straight_on_every_map():
@@ -148,6 +162,7 @@ def test_clock_steps_break_the_line_and_a_reboot_does_not_where_the_time_is_know
     assert runs(from_20(wall=30)) == broken
     assert runs(from_20(wall=1)) == (Run(0, 39),)
     assert runs(from_20(segment=1)) == broken
+    assert runs([ride[0], replace(ride[1], at=ride[0].at + 1, wall=ride[0].wall - 0.5)]) == (Run(0, 0), Run(1, 1))
     rebooted = [replace(fix, at=fix.at - 1_100) for fix in ride]  # the first 20 are of the boot before
     assert runs(rebooted) == (Run(0, 39),)
     unknown = [replace(fix, wall_trusted=fix.at > 0) for fix in rebooted]
