@@ -113,7 +113,7 @@ class Recorder:
         event = EventKept(992011, f"trail-{fix.at}", text, self.now, "customer", told=True)
         if not hasattr(self.store, "covered"):  # TEMPORARY
             await self.store.step(event)
-            self.store.told(0, fix.wall)
+            self.store.told(BEGIN + 2400, fix.wall)
             return
         await self.store.step(event, FixesTold(fix.at, self.now))
 
