@@ -29,7 +29,11 @@ _SIDES = ("", "-wal", "-shm")
 CHECK_S = 1.0
 # How long one statement waits for a lock held by another process (somebody's `sqlite3 agent.db`), seconds.
 _LOCK_S = 1.0
-_PAGE_BYTES = 4096
+# Of a new file. A group of routine fixes fills less than one page, and every commit writes whole pages. Existing files keep theirs.
+_PAGE_BYTES = 1024
+# Pages in the -wal at which SQLite brings them into the database by itself, in the middle of a commit. `upkeep` does so long before.
+_WAL_PAGES = 16_384
+_WAL_BYTES = 4 * 2**20  # a -wal that grew beyond this is cut when it begins anew
 # Below this many free bytes an I/O error is taken for a full disk: SQLite says IOERR when it cannot grow the -shm file.
 _NO_ROOM_BYTES = 131072
 
@@ -143,8 +147,10 @@ def _open_probe(path: Path) -> int:
 
 def _prepare(connection: sqlite3.Connection, max_mb: float) -> bool:
     """True for a new database."""
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES:d}")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES:d}")
     connection.execute("PRAGMA temp_store = MEMORY")
     version = read_version(connection)
     if version > len(MIGRATIONS):
@@ -156,7 +162,8 @@ def _prepare(connection: sqlite3.Connection, max_mb: float) -> bool:
         _check_quickly(connection)
     migrate(connection)
     # DELETE needs room too and fails once the disk is full: the size is capped before. SQLite never goes below the present size.
-    connection.execute(f"PRAGMA max_page_count = {int(max_mb * 2**20 / _PAGE_BYTES):d}")
+    page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {int(max_mb * 2**20 / page_bytes):d}")
     return not tables
 
 

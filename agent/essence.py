@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from agent.columns import read_utc, write_utc
+from agent.deeds import Deed, Restamped, StateKept
 from agent.identity import Identity, more_serious
-from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered, Write
+from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
 from agent.model import Fix, Press
-from agent.rows import Deed, Restamped, StateKept, read_utc, write_utc
 from agent.signals import CLOSED_REMEMBERED
 
 # The note by which the lifecycle says that it is calm ("true") or no longer, also where no callout carries it.
@@ -145,7 +146,7 @@ class Essence:
     def deeds(self) -> list[Deed]:
         """Everything that a new file must hold."""
         self._state = {}
-        writes: list[Write] = [PressMade(p) for _, p in sorted(self._presses.items())]
+        writes: list[Deed] = [PressMade(p) for _, p in sorted(self._presses.items())]
         writes += [CalloutKept(r) for r in self._callouts.values()]
         writes += [*self._events.values(), *(NoteKept(*note) for note in self._notes.items())]
         return [*writes, *self.changed_state()]

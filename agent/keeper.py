@@ -10,18 +10,19 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from agent import dbfile, identity
-from agent.identity import Identity, IdentityError
-from agent.kept import CalloutKept, EventKept, NoteKept, PressesSettled, PressMade
+from agent import dbfile
+from agent.deeds import LASTING, Deed, StateKept, Taken
+from agent.identity import Identity
+from agent.keepsake import Keepsake
 from agent.model import Ailment, Fix
-from agent.retention import HIGH, Limits, Retention, used_part
-from agent.rows import Deed, StateKept, Tables, Taken
+from agent.retention import HIGH, Limits
+from agent.rows import Tables
+from agent.upkeep import Upkeep
 
-_WRITES = (PressMade, PressesSettled, CalloutKept, EventKept, NoteKept, StateKept)
 # What is committed is on the disk before the commit returns. Groups of routine fixes, too: synced with the next checkpoint only, a cut
 # would take a hundred of them. A press that finds the card busy with one is on its way to dispatch all the same.
 LASTING_SYNC = "FULL"
@@ -29,15 +30,11 @@ ROUTINE_SYNC = "FULL"
 
 # A commit that takes longer than this many seconds is worth a condition.
 _SLOW_S = 0.5
-# Commits between two checkpoints; made when nobody waits, so that no press pays for one.
-_CHECKPOINT_EVERY = 100
 # A card that damages every new file must not be filled with damaged files.
 _MOST_ASIDES = 8
 
 _T = TypeVar("_T")
 
-# Pages given back by one prune: 8 MB, so that a press never waits for more.
-_VACUUM_PAGES = 2000
 # From these owed presses and the open callout are read, if they can be, before the file is moved aside.
 _RESCUED = ("corrupt", "newer")
 _UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, dbfile.UnusableError)
@@ -45,10 +42,15 @@ _UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, dbfile.UnusableErr
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Whose store this is. machine_id: None when unknown; then no store is foreign."""
+    """Whose store this is. machine_id: None when unknown; then no store is foreign. wall: UTC s now, as believed."""
 
     boot_id: str
     machine_id: str | None
+    wall: Callable[[], float] = time.time
+
+    def tables(self, connection: sqlite3.Connection) -> Tables:
+        """The rows of a connection, seen from this boot and by the clock that is believed now."""
+        return Tables(connection, self.boot_id, self.wall() - time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,13 @@ class Keeper:
 
     def __init__(self, path: Path, machine: Machine, limits: Limits, essentials: Callable[[], list[Deed]]) -> None:
         self.path = path
-        self.identity_path = path.with_name(f"{path.name}.identity")
         self._machine = machine
         self._limits = limits
         self._essentials = essentials
+        self._keepsake = Keepsake(path, machine.machine_id)
         self._file: dbfile.OpenFile | None = None
         self._tables: Tables | None = None
-        self._retention: Retention | None = None
-        self._saved: Identity | None = None
-        self._foreign_identity = False
+        self._upkeep: Upkeep | None = None
         self._fresh = False
         self._unnamed = False
         self._asides = 0
@@ -88,13 +88,15 @@ class Keeper:
     @property
     def ailment(self) -> Ailment | None:
         """What is wrong, the worst first."""
-        return next((self._ills[name] for name in ("disk", "identity", "row", "moved", "slow") if name in self._ills), None)
+        ills = self._ills
+        every = (ills.get("disk"), self._keepsake.ailment, ills.get("row"), ills.get("moved"), self._keepsake.moved, ills.get("slow"))
+        return next((ill for ill in every if ill is not None), None)
 
     # Opening
 
     def open(self) -> Recalled:
         """Open, replace or do without; tell what was kept."""
-        told = self._load_identity()
+        told = self._keepsake.load()
         deeds: list[Deed] = []
         last_fix = None
         try:
@@ -118,14 +120,14 @@ class Keeper:
     def _open_file(self) -> tuple[list[Deed], Fix | None]:
         file = dbfile.open_file(self.path, self._limits.max_mb)
         try:
-            tables = Tables(file.connection, self._machine.boot_id)
-            tables.count()
-            recalled, last_fix = _recall(tables), tables.last_fix()
+            tables = self._machine.tables(file.connection)
+            tables.fixes.count()
+            recalled, last_fix = _recall(tables), tables.fixes.last()
             self._refuse_foreign(tables, fresh=file.fresh)
         except BaseException:
             file.close()
             raise
-        self._file, self._tables, self._retention = file, tables, Retention(file.connection)
+        self._file, self._tables, self._upkeep = file, tables, Upkeep(file, tables, self._limits)
         self._fresh = file.fresh
         self._commits = 0
         return recalled, last_fix
@@ -133,20 +135,17 @@ class Keeper:
     def _refuse_foreign(self, tables: Tables, *, fresh: bool) -> None:
         owner = tables.read_state("machine_id")
         self._unnamed = owner is None
-        if self._is_foreign(owner) or (owner is None and self._foreign_identity and not fresh):
+        if self._keepsake.is_foreign(owner) or (owner is None and self._keepsake.foreign and not fresh):
             raise dbfile.UnusableError("other_machine")
-
-    def _is_foreign(self, machine_id: str | None) -> bool:
-        return None not in (machine_id, self._machine.machine_id) and machine_id != self._machine.machine_id
 
     def _rescue(self) -> tuple[list[Deed], Fix | None]:
         """What can be read of a file that cannot be used; nothing of another machine's."""
         deeds: list[Deed] = []
         with contextlib.suppress(*_UNREADABLE), dbfile.read_only(self.path) as connection:
-            tables = Tables(connection, self._machine.boot_id)
+            tables = self._machine.tables(connection)
             self._refuse_foreign(tables, fresh=False)
             deeds = _recall(tables)
-            return deeds, tables.last_fix()
+            return deeds, tables.fixes.last()
         return deeds, None
 
     def _replace(self, word: str) -> bool:
@@ -168,26 +167,6 @@ class Keeper:
         )
         return True
 
-    def _load_identity(self) -> Identity | None:
-        try:
-            told = identity.load(self.identity_path)
-        except IdentityError:
-            self._set_identity_aside("corrupt")
-            return None
-        except OSError as trouble:
-            self._ills["identity"] = dbfile.diagnose(trouble, self.path.parent)
-            return None
-        if told is not None and self._is_foreign(told.machine_id):
-            self._foreign_identity = True
-            self._set_identity_aside("other_machine")
-            return None
-        return told
-
-    def _set_identity_aside(self, word: str) -> None:
-        with contextlib.suppress(OSError):
-            aside = dbfile.set_aside(self.identity_path, word)
-            self._ills["moved"] = Ailment(f"store.identity_{word}", f"the record beside it: {dbfile.WORDS[word]}", f"kept as {aside.name}")
-
     # Writing
 
     def commit(self, deeds: list[Deed]) -> list[Deed]:
@@ -201,12 +180,12 @@ class Keeper:
         return left
 
     def _commit(self, deeds: list[Deed]) -> list[Deed]:
-        lasting: list[Deed] = [deed for deed in deeds if isinstance(deed, _WRITES)]
-        routine: list[Deed] = [deed for deed in deeds if not isinstance(deed, _WRITES)]
+        lasting: list[Deed] = [deed for deed in deeds if isinstance(deed, LASTING)]
+        routine: list[Deed] = [deed for deed in deeds if not isinstance(deed, LASTING)]
         # On a full disk presses, callouts and events go before the fixes that wait with them, and may use the reserve.
         plans: tuple[tuple[Callable[[], bool], list[Deed], list[Deed]], ...] = (
             (lambda: True, deeds, []),
-            (self._thin_for_room, deeds, []),
+            (lambda: self.thin(HIGH, self._limits, None) > 0, deeds, []),
             (lambda: bool(lasting and routine), lasting, routine),
             (lambda: bool(lasting) and dbfile.drop_reserve(self.path), lasting, routine),
         )
@@ -258,7 +237,7 @@ class Keeper:
             batch = [*self._essentials(), *batch]
         if self._unnamed and self._machine.machine_id is not None:
             batch = [StateKept("machine_id", self._machine.machine_id), *batch]
-        lasting = any(isinstance(deed, _WRITES) or (isinstance(deed, Taken) and deed.episode) for deed in batch)
+        lasting = any(isinstance(deed, LASTING) or (isinstance(deed, Taken) and deed.episode) for deed in batch)
         # The pragma has no effect inside a transaction, hence before it.
         file.connection.execute(f"PRAGMA synchronous = {LASTING_SYNC if lasting else ROUTINE_SYNC}")
         with tables.transaction():
@@ -289,25 +268,7 @@ class Keeper:
 
     def save_identity(self, record: Identity) -> bool:
         """Replace the tiny file if it would change; False when that failed."""
-        record = replace(record, machine_id=self._machine.machine_id)
-        if record == self._saved:
-            return True
-        try:
-            self._save_identity(record)
-        except OSError as trouble:
-            self._ills["identity"] = dbfile.diagnose(trouble, self.path.parent)
-            return False
-        self._saved = record
-        self._ills.pop("identity", None)
-        return True
-
-    def _save_identity(self, record: Identity) -> None:
-        try:
-            identity.save(self.identity_path, record)
-        except OSError as trouble:
-            if not (dbfile.is_full(trouble, self.path.parent) and dbfile.drop_reserve(self.path)):
-                raise
-            identity.save(self.identity_path, record)
+        return self._keepsake.save(record)
 
     # Reading
 
@@ -330,53 +291,23 @@ class Keeper:
         """Fixes kept, untold fixes of this emergency, bytes on disk."""
         if self._file is None or self._tables is None:
             return 0, 0, 0
-        return self._tables.kept, self.ask(lambda tables: tables.count_untold(episode), 0), dbfile.measure(self.path)
+        rows = self._tables.fixes
+        return rows.counts.kept, self.ask(lambda _: rows.count_untold(episode), 0), dbfile.measure(self.path)
 
     # Housekeeping
 
     def tend(self, episode: str | None) -> None:
-        """What can wait until nobody waits: a checkpoint, room before it is needed, the reserve."""
-        if self._file is None or "disk" in self._ills or self._commits < _CHECKPOINT_EVERY:
-            return
-        self._commits = 1
-        dbfile.make_reserve(self.path)
-        with contextlib.suppress(sqlite3.Error):
-            self._file.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self.thin(HIGH, self._limits, episode)
-
-    def _thin_for_room(self) -> bool:
-        return self.thin(HIGH, self._limits, None) > 0
+        """What can wait until nobody waits."""
+        if self._upkeep is not None and "disk" not in self._ills:
+            self._upkeep.tend(self._commits, episode)
 
     def thin(self, above: float, limits: Limits, episode: str | None) -> int:
         """Delete a chunk of fixes if more than this part of the size allowed is used; returns how many went."""
+        return 0 if self._upkeep is None else self._upkeep.thin(above, limits, episode)
 
-        def delete(retention: Retention, connection: sqlite3.Connection) -> int:
-            return retention.thin(limits, episode) if used_part(connection, limits) > above else 0
-
-        return self._delete(delete)
-
-    def expire(self, cutoff_wall: float, limits: Limits, episode: str | None) -> int:
-        """Delete a chunk of fixes from before `cutoff_wall` (UTC s); returns how many went."""
-        return self._delete(lambda retention, _: retention.expire(cutoff_wall, limits, episode))
-
-    def _delete(self, delete: Callable[[Retention, sqlite3.Connection], int]) -> int:
-        if self._file is None or self._tables is None or self._retention is None:
-            return 0
-        try:
-            with self._tables.transaction():
-                gone = delete(self._retention, self._file.connection)
-        except sqlite3.Error:
-            # A commit will meet the same trouble and tell it. What was rolled back took the temporary table along.
-            self._retention = Retention(self._file.connection)
-            return 0
-        self._tables.kept -= gone
-        return gone
-
-    def shrink(self) -> None:
-        """Give freed pages back to the file system."""
-        if self._file is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._file.connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+    def expire(self, cutoff_wall: float, limits: Limits, episode: str | None, after: int) -> tuple[int, int | None]:
+        """Delete what is from before `cutoff_wall` (UTC s) among the next rows after an id; how many went, and where to go on."""
+        return (0, None) if self._upkeep is None else self._upkeep.expire(cutoff_wall, limits, episode, after)
 
     def close(self) -> None:
         """Close the file; SQLite brings the -wal into the database first."""
@@ -385,7 +316,7 @@ class Keeper:
     def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file = self._tables = self._retention = None
+        self._file = self._tables = self._upkeep = None
 
 
 def _recall(tables: Tables) -> list[Deed]:

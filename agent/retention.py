@@ -2,7 +2,8 @@
 
 Decides the order of DESIGN section 10: told and routine fixes first, oldest first; then every second of the oldest. Never a
 press, a callout, or a fix of the minutes before a press. Deletes rows of `fixes` on an open connection, inside a transaction
-that someone else began; must not begin one itself.
+that someone else began; must not begin one itself. What is in capture order needs no index by time: old rows are looked for from
+the first one on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from agent.rows import read_utc, write_utc
+from agent.columns import write_utc
+from agent.fix_rows import ids_before
 
 # Rows per transaction: a press waits for no more than this.
 CHUNK = 500
@@ -18,6 +20,8 @@ CHUNK = 500
 NEWEST_KEPT = 1000
 # Thinning begins above the first and ends below the second part of the size allowed.
 HIGH, LOW = 0.9, 0.8
+
+_Seen = tuple[int, str, int, str | None]  # id, wall_utc, wall_trusted, episode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,41 +40,61 @@ def used_part(connection: sqlite3.Connection, limits: Limits) -> float:
 
 
 class Retention:
-    """Deletes by chunks. Remembers which rows a press protects until there is another press."""
+    """Deletes by chunks. Remembers for which presses rows are spared."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._spared_for: tuple[object, ...] | None = None
+        self._presses: set[tuple[object, ...]] = set()
 
-    def expire(self, cutoff_wall: float, limits: Limits, episode: str | None) -> int:
-        """Delete up to a chunk of the fixes from before `cutoff_wall` (UTC s); returns how many. Raises sqlite3.Error.
+    def expire(self, cutoff_wall: float, limits: Limits, episode: str | None, after: int) -> tuple[int, int | None]:
+        """Delete the fixes from before `cutoff_wall` (UTC s) among the next chunk after an id. Raises sqlite3.Error.
 
-        A row whose own time is not trusted goes once a trusted row recorded after it is that old.
+        Returns how many went, and the id to go on after; None at the end. A row whose own time is not trusted goes with the next
+        trusted one.
         """
         self._spare(limits)
-        cutoff = write_utc(cutoff_wall)
-        return self._delete(
-            "SELECT id FROM fixes WHERE wall_trusted = 0 AND (episode IS NULL OR episode IS NOT ?)"
-            " AND id NOT IN (SELECT id FROM temp.spared) AND id < ("
-            "SELECT id FROM fixes WHERE wall_trusted = 1 AND wall_utc < ? ORDER BY wall_utc DESC LIMIT 1) LIMIT ?",
-            *(episode, cutoff, CHUNK),
-        ) or self._delete(
-            "SELECT id FROM fixes WHERE wall_trusted = 1 AND wall_utc < ? AND (episode IS NULL OR episode IS NOT ?)"
-            " AND id NOT IN (SELECT id FROM temp.spared) ORDER BY wall_utc LIMIT ?",
-            *(cutoff, episode, CHUNK),
-        )
+        sql = "SELECT id, wall_utc, wall_trusted, episode FROM fixes WHERE id > ? ORDER BY id LIMIT ?"
+        rows = self._connection.execute(sql, (after, CHUNK)).fetchall()
+        old = self._old(rows, write_utc(cutoff_wall))
+        spared = self._spared_among(rows)
+        doomed = [(number,) for number, _, _, taken_in in old if (taken_in is None or taken_in != episode) and number not in spared]
+        self._connection.executemany("DELETE FROM fixes WHERE id = ?", doomed)
+        return len(doomed), rows[-1][0] if len(rows) == CHUNK else None
+
+    def _old(self, rows: list[_Seen], cutoff: str) -> list[_Seen]:
+        is_old = bool(rows) and not rows[-1][2] and self._is_next_old(rows[-1][0], cutoff)
+        old = []
+        for row in reversed(rows):
+            is_old = row[1] < cutoff if row[2] else is_old
+            if is_old:
+                old.append(row)
+        return old
+
+    def _is_next_old(self, number: int, cutoff: str) -> bool:
+        sql = "SELECT wall_utc < ? FROM fixes WHERE id > ? AND wall_trusted = 1 ORDER BY id LIMIT 1"
+        found = self._connection.execute(sql, (cutoff, number)).fetchone()
+        return bool(found and found[0])
+
+    def _spared_among(self, rows: list[_Seen]) -> set[int]:
+        if not rows:
+            return set()
+        sql = "SELECT id FROM temp.spared WHERE id BETWEEN ? AND ?"
+        return {number for (number,) in self._connection.execute(sql, (rows[0][0], rows[-1][0]))}
 
     def thin(self, limits: Limits, episode: str | None) -> int:
         """Delete up to a chunk of the fixes that matter least; returns how many, 0 when nothing may go. Raises sqlite3.Error."""
         self._spare(limits)
+        edge = self._connection.execute("SELECT id FROM fixes ORDER BY id DESC LIMIT 1 OFFSET ?", (limits.newest_kept,)).fetchone()
+        if edge is None:
+            return 0
         return self._delete(
-            "SELECT id FROM fixes WHERE id <= (SELECT max(id) FROM fixes) - ? AND id NOT IN (SELECT id FROM temp.spared)"
+            "SELECT id FROM fixes WHERE id <= ? AND id NOT IN (SELECT id FROM temp.spared)"
             " AND (episode IS NULL OR episode IS NOT ? OR sent_utc IS NOT NULL OR told_utc IS NOT NULL) ORDER BY id LIMIT ?",
-            *(limits.newest_kept, episode, CHUNK),
+            *(edge[0], episode, CHUNK),
         ) or self._delete(
             "SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM (SELECT id FROM fixes"
-            " WHERE id <= (SELECT max(id) FROM fixes) - ? AND id NOT IN (SELECT id FROM temp.spared) ORDER BY id LIMIT ?)) WHERE n % 2 = 0",
-            *(limits.newest_kept, 2 * CHUNK),
+            " WHERE id <= ? AND id NOT IN (SELECT id FROM temp.spared) ORDER BY id LIMIT ?)) WHERE n % 2 = 0",
+            *(edge[0], 2 * CHUNK),
         )
 
     def _delete(self, choice: str, *values: object) -> int:
@@ -78,20 +102,11 @@ class Retention:
         return self._connection.execute(sql, values).rowcount
 
     def _spare(self, limits: Limits) -> None:
-        presses = self._connection.execute("SELECT count(*), sum(number), max(wall_utc) FROM presses").fetchone()
-        if (key := (*presses, limits.before_press_s)) == self._spared_for:
-            return
+        """Note which rows the presses protect; what was noted for a press stays."""
         self._connection.execute("CREATE TEMP TABLE IF NOT EXISTS spared (id INTEGER PRIMARY KEY)")
         for boot, at, wall in self._connection.execute("SELECT boot, at_s, wall_utc FROM presses").fetchall():
-            self._spare_before(boot, at, wall, limits.before_press_s)
-        self._spared_for = key
-
-    def _spare_before(self, boot: int, at: float, wall: str, before_s: float) -> None:
-        # By both clocks: the wall clock tells the span across a reboot, the monotonic one through a step of the wall clock.
-        self._connection.execute(
-            "INSERT OR IGNORE INTO temp.spared SELECT id FROM fixes WHERE boot = ? AND at_s BETWEEN ? AND ?", (boot, at - before_s, at)
-        )
-        self._connection.execute(
-            "INSERT OR IGNORE INTO temp.spared SELECT id FROM fixes WHERE wall_utc BETWEEN ? AND ?",
-            (write_utc(read_utc(wall) - before_s), wall),
-        )
+            press = (boot, at, wall, limits.before_press_s)
+            if press not in self._presses:
+                ids = ids_before(self._connection, *press)
+                self._connection.executemany("INSERT OR IGNORE INTO temp.spared VALUES (?)", ((number,) for number in ids))
+                self._presses.add(press)

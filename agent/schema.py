@@ -97,8 +97,29 @@ def _make_presses_and_callouts(db: Database) -> None:
     db.table("callouts").create_index(["base_url", "customer_id", "id"], unique=True)
 
 
+def order_by_capture(db: Database) -> None:
+    """Version 2: the id of a fix tells its boot and its moment (`columns.first_id`), so the rows lie in capture order in one tree.
+
+    The two indexes that went cost two thirds of all bytes written. The order of the new ids is that of boot and moment; where
+    more rows share a moment than it has places, the next ones move up.
+    """
+    db.execute("DROP INDEX idx_fixes_boot_at_s_receiver")
+    db.execute("DROP INDEX idx_fixes_wall_utc")
+    db.execute(
+        "UPDATE fixes SET id = n.fresh FROM (SELECT old, row + max(first - row) OVER (ORDER BY row) AS fresh FROM"
+        " (SELECT id AS old, row_number() OVER (ORDER BY boot, at_s, receiver) AS row,"
+        " (boot << 44) + (min(max(CAST(at_s * 1000 AS INTEGER), 0), 274877906943) << 6) AS first FROM fixes)) AS n WHERE fixes.id = n.old"
+    )
+    db.execute("CREATE INDEX undated ON fixes (boot) WHERE wall_trusted = 0")
+    db.execute(
+        "CREATE VIEW track AS SELECT wall_utc AS time_utc, latitude_deg, longitude_deg, accuracy_m, altitude_m, speed_mps, track_deg,"
+        " receiver, quality, segment, gnss_utc, wall_trusted, at_s, boot_id, episode AS emergency_utc, sent_utc, told_utc, id"
+        " FROM fixes JOIN boots ON boots.number = fixes.boot"
+    )
+
+
 # Step n brings version n - 1 to version n. Steps are only ever appended, never edited.
-MIGRATIONS: tuple[Migration, ...] = (make_first_tables,)
+MIGRATIONS: tuple[Migration, ...] = (make_first_tables, order_by_capture)
 
 
 def read_version(connection: sqlite3.Connection) -> int:

@@ -1,8 +1,8 @@
 """What the daemon remembers: fixes, presses, callouts, events and notes, in SQLite, without the loop ever waiting for a disk.
 
-Decides when waiting rows are committed and which of them are given up when memory, too, runs out. All IO happens in one thread
-of its own, a daemon thread, so that a hung disk blocks neither the loop nor the end of the process. Must not raise for the
-state of the disk, must not drop a press, a callout or an event, and never holds a code. (DESIGN laws 1, 4, 6, 9; section 10.)
+Decides when waiting rows are committed. All IO happens in one thread of its own, a daemon thread, so that a hung disk blocks neither
+the loop nor the end of the process. Must not raise for the state of the disk, must not drop a press, a callout or an event, and
+never holds a code. (DESIGN laws 1, 4, 6, 9; section 10.)
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from agent import aside, dbfile, identity
+from agent import aside, dbfile, identity, waiting
+from agent.deeds import Covered, Deed, Restamped, Sent, StateKept, Taken, as_deed
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, read_boot_id
 from agent.keeper import Keeper, Machine
-from agent.kept import Remembered, StoreSummary, Write
+from agent.kept import Missed, Remembered, StoreSummary, Write
 from agent.model import Ailment, Fix, Press
 from agent.retention import HIGH, LOW, Limits
-from agent.rows import Deed, Restamped, Sent, StateKept, Tables, Taken, Told, write_utc
+from agent.retrieval import Retrieval
+from agent.rows import Tables
+from agent.waiting import Waiting
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# Rows read at a time: a press waits for no more than this.
-_PAGE = 2000
 # Whether a press is known is asked at start, when others wait for the answer: a disk may read well and hang on the first write.
 _KNOWN_S = 1.0
 
@@ -66,20 +67,23 @@ class Store:
         pace: Pace | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """path: of the database; the tiny file lies beside it as `NAME.identity`. machine_id: see `identity.read_machine_id`."""
+        """path: of the database; the tiny file lies beside it as `NAME.identity`. machine_id: see `identity.read_machine_id`.
+
+        wall: UTC s now, the best that is known.
+        """
         self._limits = limits or Limits()
         self._pace = pace or Pace()
         self._wall = wall
-        self._keeper = Keeper(path, Machine(boot_id or read_boot_id(), machine_id), self._limits, self._list_essentials)
+        self._keeper = Keeper(path, Machine(boot_id or read_boot_id(), machine_id, wall), self._limits, self._list_essentials)
         self._wake = threading.Condition()
         self._essence = Essence()
-        self._deeds: deque[Deed] = deque()
+        self._waiting = Waiting(self._pace.most_waiting)
+        self._reading = Retrieval(self._keeper, self._call, self._pending)
         self._waiters: list[_Answer[None]] = []
         self._jobs: deque[Callable[[], None]] = deque()
         self._first_at = 0.0
         self._retry_at: float | None = None
         self._busy_since: float | None = None
-        self._dropped = 0
         self._closing = False
         self._thread: threading.Thread | None = None
         self._summary = StoreSummary()
@@ -109,10 +113,14 @@ class Store:
         with self._wake:
             self._add(Sent(fix.at, fix.receiver, self._wall()))
 
-    def told(self, since_wall: float, until_wall: float) -> None:
-        """Mark the fixes of this span of wall time (UTC s, both ends included) as told to dispatch by a trail or by events."""
+    def covered(self, since_at: float, until_at: float) -> None:
+        """What was captured between these (monotonic s) lies between two positions that dispatch has, close enough to need no words.
+
+        Marked as told with the next group commit; nothing happens in quiet times.
+        """
         with self._wake:
-            self._add(Told(since_wall, until_wall, self._wall()))
+            if self._essence.episode is not None:
+                self._add(Covered(since_at, until_at, self._essence.episode, self._wall()))
 
     def restamp(self, at: float, wall: float) -> None:
         """The clock is trusted now: at monotonic `at` it was `wall`. Rows of this boot that were not trusted get their true time."""
@@ -129,10 +137,12 @@ class Store:
         """
         answer = _Answer[None](asyncio.get_running_loop())
         with self._wake:
-            for write in writes:
-                self._essence.fold(write)
+            # A trail is told to the emergency that was on when it was told, whatever else the step begins or ends.
+            deeds = [as_deed(write, self._essence.episode) for write in writes]
+            for deed in deeds:
+                self._essence.fold(deed)
             self._essence.follow_episode(self._wall())
-            for deed in (*writes, *self._essence.changed_state()):
+            for deed in (*deeds, *self._essence.changed_state()):
                 self._add(deed)
             if self._closing:
                 answer.give(None)
@@ -150,26 +160,19 @@ class Store:
 
     async def fixes(self, since_wall: float, until_wall: float) -> list[Fix]:
         """Recorded fixes of a span (UTC s, both ends included), in capture order; committed or not."""
-        since, until = write_utc(since_wall), write_utc(until_wall)
+        return await self._reading.fixes(since_wall, until_wall)
 
-        def ask(tables: Tables, after: int) -> list[tuple[int, Fix]]:
-            return tables.fixes(since_wall, until_wall, after, _PAGE)
+    async def missed(self, until_at: float, limit: int) -> Missed:
+        """The oldest fixes of the emergency, at most `limit`, that neither lane told, captured until monotonic `until_at`.
 
-        return await self._read_pages(ask, lambda deed: since <= write_utc(deed.fix.wall) <= until)
-
-    async def untold(self) -> list[Fix]:
-        """Fixes of the emergency that is on which neither lane told yet, in capture order; empty in quiet times."""
+        Committed or not; nothing in quiet times.
+        """
         episode = self._essence.episode
-        if episode is None:
-            return []
+        return Missed() if episode is None else await self._reading.missed(episode, until_at, limit)
 
-        def ask(tables: Tables, after: int) -> list[tuple[int, Fix]]:
-            return tables.untold(episode, after, _PAGE)
-
-        found = await self._read_pages(ask, lambda deed: deed.episode == episode)
-        with self._wake:
-            marks = [deed for deed in self._deeds if isinstance(deed, Sent | Told)]
-        return [fix for fix in found if not any(_covers(mark, fix) for mark in marks)]
+    async def before_press(self, number: int, span_s: float) -> tuple[Fix, ...]:
+        """Recorded fixes of the `span_s` before that press, oldest first; by both clocks. Empty when the press is not known."""
+        return await self._reading.before_press(number, span_s)
 
     async def has_press(self, at: float) -> bool:
         """Whether a press of this boot at monotonic `at` is on disk, owed or settled: a spooled one is then not new.
@@ -189,10 +192,15 @@ class Store:
         """
         limits = limits or self._limits
         cutoff = wall - keep_days * 86400
-        gone = await self._repeat(lambda: self._keeper.expire(cutoff, limits, self._essence.episode))
+        gone, after = 0, -1
+        while True:
+            went, on = await self._call(lambda after=after: self._keeper.expire(cutoff, limits, self._essence.episode, after))  # type: ignore[misc] # mypy cannot type a default of a lambda
+            gone += went
+            if on is None:
+                break
+            after = on
         if first := await self._call(lambda: self._keeper.thin(HIGH, limits, self._essence.episode)):
             gone += first + await self._repeat(lambda: self._keeper.thin(LOW, limits, self._essence.episode))
-        await self._call(self._keeper.shrink)
         return gone
 
     async def aclose(self) -> None:
@@ -205,24 +213,6 @@ class Store:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(closed, self._pace.close_s)
         self._summary = replace(self._summary, mode="closed")
-
-    async def _read_pages(self, ask: Callable[[Tables, int], list[tuple[int, Fix]]], wanted: Callable[[Taken], bool]) -> list[Fix]:
-        fixes: list[Fix] = []
-        after = 0
-
-        def read() -> tuple[list[tuple[int, Fix]], list[Fix]]:
-            rows = self._keeper.ask(lambda tables: ask(tables, after), otherwise=list[tuple[int, Fix]]())
-            # Only this thread commits: with the last page in hand, whatever is not on the disk still waits.
-            with self._wake:
-                waiting = [deed.fix for deed in self._deeds if isinstance(deed, Taken) and wanted(deed)] if len(rows) < _PAGE else []
-            return rows, waiting
-
-        while True:
-            rows, waiting = await self._call(read)
-            fixes += [fix for _, fix in rows] + waiting
-            if len(rows) < _PAGE:
-                return fixes
-            after = rows[-1][0]
 
     async def _repeat(self, delete: Callable[[], int]) -> int:
         total = 0
@@ -239,22 +229,15 @@ class Store:
         return answer.future
 
     def _add(self, deed: Deed) -> None:
-        if not self._deeds:
+        if not self._waiting:
             self._first_at = time.monotonic()
-        self._deeds.append(deed)
-        if len(self._deeds) > self._pace.most_waiting:
-            self._give_up_oldest()
-        if len(self._deeds) in (1, self._pace.group_rows):
+        self._waiting.add(deed)
+        if len(self._waiting) in (1, self._pace.group_rows):
             self._wake.notify()
 
-    def _give_up_oldest(self) -> None:
-        """Drop a twentieth of what may be dropped: routine fixes first, then those of the emergency; never a write."""
-        goal = max(1, self._pace.most_waiting // 20)
-        routine = [deed for deed in self._deeds if isinstance(deed, Sent) or (isinstance(deed, Taken) and deed.episode is None)]
-        others = [deed for deed in self._deeds if isinstance(deed, Taken) and deed.episode is not None]
-        dropped = {id(deed) for deed in (*routine, *others)[:goal]}
-        self._dropped += len(dropped)
-        self._deeds = deque(deed for deed in self._deeds if id(deed) not in dropped)
+    def _pending(self) -> tuple[Deed, ...]:
+        with self._wake:
+            return self._waiting.seen()
 
     # What the thread does
 
@@ -268,7 +251,7 @@ class Store:
         recalled = self._keeper.open()
         with self._wake:
             # What followed from knowing nothing (not calm, nothing settled) is no news.
-            early, essence = [deed for deed in self._deeds if not isinstance(deed, StateKept)], Essence()
+            early, essence = [deed for deed in self._waiting.take() if not isinstance(deed, StateKept)], Essence()
             for deed in recalled.deeds:
                 essence.fold(deed)
             news = [] if recalled.identity is None else essence.reconcile(recalled.identity, self._localise)
@@ -276,7 +259,7 @@ class Store:
             for deed in early:
                 essence.fold(deed)
             essence.follow_episode(self._wall())
-            self._deeds = deque([*news, *early, *essence.changed_state()])
+            self._waiting.put_back([*news, *early, *essence.changed_state()])
             self._essence = essence
         self._sum_up()
         return remembered
@@ -290,7 +273,7 @@ class Store:
             while (due_s := self._due_in_s()) is None or due_s > 0:
                 self._wake.wait(due_s)
             self._busy_since = time.monotonic()
-            batch, self._deeds = list(self._deeds), deque()
+            batch = self._waiting.take()
             waiters, self._waiters = self._waiters, []
             job = self._jobs.popleft() if self._jobs else None
             record = self._essence.identity(None)
@@ -312,9 +295,9 @@ class Store:
         now = time.monotonic()
         if self._retry_at is not None:
             return self._retry_at - now
-        if not self._deeds:
+        if not self._waiting:
             return None
-        return 0.0 if len(self._deeds) >= self._pace.group_rows else self._first_at + self._pace.group_s - now
+        return 0.0 if len(self._waiting) >= self._pace.group_rows else self._first_at + self._pace.group_s - now
 
     def _commit(self, batch: list[Deed], record: Identity) -> None:
         left = batch
@@ -328,7 +311,7 @@ class Store:
             self._keeper.own_up()
             done = False
         with self._wake:
-            self._deeds.extendleft(reversed(left))
+            self._waiting.put_back(left)
             self._retry_at = None if done else time.monotonic() + self._pace.retry_s
 
     def _list_essentials(self) -> list[Deed]:
@@ -337,13 +320,13 @@ class Store:
 
     def _sum_up(self) -> None:
         fixes, untold, size = self._keeper.measure(self._essence.episode)
-        with self._wake:
-            waiting = [deed for deed in self._deeds if isinstance(deed, Taken)] if self._retry_at is not None else []
-        fixes += len(waiting)
-        untold += sum(deed.episode is not None and deed.episode == self._essence.episode for deed in waiting)
+        if self._retry_at is not None:
+            pending = self._pending()
+            fixes += sum(isinstance(deed, Taken) for deed in pending)
+            untold += waiting.untold(pending, self._essence.episode)
         trouble = self._keeper.ailment
-        if trouble is not None and self._dropped:
-            trouble = replace(trouble, text=f"{trouble.text}; {self._dropped} fixes were given up")
+        if trouble is not None and self._waiting.dropped:
+            trouble = replace(trouble, text=f"{trouble.text}; {self._waiting.dropped} fixes were given up")
         self._summary = StoreSummary(fixes, untold, size, self._keeper.mode, trouble)
 
 
@@ -363,12 +346,6 @@ class _Answer(Generic[_T]):
             self._loop.call_soon_threadsafe(settle)
 
 
-def _covers(mark: Sent | Told, fix: Fix) -> bool:
-    if isinstance(mark, Sent):
-        return (mark.at, mark.receiver) == (fix.at, fix.receiver)
-    return write_utc(mark.since_wall) <= write_utc(fix.wall) <= write_utc(mark.until_wall)
-
-
 def peek(path: Path) -> tuple[StoreSummary, Remembered]:
     """What a store holds, for a reader beside or without the daemon. Writes and creates nothing, moves nothing, never raises.
 
@@ -378,11 +355,11 @@ def peek(path: Path) -> tuple[StoreSummary, Remembered]:
     essence, last_fix, summary = Essence(), None, StoreSummary()
     try:
         with dbfile.read_only(path) as connection:
-            tables = Tables(connection, read_boot_id())
+            tables = Tables(connection, read_boot_id(), time.time() - time.monotonic())
             for deed in tables.recall():
                 essence.fold(deed)
-            last_fix = tables.last_fix()
-            summary = StoreSummary(tables.count(), tables.count_untold(essence.episode), dbfile.measure(path), "disk")
+            last_fix = tables.fixes.last()
+            summary = StoreSummary(tables.fixes.count(), tables.fixes.count_untold(essence.episode), dbfile.measure(path), "disk")
     except FileNotFoundError:
         summary = StoreSummary(trouble=Ailment("store.absent", f"there is no store at {path}", "see store.path; has the daemon ever run?"))
     except (OSError, sqlite3.Error, ValueError, TypeError) as trouble:

@@ -19,9 +19,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agent import keeper
+from agent.columns import first_id, write_utc
 from agent.kept import PressMade
 from agent.model import Fix, Press
-from agent.rows import write_utc
 from agent.store import Pace, Store, peek
 
 WALL = 1_780_000_000.0
@@ -100,10 +100,10 @@ def fill(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("INSERT INTO boots (number, boot_id) VALUES (1, 'bench')")
     sql = (
-        "INSERT INTO fixes (boot, at_s, wall_utc, wall_trusted, gnss_utc, receiver, latitude_deg, longitude_deg, accuracy_m,"
-        " segment, quality) VALUES (1, ?, ?, 1, ?, 'gpsd', -33.9, 18.4, 5.0, 0, 'live')"
+        "INSERT INTO fixes (id, boot, at_s, wall_utc, wall_trusted, gnss_utc, receiver, latitude_deg, longitude_deg, accuracy_m,"
+        " segment, quality) VALUES (?, 1, ?, ?, 1, ?, 'gpsd', -33.9, 18.4, 5.0, 0, 'live')"
     )
-    connection.executemany(sql, ((n / 8, write_utc(WALL + n / 8), write_utc(WALL + n / 8)) for n in range(ROWS)))
+    connection.executemany(sql, ((first_id(1, n / 8), n / 8, write_utc(WALL + n / 8), write_utc(WALL + n / 8)) for n in range(ROWS)))
     connection.commit()
     connection.close()
 

@@ -71,14 +71,31 @@ EDGES = {
     "agent.lookup": ({"agent.aside"}, "a name look-up blocks"),
     "agent.line": ({"agent.lookup"}, "a connection begins with a look-up"),
     # the store, from the outside in
+    "agent.columns": (set(), "values as columns"),
+    "agent.deeds": (set(), "what is to be written"),
     "agent.schema": (set(), "tables and migrations"),
-    "agent.rows": (set(), "columns"),
-    "agent.retention": ({"agent.rows"}, "deletes rows"),
-    "agent.essence": ({"agent.identity", "agent.rows"}, "what outlives the file is written to the identity file"),
+    "agent.boots": ({"agent.columns"}, "moments of earlier boots"),
+    "agent.fix_rows": ({"agent.boots", "agent.columns", "agent.deeds"}, "the rows of fixes"),
+    "agent.rows": ({"agent.boots", "agent.columns", "agent.deeds", "agent.fix_rows"}, "all other rows"),
+    "agent.retention": ({"agent.columns", "agent.fix_rows"}, "deletes rows"),
+    "agent.essence": ({"agent.columns", "agent.deeds", "agent.identity"}, "what outlives the file is written to the identity file"),
     "agent.dbfile": ({"agent.schema"}, "opens and migrates; the schema is imported only when it does"),
-    "agent.keeper": ({"agent.dbfile", "agent.identity", "agent.retention", "agent.rows"}, "the store's thread"),
+    "agent.keepsake": ({"agent.dbfile", "agent.identity"}, "the identity file may use the database's reserve"),
+    "agent.upkeep": ({"agent.dbfile", "agent.retention", "agent.rows"}, "checkpoints and thinning of the open file"),
+    "agent.waiting": ({"agent.deeds"}, "deeds that wait"),
+    "agent.keeper": (
+        {f"agent.{room}" for room in ("dbfile", "deeds", "identity", "keepsake", "retention", "rows", "upkeep")},
+        "the store's thread",
+    ),
+    "agent.retrieval": (
+        {f"agent.{room}" for room in ("columns", "deeds", "fix_rows", "keeper", "waiting")},
+        "reads what is committed or waits",
+    ),
     "agent.store": (
-        {"agent.aside", "agent.dbfile", "agent.essence", "agent.identity", "agent.keeper", "agent.retention", "agent.rows"},
+        {
+            f"agent.{room}"
+            for room in (*("aside", "dbfile", "deeds", "essence", "identity", "keeper", "retention", "retrieval", "rows", "waiting"),)
+        },
         "the door of the store's rooms",
     ),
     # dispatch, likewise

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import identity
+from agent.deeds import StateKept
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, load, more_serious, save
 from agent.kept import CalloutRecord, NoteKept, PressMade
 from agent.model import Press
-from agent.rows import StateKept
 
 WALL = 1_780_000_000.0
 ACTIVE = CalloutRecord(7, "https://host", 5, "active", calm=False, origin="cli", drill=False, raised_wall=WALL)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from agent import identity
+from agent.columns import first_id, write_utc
 from agent.identity import Identity
 from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
 from agent.model import Fix, Press
@@ -380,14 +381,12 @@ def test_a_machine_without_a_lasting_id_keeps_its_store(tmp_path: Path) -> None:
 
 def fill(path: Path, fixes: list[tuple[float, float, int]], episode: str | None = None) -> None:
     """Rows straight into the table: (at, wall, trusted), because a hundred thousand through the front door take their time."""
-    from agent.rows import write_utc
-
     connection = sqlite3.connect(path)
     connection.execute("INSERT OR IGNORE INTO boots (number, boot_id) VALUES (1, 'boot-1')")
-    rows = [(at, write_utc(wall), trusted, episode) for at, wall, trusted in fixes]
+    rows = [(first_id(1, at), at, write_utc(wall), trusted, episode) for at, wall, trusted in fixes]
     connection.executemany(
-        "INSERT INTO fixes (boot, at_s, wall_utc, wall_trusted, receiver, latitude_deg, longitude_deg, segment, quality, episode)"
-        " VALUES (1, ?, ?, ?, 'gpsd', 1, 2, 0, 'live', ?)",
+        "INSERT INTO fixes (id, boot, at_s, wall_utc, wall_trusted, receiver, latitude_deg, longitude_deg, segment, quality, episode)"
+        " VALUES (?, 1, ?, ?, ?, 'gpsd', 1, 2, 0, 'live', ?)",
         rows,
     )
     connection.commit()
@@ -425,7 +424,7 @@ def test_old_fixes_go_and_the_minutes_before_a_press_stay(tmp_path: Path) -> Non
 def test_thinning_takes_told_and_routine_fixes_first_then_every_second(tmp_path: Path) -> None:
     """Under pressure the untold fixes of the emergency that is on go last, and then only every second of the oldest."""
     path = tmp_path / "a.db"
-    limits = Limits(max_mb=1.0, before_press_s=0.0, newest_kept=10)
+    limits = Limits(max_mb=0.6, before_press_s=0.0, newest_kept=10)
 
     async def run() -> None:
         await make_empty(path)

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from disks import fill_up, make_disk, mounted, needs_root
 
-from agent import dbfile, keeper
+from agent import dbfile, identity, keeper
 from agent import store as store_room
 from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
 from agent.model import Fix, Press
@@ -522,12 +522,12 @@ def test_an_io_error_is_told_and_got_over(tmp_path: Path, monkeypatch: pytest.Mo
 
         async with opened(path) as (store, _):
             with monkeypatch.context() as broken:
-                broken.setattr(keeper.identity, "save", fail)
+                broken.setattr(identity, "save", fail)
                 broken.setattr(keeper.Keeper, "_make_ready", fail)
                 await store.step(make_press(1, 1.0))
                 assert (code(store), store.summary().mode) == ("store.io", "memory")
             await wait_for(lambda: code(store) is None)
-        assert keeper.identity.load(tmp_path / "a.db.identity").press_number == 1
+        assert identity.load(tmp_path / "a.db.identity").press_number == 1
         assert peek(path)[1].press_number == 1
 
     asyncio.run(run())
@@ -568,7 +568,7 @@ def pull_the_power(tmp_path: Path, sync: str, after: int) -> tuple[int, Remember
             disk.cut_power()
             writer.kill()
     with disk.mounted() as directory:
-        kept = keeper.identity.load(directory / "a.db.identity")
+        kept = identity.load(directory / "a.db.identity")
         (directory / "a.db.identity").unlink()
         summary, remembered = peek(directory / "a.db")
     return told[-1], remembered, summary.fixes, kept.press_number
