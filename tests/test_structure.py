@@ -93,8 +93,11 @@ EDGES = {
     ),
     "agent.store": (
         {
-            f"agent.{room}"
-            for room in (*("aside", "dbfile", "deeds", "essence", "identity", "keeper", "retention", "retrieval", "rows", "waiting"),)
+            "agent.aside",
+            *(
+                f"agent.{room}"
+                for room in ("dbfile", "deeds", "essence", "identity", "keeper", "retention", "retrieval", "rows", "waiting")
+            ),
         },
         "the door of the store's rooms",
     ),
