@@ -103,7 +103,7 @@ class Chart:
             follows = mark.kind == "raised" and any(0 <= mark.wall - press < _BRIEF_S for press in presses)
             if not follows:  # else the press says it
                 few = len(self._marks) <= 2 * _MOST_NAMED
-                self._name((f"{_SHORT[mark.kind]} {words.clock(mark.wall)}",), x, y, "strong", must=few, away=12)
+                self._name((f"{_SHORT[mark.kind]} {words.clock(mark.wall)}",), x, y, "strong", must=few, away=14)
 
     def _name_outages(self) -> None:
         for outage in _longest(self._story.outages):

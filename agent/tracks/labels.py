@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.tracks.frame import Box
 
-_WIDE_PX = 0.57  # of the font size, a character of a sans serif on average, in bold
+_WIDE_PX = 0.61  # of the font size, a character of a sans serif on average, in bold
 _CELL_PX = 24.0
 # Unit steps around a point, best first: right of it, left, above, below, then the corners.
 _AROUND = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))

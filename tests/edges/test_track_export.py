@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -247,6 +248,13 @@ def test_csv_has_every_row_and_column_of_the_database(drive: Path, tmp_path: Pat
     assert [[row[name] for name in COLUMNS] for row in read] == [
         ["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in kept
     ]
+
+
+def test_every_column_is_explained():
+    """In the table of docs/TRACK.md, in this order."""
+    section = (REPO / "docs" / "TRACK.md").read_text(encoding="utf-8").partition("## CSV")[2].partition("## ")[0]
+    heads = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in section.splitlines() if line.startswith("| `")]
+    assert tuple(itertools.chain(*heads)) == COLUMNS
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '="a",b'])
