@@ -84,6 +84,10 @@ class Disk:
     def mount_anew(self) -> None:
         """What ends every trouble of a file system. Fails while anybody has a file open on it."""
         subprocess.run(["umount", str(self.folder)], check=True)
+        # A mount namespace that was made meanwhile may hold the old file system: the same file would bring that back, cut as it is.
+        fresh = self.image.with_suffix(".fresh")
+        subprocess.run(["cp", "--sparse=always", str(self.image), str(fresh)], check=True)
+        fresh.replace(self.image)
         subprocess.run(["mount", "-o", "loop", str(self.image), str(self.folder)], check=True)
 
     def _seal(self, flag: str) -> None:
