@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import aside, bindings, checkup, control, health, identity, links, resume, wording
+from agent import aside, bindings, checkup, control, health, links, resume, wording
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
@@ -25,6 +25,7 @@ from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions, Facts, Origin
 from agent.housekeeping import Housekeeping
+from agent.identity import read_machine_id
 from agent.journal import Journal
 from agent.kept import EventKept
 from agent.lanes.board import Lanes
@@ -62,7 +63,7 @@ class Daemon:
         self.notices = Notices(self.conditions, config.panic_api.customer_id)
         self.positions = bindings.positions(config)
         self.connections = Connections(config, self.clock, self._token_told)
-        self.store = Store(Path(config.store.path), machine_id=identity.read_machine_id(), limits=bindings.limits(config))
+        self.store = Store(Path(config.store.path), machine_id=read_machine_id(), limits=bindings.limits(config), wall=self.clock.wall)
         base_url, customer_id = config.panic_api.base_url, config.panic_api.customer_id
         self.decider = Decider(self.store, self.clock, changed=self._changed, base_url=base_url, customer_id=customer_id)
         self.terms = bindings.terms(config)
