@@ -6,7 +6,7 @@ the other. Must not touch the disk or a clock; it is what a new file is filled w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from agent.columns import read_utc, write_utc
@@ -14,6 +14,7 @@ from agent.deeds import Deed, Restamped, StateKept
 from agent.identity import Identity, more_serious
 from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
 from agent.model import Fix, Press
+from agent.records import CALM_SINCE_NOTE
 from agent.signals import CLOSED_REMEMBERED
 
 # The note by which the lifecycle says that it is calm ("true") or no longer, also where no callout carries it.
@@ -34,6 +35,18 @@ class Essence:
         self._callouts: dict[tuple[object, ...], CalloutRecord] = {}
         self._events: dict[tuple[object, ...], EventKept] = {}
         self._notes: dict[str, str] = {}
+
+    def take(self, deeds: Iterable[Deed]) -> list[Deed]:
+        """Fold these one after the other; returns those that are to be written.
+
+        When a calm began is no news while it lasts: a restart, or a store that answers late, does not know that it goes on.
+        """
+        news = []
+        for deed in deeds:
+            if not (isinstance(deed, NoteKept) and deed.name == CALM_SINCE_NOTE and deed.value and self.calm):
+                self.fold(deed)
+                news.append(deed)
+        return news
 
     def fold(self, deed: Deed) -> None:
         """Take one write, or one fact recalled from the disk; deeds about fixes change nothing here."""

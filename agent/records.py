@@ -5,12 +5,14 @@ Pure. A code is never among them: `State.cancels` has no counterpart in the stor
 
 from __future__ import annotations
 
+from agent.columns import write_utc
 from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
 from agent.model import CalloutId, Press
 from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
 
 PRESS_TRAIL_NOTE = "press_trail"  # "NUMBER WALL CALLOUT": what was before this press is owed to this callout
+CALM_SINCE_NOTE = "calm_since"  # when the calm of now began, as `write_utc` writes it; empty when there is none
 
 
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
@@ -20,7 +22,7 @@ def writes(before: State, after: State, *, base_url: str, customer_id: int, wall
         *_ended(before, after, base_url, customer_id, wall),
         *_going_on(before, after, base_url, customer_id),
         *_began(before, after),
-        *_calm(before, after),
+        *_calm(before, after, wall),
     )
 
 
@@ -34,10 +36,15 @@ def _owed(before: tuple[Press, ...], after: State, wall: float) -> tuple[Write, 
     return (*made, PressesSettled(max(gone), after.callout_id, wall)) if gone else made
 
 
-def _calm(before: State, after: State) -> tuple[Write, ...]:
-    """A press ends the calm, unless it is older than the cancel: then the store must hear of both."""
+def _calm(before: State, after: State, wall: float) -> tuple[Write, ...]:
+    """A press ends the calm, unless it is older than the cancel: then the store must hear of both.
+
+    When it began comes first: the store leaves that out where it was calm already, so that a restart does not move the moment.
+    """
+    since = NoteKept(CALM_SINCE_NOTE, write_utc(wall) if after.calm else "")
     told_again = after.calm and after.press_number > before.press_number
-    return (NoteKept("calm", str(after.calm).lower()),) if told_again or after.calm != before.calm else ()
+    began_or_ended = (since,) if after.calm != before.calm else ()
+    return (*began_or_ended, NoteKept("calm", str(after.calm).lower())) if told_again or began_or_ended else ()
 
 
 def _ended(before: State, after: State, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:

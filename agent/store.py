@@ -138,9 +138,7 @@ class Store:
         answer = _Answer[None](asyncio.get_running_loop())
         with self._wake:
             # A trail is told to the emergency that was on when it was told, whatever else the step begins or ends.
-            deeds = [as_deed(write, self._essence.episode) for write in writes]
-            for deed in deeds:
-                self._essence.fold(deed)
+            deeds = self._essence.take([as_deed(write, self._essence.episode) for write in writes])
             self._essence.follow_episode(self._wall())
             for deed in (*deeds, *self._essence.changed_state()):
                 self._add(deed)
@@ -256,8 +254,7 @@ class Store:
                 essence.fold(deed)
             news = [] if recalled.identity is None else essence.reconcile(recalled.identity, self._localise)
             remembered = essence.remembered(recalled.last_fix)
-            for deed in early:
-                essence.fold(deed)
+            early = essence.take(early)
             essence.follow_episode(self._wall())
             self._waiting.put_back([*news, *early, *essence.changed_state()])
             self._essence = essence

@@ -23,6 +23,7 @@ LEAF = {"agent", "agent.model", "agent.kept"}  # of these, `kept` may use the wo
 # Decisions, lowest first: each may import the leaf and those above it in this list.
 DECISIONS = (
     "agent.geo",
+    "agent.columns",
     "agent.signals",
     "agent.wording",
     "agent.wire",
@@ -71,14 +72,13 @@ EDGES = {
     "agent.lookup": ({"agent.aside"}, "a name look-up blocks"),
     "agent.line": ({"agent.lookup"}, "a connection begins with a look-up"),
     # the store, from the outside in
-    "agent.columns": (set(), "values as columns"),
     "agent.deeds": (set(), "what is to be written"),
     "agent.schema": (set(), "tables and migrations"),
-    "agent.boots": ({"agent.columns"}, "moments of earlier boots"),
-    "agent.fix_rows": ({"agent.boots", "agent.columns", "agent.deeds"}, "the rows of fixes"),
-    "agent.rows": ({"agent.boots", "agent.columns", "agent.deeds", "agent.fix_rows"}, "all other rows"),
-    "agent.retention": ({"agent.columns", "agent.fix_rows"}, "deletes rows"),
-    "agent.essence": ({"agent.columns", "agent.deeds", "agent.identity"}, "what outlives the file is written to the identity file"),
+    "agent.boots": (set(), "moments of earlier boots"),
+    "agent.fix_rows": ({"agent.boots", "agent.deeds"}, "the rows of fixes"),
+    "agent.rows": ({"agent.boots", "agent.deeds", "agent.fix_rows"}, "all other rows"),
+    "agent.retention": ({"agent.fix_rows"}, "deletes rows"),
+    "agent.essence": ({"agent.deeds", "agent.identity"}, "what outlives the file is written to the identity file"),
     "agent.dbfile": ({"agent.schema"}, "opens and migrates; the schema is imported only when it does"),
     "agent.keepsake": ({"agent.dbfile", "agent.identity"}, "the identity file may use the database's reserve"),
     "agent.upkeep": ({"agent.dbfile", "agent.retention", "agent.rows"}, "checkpoints and thinning of the open file"),
@@ -88,7 +88,7 @@ EDGES = {
         "the store's thread",
     ),
     "agent.retrieval": (
-        {f"agent.{room}" for room in ("columns", "deeds", "fix_rows", "keeper", "waiting")},
+        {f"agent.{room}" for room in ("deeds", "fix_rows", "keeper", "waiting")},
         "reads what is committed or waits",
     ),
     "agent.store": (

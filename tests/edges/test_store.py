@@ -549,3 +549,37 @@ def test_a_closed_store_says_so_and_takes_no_harm(tmp_path: Path) -> None:
     began = time.monotonic()
     asyncio.run(run())
     assert time.monotonic() - began < 2
+
+
+# Calm
+
+
+def test_the_moment_of_a_cancel_outlives_restarts(tmp_path: Path) -> None:
+    """`calm_since` is in the transaction in which calm begins; whoever finds the device calm does not move it; a press ends it."""
+    cancelled = (NoteKept("calm_since", "2026-05-28T20:30:00.000Z"), NoteKept("calm", "true"))
+    again = (NoteKept("calm_since", "2026-05-28T21:00:00.000Z"), NoteKept("calm", "true"))
+
+    def since() -> str:
+        return dict(peek(tmp_path / "a.db")[1].notes).get("calm_since", "")
+
+    async def run() -> None:
+        async with opened(tmp_path / "a.db") as (store, _):
+            await store.step(make_press(1, 1.0), CalloutKept(ACTIVE))
+            await store.step(*cancelled)
+            await store.step(*again)
+            assert since() == "2026-05-28T20:30:00.000Z"
+        async with opened(tmp_path / "a.db", boot_id="boot-2") as (store, _):
+            await store.step(*again)
+        assert since() == "2026-05-28T20:30:00.000Z"
+        store = Store(tmp_path / "a.db", boot_id="boot-2", pace=NEVER)
+        early = store.step(*again)  # before the store has answered
+        await store.open()
+        await early
+        assert since() == "2026-05-28T20:30:00.000Z"
+        await store.step(make_press(2, 3.0), NoteKept("calm_since", ""), NoteKept("calm", "false"))
+        assert since() == ""
+        await store.step(*again)
+        assert since() == "2026-05-28T21:00:00.000Z"
+        await store.aclose()
+
+    asyncio.run(run())

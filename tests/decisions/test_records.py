@@ -1,0 +1,29 @@
+"""What of a step is written about a cancel: that the device is calm, and since when."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.kept import NoteKept, Write
+from agent.records import writes
+from agent.signals import State
+
+WALL = 1_780_000_000.0
+
+
+def written(before: State, after: State) -> tuple[Write, ...]:
+    return writes(before, after, base_url="https://x", customer_id=5, wall=WALL)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (State(), State(calm=True), (("calm_since", "2026-05-28T20:26:40.000Z"), ("calm", "true"))),
+        (State(calm=True), State(), (("calm_since", ""), ("calm", "false"))),
+        (State(calm=True), State(calm=True, press_number=1), (("calm", "true"),)),  # a press from before the cancel came to light
+        (State(calm=True), State(calm=True), ()),
+    ],
+)
+def test_the_moment_of_a_cancel_is_written_with_it(before: State, after: State, expected: tuple[tuple[str, str], ...]) -> None:
+    """In the one transaction, and before the word that it is calm: the store does not take it from a device that was calm already."""
+    assert written(before, after) == tuple(NoteKept(*note) for note in expected)
