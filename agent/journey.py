@@ -76,19 +76,21 @@ def summed_up(fixes: Sequence[Fix], runs: Sequence[Run], kept: Sequence[int]) ->
     stops = tuple(stop for run in runs for stop in _stops(fixes, run))
     moved_m, unseen_m = _distances_m(_points(fixes, runs, kept, stops))
     ridden_s = sum(fixes[run.last].wall - fixes[run.first].wall for run in runs) - sum(stop.length_s for stop in stops)
-    speeds = [fix.speed_mps for fix in fixes if fix.speed_mps is not None and math.isfinite(fix.speed_mps) and not doubtful(fix)]
     gaps, stepped = _breaks(fixes, runs)
+    return Journey(_span_s(fixes), moved_m, unseen_m, *_speeds_mps(fixes, moved_m, ridden_s), stops, gaps, stepped)
+
+
+def _span_s(fixes: Sequence[Fix]) -> float | None:
     spans = [elapsed_s(earlier, later) for earlier, later in pairwise(fixes)]
-    return Journey(
-        span_s=math.fsum(each for each in spans if each is not None) if all(each is not None and each >= 0 for each in spans) else None,
-        moved_m=moved_m,
-        unseen_m=unseen_m,
-        average_mps=moved_m / ridden_s if ridden_s >= SHORTEST_MOVE_S else None,
-        top_mps=max(speeds, default=None),
-        stops=stops,
-        gaps=gaps,
-        stepped=stepped,
-    )
+    known = [each for each in spans if each is not None and each >= 0]
+    return math.fsum(known) if len(known) == len(spans) else None
+
+
+def _speeds_mps(fixes: Sequence[Fix], moved_m: float, ridden_s: float) -> tuple[float | None, float | None]:
+    """On average, and at most. An average above the top is an artefact of short ways between stops, and no speed."""
+    told = [fix.speed_mps for fix in fixes if fix.speed_mps is not None and math.isfinite(fix.speed_mps) and not doubtful(fix)]
+    average_mps, top_mps = moved_m / ridden_s if ridden_s >= SHORTEST_MOVE_S else None, max(told, default=None)
+    return (None if average_mps and top_mps and average_mps > top_mps else average_mps), top_mps
 
 
 def _breaks(fixes: Sequence[Fix], runs: Sequence[Run]) -> tuple[tuple[Gap, ...], int]:
@@ -157,7 +159,7 @@ def _reach_m(*fixes: Fix) -> float:
 
 
 def _stop(fixes: Sequence[Fix], first: int, end: int) -> Stop | None:
-    """The stop that begins at `first`, with all that stays by the mean of those before; None where it is too short for one."""
+    """The stop that begins at `first`: all that stays by the mean of those before, less the way in and out. None: too short for one."""
     origin, last, members, north, east = fixes[first], first, 1, 0.0, 0.0
     for i in range(first + 1, end + 1):
         fix = fixes[i]
@@ -167,6 +169,16 @@ def _stop(fixes: Sequence[Fix], first: int, end: int) -> Stop | None:
         place = (origin.latitude + north / members, origin.longitude + east / members)
         if not doubtful(fix) and distance_m(*place, fix.latitude, fix.longitude) <= _reach_m(fix):
             members, north, east, last = members + 1, north + off_deg[0], east + off_deg[1], i
-    length_s = fixes[last].wall - origin.wall
-    place = (origin.latitude + north / members, east_deg(0.0, origin.longitude + east / members))
-    return Stop(first, last, length_s, *place) if length_s >= STOP_S else None
+    return _trimmed(fixes, first, last, (origin.latitude + north / members, east_deg(0.0, origin.longitude + east / members)))
+
+
+def _trimmed(fixes: Sequence[Fix], first: int, last: int, place: tuple[float, float]) -> Stop | None:
+    """Without the way in and out, which is near the place but not at it."""
+    at_it = [
+        index
+        for index in range(first, last + 1)
+        if distance_m(*place, fixes[index].latitude, fixes[index].longitude) <= _reach_m(fixes[index]) / 2 and not doubtful(fixes[index])
+    ]
+    if not at_it or fixes[at_it[-1]].wall - fixes[at_it[0]].wall < STOP_S:
+        return None
+    return Stop(at_it[0], at_it[-1], fixes[at_it[-1]].wall - fixes[at_it[0]].wall, *place)

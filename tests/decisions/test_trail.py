@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from agent import trail
 from agent.cli.replay import Heard
+from agent.geo import distance_m
 from agent.model import Fix, Quality
 from tests.decisions.tracks import CAPE, MORNING, Car, city, off_line_m, parked, tracks
 
@@ -177,6 +178,12 @@ def test_lines_without_room_or_fixes_tell_nothing():
     assert trail.lines(parked(0.01), 0) == ((), 0)
 
 
+def test_lines_fill_their_messages_to_the_last_character_and_no_further():
+    still = parked(0.5)
+    growing = [[replace(still[0], accuracy_m=10.0**digits), *still[1:]] for digits in range(60)]
+    assert max(len(trail.lines(fixes, 1)[0][0]) for fixes in growing) == 1_000
+
+
 def test_lines_say_what_each_position_is_good_for():
     (message,), _ = trail.lines([Fix(1.0, MORNING, "gps", *CAPE, 12.3), Fix(2.0, MORNING + 1, "gps", *CAPE)], 1)
     assert message.endswith("2026-03-02 09:14:00 -33.92000,18.42000 (within 13 m); 2026-03-02 09:14:01 -33.92000,18.42000.")
@@ -220,7 +227,7 @@ def test_parked_receiver_stood_and_its_wander_is_no_distance():
     assert short.startswith("The device stood for the 10 min before the press at 2026-03-02 09:24:03 UTC at -33.9")
     spread = re.search(r"all 120 positions lie within (\d+) m of that", short)
     assert spread
-    assert 4 <= int(spread[1]) <= 20
+    assert max(distance_m(*CAPE, fix.latitude, fix.longitude) for fix in parked(1 / 6)) <= int(spread[1]) <= 20
 
 
 def test_ride_with_a_stop_and_a_tunnel():
@@ -272,6 +279,16 @@ def test_stop_is_what_was_seen_of_it():
     assert [float(latitude) for _, latitude in stops] == pytest.approx([-33.92, -33.92, -33.92 + 140 / 111_195], abs=5e-5)
 
 
+def test_average_is_never_told_above_the_top():
+    """From stop to stop is further than what was ridden between them: their places are in their middle."""
+    walk = Car()
+    for _ in range(6):
+        walk.go(120)
+        walk.go(30, 2.0, 90)
+    speeds = re.findall(r"(\d+) km/h", read(trail.missed(None, walk.fixes))[0])
+    assert speeds == sorted(speeds)
+
+
 def test_stop_at_the_mouth_of_a_tunnel_ends_there():
     car = Car()
     car.go(120, 20.0, 0)
@@ -283,11 +300,25 @@ def test_stop_at_the_mouth_of_a_tunnel_ends_there():
     assert "(3 min, 3.1 km further on)" in head
 
 
-def test_bound_is_of_what_is_left_out():
+def test_bound_is_of_what_is_left_out_and_the_fixes_are_as_good_as_they_say():
     car = Car()
     car.go(60, 14.0, 0)
-    fixes = [*car.fixes[:-1], replace(car.fixes[-1], accuracy_m=30.0)]
-    assert bound_m(trail.missed(None, fixes)[0]) == 5
+    (message,) = trail.missed(None, [*car.fixes[:-1], replace(car.fixes[-1], accuracy_m=30.0)])
+    assert bound_m(message) == 5
+    assert "(the fixes are good to 5 m, the worst to 30 m)" in message
+    (message,) = trail.missed(None, [car.fixes[0], *(replace(fix, accuracy_m=None) for fix in car.fixes[1:])])
+    assert bound_m(message) == 50
+    assert "(the fixes are good to 5 m; where it is not known, 50 m is assumed)" in message
+    (message,) = trail.missed(None, [replace(fix, accuracy_m=None) for fix in car.fixes])
+    assert "(how good the fixes are is not known; 50 m is assumed)" in message
+
+
+def test_ride_round_the_block_ends_where_it_began():
+    car = Car()
+    car.go(5)
+    for heading in (0, 90, 180, 270):
+        car.go(30, 14.0, heading)
+    assert "It moved 1.7 km and ended about where it began; " in trail.missed(None, car.fixes)[0]
 
 
 def test_doubtful_times_are_marked_and_a_clock_that_was_set_is_told():
@@ -304,8 +335,12 @@ def test_doubtful_times_are_marked_and_a_clock_that_was_set_is_told():
     assert ["~" in each.marks for each in told] == sorted(("~" in each.marks for each in told), reverse=True)
     assert [each.gap for each in told if each.gap] == ["(clock set) "]
     assert "~ time by a clock that was not set" in messages[-1]
-    (before,) = trail.before_press(car.fixes, MORNING + 1_600)
-    assert "where the device was before the press at 2026-03-02 09:40:40 UTC (10 min)." in before
+    press = "before the press at 2026-03-02 09:40:40 UTC (10 min)."
+    assert press in trail.before_press(car.fixes, MORNING + 1_600)[0]
+    wrong_in_the_middle = [replace(fix, wall=fix.wall + MORNING, wall_trusted=True) if fix.at < 1_100 else fix for fix in car.fixes]
+    assert press in trail.before_press(wrong_in_the_middle, MORNING + 1_600)[0]
+    not_set_again = [*car.fixes[60:], *(replace(fix, at=fix.at + 600) for fix in car.fixes[:60])]
+    assert "There was no position" not in trail.before_press(not_set_again, MORNING + 1_600)[0]
 
 
 def test_ferry_over_the_date_line_and_midnight():
@@ -366,6 +401,32 @@ def test_receiver_that_flickers_for_days_still_fits_and_says_what_is_not_told(co
     assert len(messages) <= trail.MAX_MESSAGES
     assert_told(flickering(count), messages)
     assert (count > trail.MOST_RUNS) == (f"{count - trail.MOST_RUNS} short stretches of it are not told" in messages[0])
+
+
+def test_crowded_head_leaves_out_the_shorter_stops_and_gaps():
+    car = Car((-33.92, -118.42))
+    for minutes in range(3, 43):
+        car.trusted = bool(minutes % 10)
+        car.go(60 * minutes)
+        car.away(70 * minutes, 0.02)
+    messages = trail.missed(None, car.fixes)
+    assert_told(car.fixes, messages)
+    assert "from 2026-03-03 ~13:17:35 for 40 min" in messages[0]
+    assert re.search(
+        r"It stood from .*; 36 times more, 14 h 56 min in all\. No position from .*; 35 times more, 16 h 44 min in all\.", messages[0]
+    )
+
+
+def test_longest_stretches_are_the_ones_that_are_told():
+    car = Car()
+    for stretch in range(70):
+        car.go(120 if stretch % 7 == 3 else 10, 14.0, 60)
+        car.away(600)
+    _, told = read(trail.missed(None, car.fixes))
+    clocks = {each.wall for each in told}
+    assert {stretch for stretch in range(70) if stretch % 7 == 3} <= {
+        stretch for stretch in range(70) if MORNING + 600 * stretch + 10 * stretch + 110 * ((stretch + 3) // 7) + 5 in clocks
+    }
 
 
 def test_clock_that_steps_at_every_fix_still_fits():
