@@ -29,8 +29,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "system")]
 from diary import wall_of  # noqa: E402 - the tests' eyes at dispatch
 from stage import Stage, driving  # noqa: E402 - and their stage
 
+from agent.columns import first_id, write_utc  # noqa: E402
 from agent.links import SETTLE_S  # noqa: E402
-from agent.rows import write_utc  # noqa: E402
 
 FIXES = 100_000
 MOST = 1.2  # ratio of the medians
@@ -115,16 +115,26 @@ def fill(path: Path, count: int) -> None:
     every_s = min(1.0, 0.9 * first_at / count)
     first_wall = time.time() - (time.monotonic() - first_at)
     sql = (
-        "INSERT INTO fixes (boot, at_s, wall_utc, wall_trusted, gnss_utc, receiver, latitude_deg, longitude_deg, accuracy_m, speed_mps,"
-        " track_deg, segment, quality, episode) VALUES (?, ?, ?, 1, ?, 'serial', ?, ?, 5.0, 10.0, 0.0, 0, 'live', ?)"
+        "INSERT INTO fixes (id, boot, at_s, wall_utc, wall_trusted, gnss_utc, receiver, latitude_deg, longitude_deg, accuracy_m, speed_mps,"
+        " track_deg, segment, quality, episode) VALUES (?, ?, ?, ?, 1, ?, 'serial', ?, ?, 5.0, 10.0, 0.0, 0, 'live', ?)"
     )
 
     def row(n: int) -> tuple[object, ...]:
         before_s = (count - n) * every_s
         when = write_utc(first_wall - before_s)
-        return boot, first_at - before_s, when, when, -34.0 + n * 1e-5, 18.4 + 0.01 * math.sin(n / 300), episode
+        return (
+            first_id(boot, first_at - before_s),
+            boot,
+            first_at - before_s,
+            when,
+            when,
+            -34.0 + n * 1e-5,
+            18.4 + 0.01 * math.sin(n / 300),
+            episode,
+        )
 
     connection.executemany(sql, map(row, range(count)))
+    connection.execute("DELETE FROM state WHERE name = 'counted'")  # rows that the daemon did not write
     connection.commit()
     connection.close()
 
