@@ -14,6 +14,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from agent.columns import first_id
+
 if TYPE_CHECKING:  # at run time only where a migration runs
     from sqlite_utils import Database
 
@@ -98,24 +100,35 @@ def _make_presses_and_callouts(db: Database) -> None:
 
 
 def order_by_capture(db: Database) -> None:
-    """Version 2: the id of a fix tells its boot and its moment (`columns.first_id`), so the rows lie in capture order in one tree.
+    """Version 2: the id of a fix tells its boot and its moment, so the rows lie in capture order in one tree.
 
-    The two indexes that went cost two thirds of all bytes written. The order of the new ids is that of boot and moment; where
-    more rows share a moment than it has places, the next ones move up.
+    The two indexes that went cost two thirds of all bytes written.
     """
+    _number_by_capture(db)
     db.execute("DROP INDEX idx_fixes_boot_at_s_receiver")
     db.execute("DROP INDEX idx_fixes_wall_utc")
-    db.execute(
-        "UPDATE fixes SET id = n.fresh FROM (SELECT old, row + max(first - row) OVER (ORDER BY row) AS fresh FROM"
-        " (SELECT id AS old, row_number() OVER (ORDER BY boot, at_s, receiver) AS row,"
-        " (boot << 44) + (min(max(CAST(at_s * 1000 AS INTEGER), 0), 274877906943) << 6) AS first FROM fixes)) AS n WHERE fixes.id = n.old"
-    )
     db.execute("CREATE INDEX undated ON fixes (boot) WHERE wall_trusted = 0")
     db.execute(
         "CREATE VIEW track AS SELECT wall_utc AS time_utc, latitude_deg, longitude_deg, accuracy_m, altitude_m, speed_mps, track_deg,"
         " receiver, quality, segment, gnss_utc, wall_trusted, at_s, boot_id, episode AS emergency_utc, sent_utc, told_utc, id"
         " FROM fixes JOIN boots ON boots.number = fixes.boot"
     )
+
+
+def _number_by_capture(db: Database) -> None:
+    """Give each fix its id (`columns.first_id`); where more share a moment than it has places, the next ones move up.
+
+    In the order of the index, a handful at a time: a million rows at once would take 200 MB of memory.
+    """
+    sql = "SELECT id, boot, at_s, receiver FROM fixes WHERE (boot, at_s, receiver) > (?, ?, ?) ORDER BY boot, at_s, receiver LIMIT 5000"
+    last, done = -1, (-1, 0.0, "")
+    while rows := db.execute(sql, done).fetchall():
+        fresh = []
+        for number, boot, at, _ in rows:
+            last = max(first_id(boot, at), last + 1)
+            fresh.append((last, number))
+        db.conn.executemany("UPDATE fixes SET id = ? WHERE id = ?", fresh)
+        done = rows[-1][1:]
 
 
 # Step n brings version n - 1 to version n. Steps are only ever appended, never edited.
