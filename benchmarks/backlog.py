@@ -167,15 +167,19 @@ def shown(taken_s: list[float]) -> str:
 async def tell(device: Device) -> None:
     """How long it takes to tell all of them, and whether positions go on meanwhile."""
     await device.wake(FIXES)
+    before = len((await device.stage.callouts())[-1]["events"])
     await device.come_back()
     took_s, gap_s = await device.longest_gap(lambda told: told["store"]["untold"] < FIXES / 100, TOLD_WITHIN_S)
-    print(f"{FIXES} fixes told in {took_s:.1f} s; longest gap between accepted positions meanwhile {gap_s:.2f} s (one a second is due)")
+    messages = len((await device.stage.callouts())[-1]["events"]) - before
+    assert messages, "a trail is told"
+    print(f"{FIXES} fixes told in {took_s:.1f} s, {messages} messages")
+    print(f"longest gap between positions meanwhile {gap_s:.2f} s (one a second is due)")
     await device.stage.kill()
     await device.wake(0)
     await device.come_back()
     began = time.monotonic()
     _, gap_s = await device.longest_gap(lambda _: time.monotonic() - began >= max(10.0, took_s), TOLD_WITHIN_S)
-    print(f"longest gap with none to tell, in as long: {gap_s:.2f} s")
+    print(f"longest gap with none to tell, in as long       {gap_s:.2f} s")
     await device.stage.kill()
 
 
