@@ -101,8 +101,8 @@ class Recorder:
     async def press(self, fix: Fix) -> None:
         await self.store.step(PressMade(Press(1, fix.at, fix.wall, "button:panic")))
 
-    async def accept(self) -> None:
-        record = self.record()
+    async def accept(self, *, calm: bool = False) -> None:
+        record = replace(self.record(), calm=calm)
         await self.store.step(PressesSettled(1, 992011, self.now), CalloutKept(record))
 
     def record(self) -> CalloutRecord:
@@ -121,6 +121,10 @@ class Recorder:
         """What the step of a cancel writes."""
         calm = replace(self.record(), phase="cancelling", calm=True)
         await self.store.step(CalloutKept(calm), NoteKept("calm", "true"), NoteKept("calm_since", write_utc(self.now)))
+
+    async def cancel_early(self) -> None:
+        """Likewise, while the raise is still on its way."""
+        await self.store.step(NoteKept("calm", "true"), NoteKept("calm_since", write_utc(self.now)))
 
     async def close(self, *, calm: bool = False) -> None:
         closed = replace(self.record(), phase="standby", calm=calm, closed_wall=self.now)
@@ -160,15 +164,19 @@ class Driver:
         """The callout's moments."""
         if second == self._times.press:
             await self._recorder.press(fix)
-        if second == self._times.accepted:
-            await self._recorder.accept()
+        if second == self._times.accepted and not self._is_over:
+            await self._recorder.accept(calm=self._calm)
             self._on = True
         if self._cancelled is not None and second == self._cancelled.at:
-            await self._recorder.cancel()
+            await (self._recorder.cancel() if self._on else self._recorder.cancel_early())
             self._calm = True
-        if second == (self._cancelled.at if self._cancelled and not self._cancelled.hidden else self._times.closed):
+        if self._on and (second == self._times.closed or self._is_over):
             await self._recorder.close(calm=self._calm)
             self._on = False
+
+    @property
+    def _is_over(self) -> bool:
+        return self._calm and self._cancelled is not None and not self._cancelled.hidden
 
     def _record(self, second: float, fix: Fix) -> None:
         if not is_due(self._last, fix, on=self._on and not self._calm):

@@ -424,7 +424,7 @@ def outputs(path: Path, out: Path) -> dict[str, bytes]:
     return made
 
 
-@pytest.mark.parametrize("at", [2000.0, 3000.0, 5000.0], ids=["live", "in an outage", "after one"])
+@pytest.mark.parametrize("at", [1862.0, 2000.0, 3000.0, 5000.0], ids=["before it was raised", "live", "in an outage", "after one"])
 def test_a_cancel_hides_what_goes_on_behind_it(tmp_path: Path, at: float):
     """The same bytes, whether the callout streamed on for an hour and its trail was told, or dispatch had closed at that moment."""
     hidden = drives.make_drive(tmp_path / "hidden.db", cancelled=Cancelled(at, hidden=True))

@@ -98,7 +98,8 @@ def test_what_became_of_a_position(marks: str, fates: str):
 
 def test_the_minutes_before_a_press_are_told_and_are_no_outage():
     """A trail told them; nobody was offline."""
-    rows = [point(n * 10.0, told_utc=write_utc(BEGIN + 99)) for n in range(6)] + [point(60 + n * 10.0, "es") for n in range(3)]
+    rows = [point(n * 10.0, told_utc=write_utc(BEGIN + 99)) for n in range(6)]
+    rows += [point(60 + n * 10.0, "es" if n else "e") for n in range(3)]
     steps = list(walk(rows, Limits()))
     assert [step.fate for step in steps] == [Fate.TOLD] * 6 + [Fate.LIVE] * 3
     assert tell(steps, 1.0).outages == []
@@ -229,8 +230,16 @@ def test_the_drive_says_what_happened(drive: Path, tmp_path: Path, capsys: pytes
         "stood 5 min",
     )
     assert [label for label in labels if label not in found] == []
-    assert "N" in found
-    assert "10 km" in found
+    assert [each for each in ("N", "10 km", "08:40", "position", "dispatch", "callout") if each not in found] == []
+    assert found[-7:] == [
+        "live at dispatch",
+        "told to dispatch later",
+        "not told to dispatch",
+        "no callout on",
+        "no position",
+        "stop",
+        "direction",
+    ]
 
 
 def test_nothing_is_told_by_colour_alone(drive: Path, tmp_path: Path):
