@@ -104,7 +104,7 @@ class Fix:
 class Press:
     """A qualified act of the wearer that must end in a callout.
 
-    number: counts up per device, never reused. origin: "button:NAME", "cli" or "spool".
+    number: counts up per device, never reused. origin: "button:NAME", "cli" or "spool". at: at most 0 for one of an earlier boot.
     """
 
     number: int
@@ -115,6 +115,11 @@ class Press:
     response_type_id: int | None = None
     note: str | None = None
     drill: bool = False
+
+    def age_s(self, at: float, wall: float) -> float:
+        """How long ago it was made, at monotonic `at` when it was `wall`. The wall clock is asked only about another boot."""
+        since_s = max(0.0, at - self.at)
+        return max(since_s, wall - self.wall) if self.at <= 0 and self.wall_trusted else since_s
 
 
 class Act(StrEnum):

@@ -125,7 +125,7 @@ def _may_be_old(state: State, callout: Callout, event: RaiseReplied) -> bool:
 
 def _settle_by_raise(state: State, callout: Callout, event: RaiseReplied) -> Step:
     settled = tuple(press for press in state.owed if press.number <= event.covers)
-    told = tuple(Tell(callout.id, text) for text in late_notes(real(settled), state.notes, event.wall))
+    told = tuple(Tell(callout.id, text) for text in late_notes(real(settled), state.notes, event.at, event.wall))
     known = callout.id == state.callout_id
     origin = origin_of(settled or state.owed)
     if not known:
@@ -250,11 +250,12 @@ def origin_of(presses: tuple[Press, ...]) -> str:
     return presses[0].origin if presses else "press"
 
 
-def late_notes(settled: tuple[Press, ...], waiting: tuple[str, ...], wall: float) -> tuple[str, ...]:
+def late_notes(settled: tuple[Press, ...], waiting: tuple[str, ...], at: float, wall: float) -> tuple[str, ...]:
     """What to tell once there is an id: presses that waited for longer than LATE_S, and what waited with them.
 
     waiting: notes of all presses but the first; the raise asked for what the newest one asks, so what the first asked is told, too.
     """
-    late = tuple(wording.delivered_late(press, wall) for press in settled if wall - press.wall > wording.LATE_S)
+    waits = tuple((press, press.age_s(at, wall)) for press in settled)
+    late = tuple(wording.delivered_late(press, waited_s) for press, waited_s in waits if waited_s > wording.LATE_S)
     outvoted = bool(waiting) and len(settled) > 1 and settled[0].response_type_id != settled[-1].response_type_id
     return (*late, *((wording.pressed_first(settled[0]),) if outvoted else ()), *waiting)

@@ -81,7 +81,7 @@ def _settle_by_found(state: State, event: LocationReplied) -> Step:
     if state.found is None or state.found[0] != state.callout_id or state.callout_id is None:
         return state, ()
     up_to = state.found[1]
-    told = late_notes(tuple(press for press in state.owed if press.number <= up_to), state.notes, event.wall)
+    told = late_notes(tuple(press for press in state.owed if press.number <= up_to), state.notes, event.at, event.wall)
     owed = tuple(press for press in state.owed if press.number > up_to)
     return replace(state, owed=owed, found=None, notes=()), tuple(Tell(state.callout_id, text) for text in told)
 

@@ -53,7 +53,8 @@ class Unreachable:
             self._next_at = max(owed[0].at + self._after_s, self._started_at + min(SETTLE_S, self._after_s))
         if self._command and now_at >= self._next_at and self._running is None:
             self._next_at = now_at + EVERY_S
-            self._running = asyncio.create_task(self._tell(document(owed[0], self._place(), self._clock.wall())), name="hook")
+            told = document(owed[0], self._place(), now_at=now_at, now_wall=self._clock.wall())
+            self._running = asyncio.create_task(self._tell(told), name="hook")
             self._running.add_done_callback(self._ended)
 
     async def _tell(self, told: dict[str, Any]) -> None:
@@ -70,17 +71,18 @@ class Unreachable:
             running.result()
 
 
-def document(press: Press, place: Place | None, now_wall: float) -> dict[str, Any]:
+def document(press: Press, place: Place | None, *, now_at: float, now_wall: float) -> dict[str, Any]:
     """What the program reads: press time and best position, and the same as a sentence that fits an SMS."""
+    age_s = press.age_s(now_at, now_wall)
     where = {} if place is None else _where(place, now_wall)
     return {
         "event": "unreachable",
-        "press_time": wording.utc(press.wall),
+        "press_time": wording.utc(press.wall if press.wall_trusted else now_wall - age_s),
         "press_time_trusted": press.wall_trusted,
-        "press_age_s": round(max(0.0, now_wall - press.wall)),
+        "press_age_s": round(age_s),
         "origin": press.origin,
         "position": where or None,
-        "text": wording.unreachable(press, place, now_wall),
+        "text": wording.unreachable(press, place, age_s=age_s, now_wall=now_wall),
     }
 
 

@@ -55,7 +55,8 @@ def pressed_first(press: Press) -> str:
 def _pressed(which: str, press: Press) -> str:
     asked = "" if press.response_type_id is None else f", response type {press.response_type_id} asked for"
     note = f": {press.note}" if press.note else ""
-    return f"Pressed {which} at {utc(press.wall)} ({by_what(press.origin)}{asked}){note}"[:MAX_EVENT_CHARS]
+    doubt = "" if press.wall_trusted else " by a clock that was not yet set"
+    return f"Pressed {which} at {utc(press.wall)}{doubt} ({by_what(press.origin)}{asked}){note}"[:MAX_EVENT_CHARS]
 
 
 def other_type(press: Press, *, own: bool) -> str | None:
@@ -65,10 +66,10 @@ def other_type(press: Press, *, own: bool) -> str | None:
     return f"The button asked for response type {press.response_type_id}, which dispatch refused; this callout is of the usual one."
 
 
-def delivered_late(press: Press, wall: float) -> str:
-    """A press that could not be delivered for longer than LATE_S."""
-    doubt = "" if press.wall_trusted else " (by a clock that was not yet set)"
-    return f"Pressed at {utc(press.wall)}{doubt}, {span(wall - press.wall)} before this callout could be raised."
+def delivered_late(press: Press, waited_s: float) -> str:
+    """A press that could not be delivered for longer than LATE_S. A time that was never right is left out: it would only mislead."""
+    when = f" at {utc(press.wall)}," if press.wall_trusted else ""
+    return f"Pressed{when} {span(waited_s)} before this callout could be raised."
 
 
 def source_of(place: Place | None, now_wall: float) -> str | None:
@@ -100,9 +101,10 @@ def offered(place: Place, now_wall: float) -> str:
     return f"The tracking device of this customer is not near: it is at {place.latitude:.5f}, {place.longitude:.5f}{spread}{when}."
 
 
-def unreachable(press: Press, place: Place | None, now_wall: float) -> str:
-    """For a person who gets it as an SMS: dispatch could not be reached."""
-    what = f"Emergency button pressed at {utc(press.wall)}; dispatch could not be reached for {span(now_wall - press.wall)}."
+def unreachable(press: Press, place: Place | None, *, age_s: float, now_wall: float) -> str:
+    """For a person who gets it as an SMS: dispatch could not be reached. age_s: of the press."""
+    when = f" at {utc(press.wall)}" if press.wall_trusted else ""
+    what = f"Emergency button pressed{when}; dispatch could not be reached for {span(age_s)}."
     if place is None:
         return f"{what} Position unknown."
     return f"{what} Position {where(place, now_wall)}."

@@ -389,6 +389,23 @@ def test_press_while_raising_is_owed_and_told_later_as_an_event():
     assert any("Pressed again" in text for text in told(commands))
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (Press(1, 10.0, WALL, "cli"), f"Pressed at {wording.utc(WALL)}, 85 s before"),
+        (Press(1, 10.0, 300.0, "cli", wall_trusted=False), "Pressed 85 s before"),
+        (Press(1, 0.0, WALL - 7_200, "cli"), f"Pressed at {wording.utc(WALL - 7_200)}, 2 h 00 min before"),
+        (Press(1, 0.0, 300.0, "cli", wall_trusted=False), "Pressed 2 min before"),
+    ],
+    ids=["known time", "no clock yet", "another boot", "another boot without a clock"],
+)
+def test_press_that_waited_says_for_how_long_whatever_the_clock_was(made: Press, said: str):
+    """Law 9: the wall clock was put right by decades between the press and its raise, or stepped by a day."""
+    state = play(Pressed(made))
+    late = raised(X, at=95.0, wall=WALL if made.at <= 0 else WALL + 86_400)
+    assert any(text.startswith(said) for text in told(step(state, late)[1]))
+
+
 def test_press_made_after_a_raise_was_sent_is_not_settled_by_its_answer():
     state = play(pressed(2), raised(X, 1), start=RAISING)
     assert [one.number for one in state.owed] == [2]

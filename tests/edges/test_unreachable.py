@@ -123,9 +123,16 @@ def test_input_is_press_time_and_best_position_as_numbers_and_as_a_sentence(tmp_
 
 
 def test_without_any_position_it_says_so():
-    told = document(PRESS, None, PRESS.wall + 60)
+    told = document(PRESS, None, now_at=PRESS.at + 60, now_wall=PRESS.wall + 60)
     assert told["position"] is None
     assert "Position unknown" in told["text"]
+
+
+def test_press_from_before_the_clock_was_set_is_told_by_its_age():
+    """Law 9: no SMS speaks of 1970, or of a button that was pressed half a century ago."""
+    told = document(replace(PRESS, wall=300.0, wall_trusted=False), None, now_at=PRESS.at + 120, now_wall=PRESS.wall + 120)
+    assert (told["press_time"], told["press_age_s"]) == ("2026-05-28T20:27:40Z", 120)
+    assert told["text"].startswith("Emergency button pressed; dispatch could not be reached for 2 min.")
 
 
 def test_calm_device_tells_nobody_and_ends_a_siren_that_sounds(tmp_path: Path):
