@@ -23,7 +23,7 @@ from agent.waiting import Unwritten
 _T = TypeVar("_T")
 
 # Rows read at a time: a press waits for no more than this.
-_PAGE = 2000
+_PAGE = 1000
 _IDS = 500  # of which rows are fetched one by one, at a time
 _LAST_ID = 2**63 - 1
 
@@ -80,11 +80,12 @@ class Retrieval:
 
     def _search(self, search: _Search) -> None:
         """The next page of the walk."""
-        asked = min(_PAGE, search.most - len(search.found))
+        unwritten = waiting.read(self._pending())
+        # Where marks wait, most rows may prove to be marked.
+        asked = _PAGE if unwritten.sent or unwritten.told else min(_PAGE, search.most - len(search.found))
         after = -1 if search.after is None else search.after
         rows = self._keeper.ask(lambda tables: tables.fixes.missed(search.episode, search.until_at, after, asked), list[Row]())
         search.after = rows[-1][0] if len(rows) == asked else None
-        unwritten = waiting.read(self._pending())
         page = [fix for _, fix in rows]
         if search.after is None:
             page += [t.fix for t in unwritten.taken if t.episode == search.episode and t.fix.at <= search.until_at]
