@@ -99,7 +99,7 @@ class Bystander:
     async def begin(self, *, dispatched: bool) -> None:
         """A press that dispatch has accepted, and a responder on the way if so."""
         await self.stage.start()
-        await self.stage.until_armed()
+        await self.until_settled()
         self.wearer.hold()
         callout = await self.stage.until_callout(lambda seen: len(seen["positions"]) >= 2)
         self.wearer.let_go()
@@ -108,6 +108,10 @@ class Bystander:
             await self.wearer.until_sees("responding")
         if self.code == "undelivered":
             await self.stage.desk("POST", "faults", {"on": ["cancel"], "action": "reset"})
+
+    async def until_settled(self) -> None:
+        """A raise would work, and the receiver has told the time, which takes it three epochs."""
+        await self.stage.until_status(lambda told: told["armed"] and told["fix"] and told["clock"]["trusted"], 20, "armed, with the time")
 
     async def cancel(self, *, by_keypad: bool) -> None:
         """The code is handed over; from here on the bystander looks."""
@@ -172,7 +176,7 @@ class Bystander:
         self.seen.note("down: status", (code, outward(json.loads(out)), err))
         shutil.rmtree(self.folder / "run")
         await self.stage.start()
-        await self.stage.until_armed()
+        await self.until_settled()
 
     async def stop(self) -> None:
         """How long an orderly end takes."""
