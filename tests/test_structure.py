@@ -121,8 +121,8 @@ EDGES = {
     # the track read back for people, from the rows outwards
     "agent.tracks": (set(), "the package"),
     "agent.tracks.xmltext": (set(), "any text in XML"),
-    "agent.tracks.points": ({"agent.rows"}, "times as the rows have them"),
-    "agent.tracks.history": ({"agent.dbfile", "agent.rows", "agent.tracks.points"}, "reads the database"),
+    "agent.tracks.points": (set(), "what rows say"),
+    "agent.tracks.history": ({"agent.dbfile", "agent.tracks.points"}, "reads the database"),
     "agent.tracks.marks": ({"agent.tracks.history", "agent.tracks.points"}, "presses and callouts as moments"),
     "agent.tracks.gpx": ({"agent.tracks.marks", "agent.tracks.points", "agent.tracks.xmltext"}, "a format"),
     "agent.tracks.geojson": ({"agent.tracks.marks", "agent.tracks.points"}, "a format"),

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from agent import dbfile
-from agent.rows import read_id, read_utc, write_utc
+from agent.columns import read_id, read_utc, write_utc
 from agent.tracks.points import Point, read_point
 
 # In the order of a spreadsheet. Explained in docs/TRACK.md; a test compares.
@@ -42,8 +42,9 @@ COLUMNS = (
 )
 _FIXES = "SELECT " + ", ".join(f"b.{name}" if name == "boot_id" else f"f.{name}" for name in COLUMNS)
 _FIXES += " FROM fixes f LEFT JOIN boots b ON b.number = f.boot WHERE "
-# In capture order, which a clock that steps does not change. The `+` keeps SQLite from sorting by time and then again.
-_SPAN = "+f.wall_utc BETWEEN ? AND ? ORDER BY f.boot, f.at_s"
+# In capture order, which a clock that steps does not change: rows come as they lie on the disk, and nothing is sorted. The `+` keeps
+# SQLite from an index that older versions have.
+_SPAN = "+f.wall_utc BETWEEN ? AND ? ORDER BY f.id"
 
 # A position is a little older than its row. One of the last moment before a cancel may have been kept after it.
 _LATE_S = 2.0
@@ -85,8 +86,8 @@ class Called:
     going_on: bool
     origin: str
     drill: bool
-    begin: Point | None
-    end: Point | None
+    begin: Point | None = None
+    end: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,8 @@ class History:
         return int(self._one("SELECT count(*) AS n FROM fixes f WHERE +f.wall_utc BETWEEN ? AND ?", *window.texts)["n"])
 
     def newest_wall(self) -> float | None:
-        """UTC s of the newest fix; None without any."""
-        return _wall(self._one("SELECT max(wall_utc) AS newest FROM fixes")["newest"])
+        """UTC s of the fix that was captured last; None without any."""
+        return _wall(self._one("SELECT (SELECT wall_utc FROM fixes ORDER BY id DESC LIMIT 1) AS newest")["newest"])
 
     def extent_m(self, window: Window) -> float:
         """Roughly how far the track reaches from north to south, or from west to east if that is more; metres."""
@@ -139,7 +140,8 @@ class History:
         rows = list(self._db.query("SELECT * FROM callouts ORDER BY raised_utc, number"))
         seen = [row for row in rows if self._is_seen(row)]
         found = [self._callout(row, newest=row is seen[-1]) for row in seen]
-        return [each for each in found if each is not None and _overlaps(each, window)]
+        wanted = [each for each in found if each is not None and _overlaps(each, window)]
+        return [replace(each, begin=self._at(each.raised_wall), end=self._at(each.ended_wall)) for each in wanted]
 
     def messages(self, window: Window) -> list[Said]:
         """What was said in the callouts' event streams; nothing while the device is calm."""
@@ -162,7 +164,7 @@ class History:
         wall = _wall(row["wall_utc"])
         if wall is None:
             return None
-        place = self._place("f.boot = ? AND f.at_s <= ? ORDER BY f.at_s DESC", row["boot"], row["at_s"]) or self._at(row["wall_utc"])
+        place = self._place("+f.boot = ? AND +f.at_s <= ?", row["boot"], row["at_s"]) or self._at(wall)
         answered = _wall(self._seen(row["settled_utc"]))
         return Pressed(row["number"], wall, str(row["origin"]), row["note"], bool(row["drill"]), answered, place)
 
@@ -184,14 +186,13 @@ class History:
             closed = self._veil if newest else None
         elif closed is None:
             going_on = row["phase"] != "standby"
-        places = (self._at(row["raised_utc"]), None if closed is None else self._at(closed))
-        return Called(str(read_id(row["id"])), raised, _wall(closed), going_on, str(row["origin"]), bool(row["drill"]), *places)
+        return Called(str(read_id(row["id"])), raised, _wall(closed), going_on, str(row["origin"]), bool(row["drill"]))
 
-    def _at(self, utc: str) -> Point | None:
-        return self._place("f.wall_utc <= ? ORDER BY f.wall_utc DESC", utc)
+    def _at(self, wall: float | None) -> Point | None:
+        return None if wall is None else self._place("+f.wall_utc <= ?", write_utc(wall))
 
     def _place(self, where: str, *values: Any) -> Point | None:
-        row = next(iter(list(self._db.query(f"{_FIXES}{where} LIMIT 1", values))), None)
+        row = next(iter(list(self._db.query(f"{_FIXES}{where} ORDER BY f.id DESC LIMIT 1", values))), None)
         return None if row is None else read_point(self._outward(row))
 
     def _one(self, sql: str, *values: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from agent.rows import read_utc
+from agent.columns import read_utc
 
 
 class Fate(StrEnum):

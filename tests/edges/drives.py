@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from agent.columns import write_utc
 from agent.geo import bearing_deg, distance_m
 from agent.kept import CalloutKept, CalloutRecord, EventKept, FixesTold, NoteKept, PressesSettled, PressMade
 from agent.model import Fix, Press
-from agent.rows import write_utc
 from agent.store import Pace, Store
 
 BEGIN = 1_772_438_400.0  # 2026-03-02T08:00:00Z
@@ -111,10 +111,6 @@ class Recorder:
 
     async def tell(self, fix: Fix, text: str) -> None:
         event = EventKept(992011, f"trail-{fix.at}", text, self.now, "customer", told=True)
-        if not hasattr(self.store, "covered"):  # TEMPORARY
-            await self.store.step(event)
-            self.store.told(BEGIN + 2400, fix.wall)
-            return
         await self.store.step(event, FixesTold(fix.at, self.now))
 
     async def cancel(self) -> None:

@@ -38,7 +38,7 @@ def test_sqlite_utils_reads_it(drive: Path):
     assert tables.keys() >= {"fixes", "presses", "callouts", "events", "boots"}
     assert tables["fixes"] > 1000
     sql = "select * from fixes where episode is not null and sent_utc is null and told_utc is null"
-    sql += " and wall_utc > '2026-03-02T09' order by boot, at_s"
+    sql += " and wall_utc > '2026-03-02T09' order by id"
     rows = run("sqlite-utils", "query", str(drive), sql)
     assert all(map(is_readable, rows))
     assert rows[0]["wall_utc"].startswith("2026-03-02T09:3")

@@ -24,8 +24,8 @@ import xmlschema
 from drives import BEGIN, Cancelled
 
 from agent.cli import instants, main, track_export
+from agent.columns import write_utc
 from agent.model import Fix
-from agent.rows import write_utc
 from agent.tracks import geojson, gpx, sheet
 from agent.tracks.history import COLUMNS
 from agent.tracks.points import Limits, read_point, walk

@@ -17,9 +17,9 @@ import pytest
 from drives import BEGIN, DRIVE
 
 from agent.cli import main
+from agent.columns import write_utc
 from agent.geo import distance_m
 from agent.model import Fix
-from agent.rows import write_utc
 from agent.tracks import picture, words
 from agent.tracks.frame import Box, Frame, survey, time_ticks
 from agent.tracks.history import Called, Pressed, Said
