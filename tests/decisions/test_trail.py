@@ -218,6 +218,14 @@ def test_recorded_drive_reads_as_it_was():
     )
 
 
+@pytest.mark.parametrize("log", sorted((REPO / "tests" / "replay").glob("*.log")), ids=lambda path: path.stem)
+def test_whatever_a_log_holds_is_told(log: Path):
+    fixes = list(Heard().fixes(log))
+    assert bool(fixes) is bool(trail.missed(None, fixes))
+    if len(fixes) > 1:
+        assert_told(fixes, trail.missed(None, fixes))
+
+
 def test_parked_receiver_stood_and_its_wander_is_no_distance():
     (message,) = trail.missed(None, parked())
     assert_told(parked(), [message])
