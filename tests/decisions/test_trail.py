@@ -254,6 +254,20 @@ def test_ride_with_a_stop_and_a_tunnel():
     assert [each.gap for each in told if each.gap] == ["(no position for 3 min) "]
 
 
+def test_examples_of_the_manual_are_what_is_told():
+    car = Car(seed=3)
+    for seconds, mps, heading in ((90, 14, 50), (15, 0, 0), (120, 14, 140), (240, 0, 0), (60, 14, 140), (20, 8, 230)):
+        car.go(seconds, mps, heading)
+    car.go(145, 12.0, 230, sky=False)
+    for seconds, mps, heading in ((90, 17, 200), (40, 8, 150), (180, 0, 0)):
+        car.go(seconds, mps, heading)
+    desk = Car(seed=5)
+    desk.go(600)
+    manual = " ".join((REPO / "docs" / "DEAD-ZONES.md").read_text(encoding="utf-8").replace("\n>", "\n").split())
+    for message in (*trail.missed(car.fixes[0], car.fixes[1:]), *trail.before_press(desk.fixes, desk.fixes[-1].wall + 4)):
+        assert message in manual
+
+
 def test_speed_and_distance_of_a_car_with_a_jumping_receiver_leave_the_doubtful_out():
     car = Car()
     car.go(600, 10.0, 90)
