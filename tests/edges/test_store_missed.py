@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent import dbfile, schema
+from agent.boots import Boots
 from agent.deeds import Covered, Sent, Taken
 from agent.kept import CalloutKept, CalloutRecord, EventKept, FixesTold, Missed, PressesSettled, PressMade
 from agent.model import Fix, Press
@@ -267,6 +270,29 @@ def test_the_minutes_before_a_press_reach_back_before_a_reboot(tmp_path: Path) -
             assert walls == [*range(71, 101), *(n - 86400 for n in range(10)), *range(121, 131)]
 
     asyncio.run(run())
+
+
+@given(
+    moments=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 10**7)), min_size=1, max_size=8, unique=True),
+    zero=st.floats(0, 2 * WALL),
+    walls=st.tuples(*[st.floats(0, 2 * WALL)] * 2),
+)
+def test_the_time_of_an_earlier_boots_fix_reaches_it_and_none_after_it(
+    moments: list[tuple[int, int]], zero: float, walls: tuple[float, float]
+) -> None:
+    """Whatever the clocks said and however floats round: the mark that a fix's own time makes ends with that fix."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.migrate(connection)
+        taken = sorted((boot, ms * 0.003) for boot, ms in moments)
+        with Tables(connection, "boot-3", zero).transaction():
+            for boot, at in taken:
+                Tables(connection, f"boot-{boot}", 0.0).fixes.take(Taken(make_fix(at, walls[boot - 1] + at), "e"))
+        boots = Boots(connection, "boot-3", zero)
+        rows = [row[:4] for row in connection.execute("SELECT id, boot, at_s, wall_utc FROM fixes ORDER BY id")]
+        local = [boots.move(boot, at, wall) for _, boot, at, wall in rows]
+        assert local == sorted(local)
+        for (number, *_), at in zip(rows, local, strict=True):
+            assert max(other[0] for other in rows if other[0] <= boots.reach(at)) == number or local.count(at) > 1
 
 
 # As quick with a hundred thousand rows as with none
