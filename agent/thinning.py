@@ -4,12 +4,12 @@ Decides that and where there is no line at all. It must not say anything, nor sm
 
 *The line.* A reader joins two positions by a straight line in latitude and longitude and reads the time off it. So a left-out fix is
 compared with the place of that line *at its own time*, and may be off by its own accuracy. Times are `wall`, since that is what is
-told; those of kept fixes are taken as they are told, to the second. No line that leaves out a fix is longer than LONGEST_LINE_M, where
-straight on a map and straight on the earth begin to differ.
+told; those of kept fixes are taken as they are told, to the second. No line that leaves out a fix is longer than LONGEST_LINE_M times
+the scale: beyond it, straight on a map and straight on the earth begin to differ.
 
 *How.* From a kept fix every later one asks for a velocity: to pass it by no more than its accuracy, the line must have a velocity
-inside a circle round the fix's own. What all of them allow is kept as its extent along AXES directions (a polygon inside the circles,
-so that it never promises too much). The furthest fix whose own velocity lies in there is the next one that is kept. The search ends
+inside a circle round the fix's own. What all of them allow is kept as its extent along a few directions (a polygon inside the circles, so
+that it never promises too much). The furthest fix whose own velocity lies in there is the next one that is kept. The search ends
 where nothing is allowed any more, which is soon after that one: time is linear in the fixes.
 """
 
