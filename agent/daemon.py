@@ -27,9 +27,7 @@ from agent.health import Conditions, Facts, Origin
 from agent.housekeeping import Housekeeping
 from agent.identity import read_machine_id
 from agent.journal import Journal
-from agent.kept import EventKept
 from agent.lanes.board import Lanes
-from agent.lanes.event import Message
 from agent.lifecycle import raise_wanted, stream_to
 from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Quality, Severity
 from agent.notices import Notices
@@ -37,12 +35,15 @@ from agent.notify import Supervisor
 from agent.panel import Panel, Wired
 from agent.ports import Dispatch, FixSource
 from agent.presses import Made, Presses
+from agent.records import PRESS_TRAIL_NOTE
 from agent.recovery import Recovery
 from agent.requests import Requests
 from agent.signals import Command, DrillFailed, Happening, OfferPosition, Phase, Pressed, RaiseReplied, State, Tell
 from agent.store import Store
+from agent.telling import Telling
 from agent.timekeeping import Timekeeping
 from agent.tracking import Tracking
+from agent.trails import Trails
 from agent.unreachable import Unreachable
 
 log = logging.getLogger("callout-agent")
@@ -73,25 +74,19 @@ class Daemon:
         self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed, restamped=stamped)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
-        self.lanes = Lanes(self, self._message_settled)
+        self.telling = Telling(self.store, self.clock, lanes=lambda: self.lanes)
+        self.lanes = Lanes(self, self.telling.settled)
+        self.trails = Trails(self, self.store, self.telling, bindings.manner(config))
         track = partial(Tracking, self.positions, self.store, self.clock, self.terms.pace, state=lambda: self.state)
         self.tracking = track(fresh=self.lanes.location.ring, ailing=self._check, vouch=self.clock.hear)
-        self.recovery = Recovery(
-            self.spool,
-            self.store,
-            self.clock,
-            base_url=base_url,
-            customer_id=customer_id,
-            state=lambda: self.state,
-            decide=self.decide,
-        )
+        recovery = partial(Recovery, self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
+        self.recovery = recovery(base_url=base_url, customer_id=customer_id)
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.panel = self._open_panel()
         hooks = config.hooks
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._started_at = self.clock.at()
         self._doubt_told_at = float("-inf")
-        self._messages = 0
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
         self.stopping = False
@@ -116,8 +111,9 @@ class Daemon:
             async with asyncio.TaskGroup() as vital:
                 tasks = [vital.create_task(self.decider.run(), name="decider")]
                 tasks += [vital.create_task(work, name=name) for work, name in self.panel.vital()]  # a finger waits for no database
-                untold = self.lanes.event.add
-                late = await self.recovery.run(self.presses, self.positions, self.timekeeping, self.conditions, untold)
+                told = self.telling.recall
+                late = await self.recovery.run(self.presses, self.positions, self.timekeeping, self.conditions, told)
+                self.trails.recall(self.recovery.note(PRESS_TRAIL_NOTE))
                 self.connections.recall(self.recovery.note(ADDRESS_NOTE))
                 if late is not None:
                     tasks.append(vital.create_task(_joined(late), name="late store"))
@@ -142,6 +138,7 @@ class Daemon:
         yield from self.lanes.works()
         yield from ((self.tracking.receive(source), source.name) for source in self._open_receivers())
         yield self.connections.credentials.keep_fresh(), "credentials"
+        yield self.trails.run(), "trails"
         yield self._tick_forever(), "tick"
         yield links.watch(self._link_changed), "links"
         for comfort, name in self.panel.comforts():
@@ -224,18 +221,13 @@ class Daemon:
         return self.positions.live(self.clock.at())
 
     def tell(self, callout_id: CalloutId, text: str, *, urgent: bool = False) -> None:
-        """Queue a message for the event stream; it is kept first, so that a restart tells it. An urgent one goes before all others."""
-        self._messages += 1
-        message = Message(callout_id, text[: wording.MAX_EVENT_CHARS], f"{self.clock.wall():.3f}-{self._messages}")
-        self.store.step(EventKept(callout_id, message.key, message.text, self.clock.wall(), "device", told=False))
-        (self.lanes.urgent if urgent else self.lanes.event).add(message)
-
-    def _message_settled(self, message: Message, told: bool) -> None:  # noqa: FBT001 - a callback's one fact
-        self.store.step(EventKept(message.callout_id, message.key, message.text, self.clock.wall(), "device", told=told))
+        """Queue a message for the event stream. An urgent one goes before all others."""
+        self.telling.tell(callout_id, text, urgent=urgent)
 
     def sent(self, fix: Fix) -> None:
         """A position was accepted."""
         self.tracking.sent(fix)
+        self.trails.located(fix)
 
     def not_sent(self) -> None:
         """A position was not accepted."""
@@ -244,7 +236,9 @@ class Daemon:
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         """Turn a reply into conditions of the lane's origin."""
         self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.state.calm)
+        self.lanes.heard(outcome)
         self.farewell.replied(outcome)
+        self.trails.replied(outcome)
 
     def _token_told(self, outcome: Outcome) -> None:
         """A renewal of the token came to this."""
@@ -322,6 +316,7 @@ class Daemon:
         if after.calm != before.calm:
             resume.keep_calm(self.spool, calm=after.calm, at=self.clock.at())
         self.notices.take_state(after, wall=self.clock.wall())
+        self.trails.follow(before, after)
         self._log_step(before, after)
         accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED
         self.recovery.follow(after, event, accepted_wall=event.wall if accepted and isinstance(event, RaiseReplied) else None)

@@ -119,7 +119,8 @@ def judge(gate: Gate, report: Report, *, wall: float = 0.0, wall_trusted: bool =
 def relieve(gate: Gate, now_at: float) -> tuple[Gate, Fix | None]:
     """While a callout is wanted: the best doubted fix if nothing passed for STARVED_S, at most once per report.
 
-    Its accuracy is raised to cover the doubt (distance from the anchor, or age at 40 m/s), its quality is FORCED.
+    Its accuracy is raised to cover the doubt (distance from the anchor, or age at 40 m/s), its quality is FORCED. The first after the
+    start goes at once, as UNCONFIRMED.
     """
     if gate.doubted is None or (gate.passed_at is not None and now_at - gate.passed_at < STARVED_S):
         return gate, None
@@ -127,7 +128,9 @@ def relieve(gate: Gate, now_at: float) -> tuple[Gate, Fix | None]:
     if now_at - fix.at > STARVED_S:
         return replace(gate, doubted=None), None
     accuracy = min(WORST_ACCURACY_M, max(fix.accuracy_m or UNKNOWN_ACCURACY_M, doubt_m))
-    return replace(gate, doubted=None), replace(fix, accuracy_m=accuracy, quality=Quality.FORCED)
+    # Nothing speaks against the first after the start: it only waits for its second.
+    quality = Quality.UNCONFIRMED if fix is gate.unconfirmed else Quality.FORCED
+    return replace(gate, doubted=None), replace(fix, accuracy_m=accuracy, quality=quality)
 
 
 def _impossible_as_position(report: Report) -> Reason | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from agent import cadence
 from agent.health import Stream
-from agent.lifecycle import stream_to
+from agent.lifecycle import raise_wanted, stream_to
 from agent.model import Ailment, Fix, Report
 from agent.ports import Clock, FixSource, Store
 from agent.positions import Positions
@@ -64,11 +64,9 @@ class Tracking:
         return fix
 
     def sent(self, fix: Fix) -> None:
-        """A position was accepted; it belongs into the track as sent. Not after a cancel: a growing track would tell (law 5)."""
+        """A position was accepted; it belongs into the track as sent. After a cancel it is only marked: a growing track tells (law 5)."""
         self.stream = Stream(self.stream.sent + 1, self.stream.failed, fix.wall, self._clock.at())
-        if self._state().calm:
-            return
-        if self._recorded is None or self._recorded.at < fix.at:
+        if not self._state().calm and (self._recorded is None or self._recorded.at < fix.at):
             self._record(fix)
         self._store.sent(fix)
 
@@ -83,7 +81,8 @@ class Tracking:
 
     def _take(self, fix: Fix) -> None:
         state = self._state()
-        streaming = stream_to(state) is not None and not state.calm
+        # Also while nothing can be sent yet: the trail since the press is made of it.
+        streaming = (stream_to(state) is not None or raise_wanted(state)) and not state.calm
         if cadence.record_due(self._recorded, fix, self._pace, streaming=streaming):
             self._record(fix)
         self._fresh()

@@ -25,7 +25,7 @@ from agent.telling import Telling
 
 _log = logging.getLogger(__name__)
 
-MOST_FIXES = 10_000  # of one trail: about a second of work in its thread, and 14 hours at the pace of a callout
+MOST_FIXES = 1_500  # of one trail: two hours at the pace of a callout; more would need a wider bound than the accuracy of the fixes
 MOST_LINES = 10  # messages of dated fixes that wait at a time
 
 
@@ -64,6 +64,7 @@ class Trails:
         self._rooms, self._store, self._telling, self._manner = rooms, store, telling, manner
         self._to: CalloutId | None = None
         self._heard_at: float | None = None  # monotonic s of capture of the last position that this callout has
+        self._failed = False  # something did not get through since then: without that a long pause is only the cadence
         self._gap_until: float | None = None  # a gap that ended here is to be told
         self._press: tuple[int, float] | None = None  # number, UTC s: what was before it is to be told
         self._bell = asyncio.Event()
@@ -87,10 +88,11 @@ class Trails:
     def located(self, fix: Fix) -> None:
         """Dispatch has this position. What lies between it and the one before is covered, or missed."""
         self._look()
-        heard_at, self._heard_at = self._heard_at, fix.at
+        heard_at, failed = self._heard_at, self._failed
+        self._heard_at, self._failed = fix.at, False
         if self._manner.after_outage == "keep":
             return
-        if heard_at is not None and fix.at - heard_at < self._manner.trail_after_s:
+        if heard_at is not None and not (failed and fix.at - heard_at >= self._manner.trail_after_s):
             self._store.covered(heard_at, fix.at)
         else:
             self._tell_until(fix.at)
@@ -98,7 +100,10 @@ class Trails:
     def replied(self, outcome: Outcome) -> None:
         """Dispatch answered on any lane: where no position comes in, this is how it is known that it hears us."""
         self._look()
-        if self._to is None or self._manner.after_outage == "keep" or not findings.proves_path(outcome):
+        if not findings.proves_path(outcome):
+            self._failed = True
+            return
+        if self._to is None or self._manner.after_outage == "keep":
             return
         now_at = self._rooms.clock.at()
         quiet = self._heard_at is None or now_at - self._heard_at >= self._manner.trail_after_s
@@ -172,7 +177,7 @@ class Trails:
     def _look(self) -> None:
         to = stream_to(self._rooms.state)
         if to != self._to:
-            self._to, self._heard_at, self._gap_until = to, None, None
+            self._to, self._heard_at, self._gap_until, self._failed = to, None, None, False
             self._press = None if to is None else self._press
 
     def _is_on(self, to: CalloutId) -> bool:

@@ -11,6 +11,7 @@ from agent.lanes.event import EventLane, Message, UrgentLane
 from agent.lanes.location import LocationLane
 from agent.lanes.turns import Rank, Turns
 from agent.lanes.watch import WatchLane
+from agent.model import Outcome
 from agent.signals import Command, LocateNow, LookUpNow, Probe, ReadNow
 
 
@@ -25,6 +26,7 @@ class Lanes:
         self.event = EventLane(desk, turns, settled)
         self.urgent = UrgentLane(desk, turns, settled, Rank.AT_ONCE)
         self.watch = WatchLane(desk, turns, lambda: self.location.interval_s)
+        self._silent = False
         self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)
 
     def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
@@ -44,6 +46,13 @@ class Lanes:
         self.alert.make_room()
         self.location.make_room()
         self.watch.poll_now()
+
+    def heard(self, outcome: Outcome) -> None:
+        """An answer after silence: where the kernel could not tell that the link is back, this does, and no lane waits any longer."""
+        answered = outcome.http_status is not None
+        if answered and self._silent:
+            self.hurry()
+        self._silent = not answered
 
     def obey(self, command: Command) -> bool:
         """Carry a command out if it is a lane's; False if it is not."""

@@ -75,6 +75,7 @@ class Bench:
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         self.noticed.append(outcome)
         self.origins.append((outcome.asked, origin))
+        self.lanes.heard(outcome)
 
     def sent(self, fix: Fix) -> None:
         self.accepted.append(fix.at)

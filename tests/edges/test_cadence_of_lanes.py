@@ -175,6 +175,22 @@ def test_line_that_was_away_for_an_hour_is_used_at_full_pace_when_it_is_back():
     follow(story)
 
 
+def test_first_answer_after_a_silence_of_which_no_kernel_told_ends_every_wait():
+    async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
+        for _ in range(20):
+            service.fault = lost
+            await asyncio.sleep(60)
+            service.fault = lambda _: None
+            heard = len(trial.noticed)
+            await trial.until(lambda heard=heard: any(each.http_status for each in trial.noticed[heard:]))
+            had = len(service.positions)
+            back_at = trial.clock.at()
+            await trial.until(lambda had=had: len(service.positions) > had or trial.noticed[-1].asked is Asked.LOCATION)
+            assert trial.clock.at() - back_at <= 1.0
+
+    follow(story)
+
+
 def test_refused_positions_and_a_cancel_change_no_pace():
     async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
         refused = Outcome(Asked.LOCATION, Meaning.REJECTED, "http_400", callout_id=101, http_status=400)

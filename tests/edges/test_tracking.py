@@ -50,7 +50,11 @@ def drive(state: State, seconds: int = 120) -> tuple[Kept, Tracking]:
 
 def test_cancelled_callout_grows_the_track_exactly_like_standby():
     assert drive(CANCELLING)[0].recorded == drive(STANDBY)[0].recorded
-    assert drive(CANCELLING)[0].told == []
+
+
+def test_what_dispatch_has_of_a_cancelled_callout_is_marked_so_that_no_trail_tells_it_again():
+    store, tracking = drive(CANCELLING)
+    assert len(store.told) == tracking.stream.sent >= 20
 
 
 def test_every_position_that_dispatch_has_is_in_the_track_and_marked():

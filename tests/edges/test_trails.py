@@ -58,6 +58,11 @@ class Device(Bench):
         for n in numbers:
             self.store.record(self.fix_of(n))
 
+    def miss(self, *numbers: int) -> None:
+        """Recorded while nothing gets through."""
+        self.record(*numbers)
+        self.trails.replied(lost(Asked.READ))
+
     async def send(self, n: int) -> None:
         """Dispatch has this one, and the trails know it."""
         self.record(n)
@@ -146,11 +151,23 @@ def test_gap_that_is_short_is_covered_and_needs_no_words(tmp_path: Path):
     tell(story, tmp_path)
 
 
+def test_long_pause_without_a_failure_is_the_cadence_and_needs_no_words(tmp_path: Path):
+    async def story(device: Device, _service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        device.record(*range(1, 40))
+        await device.send(40)
+        await device.nothing_missed()
+        assert device.texts == []
+
+    tell(story, tmp_path)
+
+
 def test_outage_is_told_once_after_the_newest_position_and_from_the_last_known_on(tmp_path: Path):
     async def story(device: Device, service: Service) -> None:
         await device.active()
         await device.send(0)
-        device.record(*range(1, 40))
+        device.miss(*range(1, 40))
         await device.send(40)
         first = await device.told(says(device, 0))
         assert service.asked.index(Asked.EVENT) > max(n for n, asked in enumerate(service.asked) if asked is Asked.LOCATION)
@@ -171,7 +188,7 @@ def test_what_was_told_is_not_told_again_by_the_next_process_and_what_was_not_is
     async def first(device: Device, service: Service) -> None:
         await device.active()
         await device.send(0)
-        device.record(*range(1, 20))
+        device.miss(*range(1, 20))
         service.hold[Asked.EVENT] = asyncio.Event()  # the trail is handed over, and no answer ever comes
         await device.send(20)
         await device.until(lambda: Asked.EVENT in service.asked)
@@ -195,7 +212,7 @@ def test_process_that_ends_in_an_outage_leaves_the_trail_to_the_next(tmp_path: P
     async def first(device: Device, _service: Service) -> None:
         await device.active()
         await device.send(0)
-        device.record(*range(1, 20))
+        device.miss(*range(1, 20))
         await device.store.step()
 
     async def second(device: Device, _service: Service) -> None:
@@ -219,7 +236,7 @@ def test_events_leave_in_batches_each_fix_once(tmp_path: Path):
     async def story(device: Device, service: Service) -> None:
         await device.active()
         await device.send(0)
-        device.record(*range(1, count))
+        device.miss(*range(1, count))
         service.hold[Asked.EVENT] = asyncio.Event()
         await device.send(count)
         await device.until(lambda: Asked.EVENT in service.asked)
@@ -243,7 +260,7 @@ def test_keep_tells_nothing_and_what_was_missed_stays_so(tmp_path: Path):
         await device.store.step()
         await device.active()
         await device.send(0)
-        device.record(*range(1, 20))
+        device.miss(*range(1, 20))
         await device.send(20)
         await device.send(21)
         await device.store.step()
@@ -305,7 +322,7 @@ def test_after_a_cancel_the_trail_is_told_as_before_it_and_nothing_is_logged(tmp
         await device.active()
         await device.send(0)
         await device.decide(CancelAsked(SafeCode("0042")))
-        device.record(*range(1, 20))
+        device.miss(*range(1, 20))
         await device.send(20)
         await device.told(says(device, 19))
         assert device.state.calm
@@ -319,7 +336,7 @@ def test_every_other_message_passes_the_parts_of_a_trail(tmp_path: Path):
     async def story(device: Device, service: Service) -> None:
         await device.active()
         await device.send(0)
-        device.record(*range(1, 400))
+        device.miss(*range(1, 400))
         service.hold[Asked.EVENT] = asyncio.Event()
         await device.send(400)
         await device.until(lambda: Asked.EVENT in service.asked and len(device.lanes.event._outbox) > 2)
@@ -338,7 +355,7 @@ def test_without_a_position_to_send_the_first_answer_of_any_kind_is_the_end_of_t
         await device.active()
         await device.send(0)
         service.fault = lost
-        device.record(*range(1, 20))
+        device.miss(*range(1, 20))
         await device.store.step()
         device.fix = None
         service.fault = lambda _: None
@@ -353,11 +370,11 @@ def test_gap_that_ends_while_an_earlier_one_is_told_is_told_too(tmp_path: Path):
     async def story(device: Device, service: Service) -> None:
         await device.active()
         await device.send(0)
-        device.record(*range(1, 20))
+        device.miss(*range(1, 20))
         service.hold[Asked.EVENT] = asyncio.Event()
         await device.send(20)
         await device.until(lambda: Asked.EVENT in service.asked)
-        device.record(*range(21, 40))
+        device.miss(*range(21, 40))
         await device.send(40)
         service.hold.pop(Asked.EVENT).set()
         await device.told(says(device, 39))
@@ -375,14 +392,14 @@ def test_defect_in_a_trail_stops_nothing_and_is_owned_up_to(tmp_path: Path, monk
         await device.send(0)
         with monkeypatch.context() as patch:
             patch.setattr(trail, "missed", broken)
-            device.record(*range(1, 20))
+            device.miss(*range(1, 20))
             await device.send(20)
             while not device.conditions.shown(calm=False):  # noqa: ASYNC110 - the condition is told to nobody
                 await asyncio.sleep(0.01)
         assert [each.code for each in device.conditions.shown(calm=False)] == ["trail.failed"]
         assert device.conditions.shown(calm=True) == (), "behind a cancel it would tell"
         assert await device.missed() == list(range(1, 20))
-        device.record(*range(21, 40))
+        device.miss(*range(21, 40))
         await device.send(40)
         await device.told(says(device, 19))
 
