@@ -23,6 +23,7 @@ from agent.model import Ailment
 from agent.schema import MIGRATIONS, migrate, read_version
 
 _MAGIC = b"SQLite format 3\0"
+_WAL_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 _SIDES = ("", "-wal", "-shm")
 
 # A check that takes longer than this many seconds is broken off and counts as passed: a start must not wait for it.
@@ -72,28 +73,47 @@ class OpenFile:
     fresh: bool
 
     def is_lost(self) -> bool:
-        """Whether the path no longer leads to this file, or the file no longer begins like a database."""
-        here = os.fstat(self.probe)
-        try:
-            there = self.path.stat()
-        except FileNotFoundError:
-            return True
-        return (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino) or not _has_magic(self.probe)
+        """Whether the path no longer leads to this file, or the file or its -wal no longer begins as it should."""
+        return self._is_elsewhere() or not _has_magic(self.probe) or _is_overwritten(_sides(self.path)[1])
 
     def is_wal_gone(self) -> bool:
         """Whether the -wal was removed under a connection that has written to it."""
         return not _sides(self.path)[1].exists()
 
     def close(self) -> None:
-        """Close without raising: what was committed is in the -wal at least."""
+        """Close without raising: what was committed is in the -wal at least.
+
+        A -wal that somebody has overwritten is emptied before: SQLite would copy it, garbage as it is, into the database.
+        """
+        wal = _sides(self.path)[1]
+        with contextlib.suppress(OSError):
+            if not self._is_elsewhere() and _is_overwritten(wal):
+                os.truncate(wal, 0)
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
         with contextlib.suppress(OSError):
             os.close(self.probe)
 
+    def _is_elsewhere(self) -> bool:
+        here = os.fstat(self.probe)
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            return True
+        return (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino)
+
 
 def _has_magic(handle: int) -> bool:
     return os.pread(handle, len(_MAGIC), 0) in (_MAGIC, b"")  # empty: nothing was checkpointed yet
+
+
+def _is_overwritten(wal: Path) -> bool:
+    """Whether a -wal does not begin like one. Empty or gone is another matter."""
+    try:
+        with wal.open("rb") as file:
+            return file.read(4) not in (*_WAL_MAGIC, b"")
+    except OSError:
+        return False
 
 
 def _sides(path: Path) -> list[Path]:

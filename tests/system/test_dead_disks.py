@@ -57,6 +57,7 @@ HARMS = {
     "overwritten": Harm(
         overwrite("agent.db", "agent.db-wal", "agent.db-shm"), None, frozenset({"store.lost_moved", "store.corrupt_moved"})
     ),
+    "journal_overwritten": Harm(overwrite("agent.db-wal"), None, frozenset({"store.lost_moved", "store.corrupt_moved"})),
     "database_overwritten": Harm(overwrite("agent.db"), None, frozenset({"store.lost_moved", "store.corrupt_moved"})),
 }
 
