@@ -132,11 +132,9 @@ class SystemClock:
         self.look()
 
     def wants_setting(self) -> bool:
-        """Whether the system clock, also as the kernel itself has it, is earlier than the build, and a receiver knows better."""
+        """Whether the system clock, as the kernel itself has it, is earlier than the build, and a receiver knows better."""
         belief = self._scale.belief
-        if belief is None or belief.witness is not Witness.RECEIVER or self._kernel.wall() >= BUILT_AT_WALL:
-            return False
-        return self._kernel.network()[1] < BUILT_AT_WALL
+        return belief is not None and belief.witness is Witness.RECEIVER and self._kernel.network()[1] < BUILT_AT_WALL
 
     def set_system(self) -> None:
         """Set the system clock to the believed time. Raises OSError: PermissionError without CAP_SYS_TIME."""

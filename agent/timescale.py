@@ -217,12 +217,12 @@ def _claims(scale: Timescale, at: float, system: System) -> Iterator[Claim]:
 
 
 def _majority(belief: Belief | None, claims: list[Claim], at: float) -> Claim | None:
-    """The best of those whom most agree with, if nobody else has as many."""
+    """The best of those whom most agree with; None if nobody agrees with anybody. Of two camps of a size, that of the better witness."""
     strong = [claim for claim in claims if claim.witness is not Witness.BATTERY]
     votes = {claim: _votes(claim, strong, belief, at) for claim in strong}
     most = max(votes.values(), default=0)
     won = [claim for claim, count in votes.items() if count == most]
-    if most < 2 or not _agree(won):
+    if most < 2:
         return None
     best = [claim for claim in won if claim.witness is won[0].witness]
     return best[0] if belief is None else min(best, key=lambda claim: abs(claim.zero - belief.zero))
@@ -248,7 +248,7 @@ def _allowed(scale: Timescale, claims: list[Claim], at: float, system: System) -
     known = {claim: abs(claim.zero - system.zero) <= LEAP_S for claim in claims}
     new = {claim: scale.belief is None or not scale.belief.confirms(claim.zero, at) for claim in claims}
     for claim in sorted(claims, key=lambda claim: (_RANK[claim.witness], not known[claim], new[claim])):
-        if claim.witness is Witness.BATTERY and (told or (scale.belief is not None and scale.belief.best is not Witness.BATTERY)):
+        if claim.witness is Witness.BATTERY and scale.belief is not None and scale.belief.best is not Witness.BATTERY:
             continue
         if claim.witness is Witness.RECEIVER and quarrel:
             if known[claim] or not new[claim]:
@@ -259,11 +259,12 @@ def _allowed(scale: Timescale, claims: list[Claim], at: float, system: System) -
 
 def _insist_s(scale: Timescale, claim: Claim, at: float, system: System, *, known: bool) -> float:
     """How long this one must have said the same before it is believed against what was believed until now."""
-    belief, floor = scale.belief, scale.floor
+    belief, floor, insist_s = scale.belief, scale.floor, 0.0
     if belief is not None:
         # A system clock that goes on as believed takes its side, whoever set it.
         backed = belief.best is Witness.RECEIVER and belief.confirms(system.zero, at)
-        return INSIST_S.get((claim.witness, Witness.NETWORK if backed else belief.best), 0.0)
-    if floor is None or claim.zero + at >= floor.wall or (claim.witness is Witness.RECEIVER and known):
-        return 0.0
-    return INSIST_S.get((claim.witness, floor.witness), 0.0)
+        insist_s = INSIST_S.get((claim.witness, Witness.NETWORK if backed else belief.best), 0.0)
+    bound = belief is None or belief.best is Witness.BATTERY  # a battery clock says nothing against what was believed before this boot
+    if floor is None or not bound or claim.zero + at >= floor.wall or (claim.witness is Witness.RECEIVER and known):
+        return insist_s
+    return max(insist_s, INSIST_S.get((claim.witness, floor.witness), 0.0))

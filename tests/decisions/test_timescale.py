@@ -82,6 +82,15 @@ def test_belief_stays_within_a_second_of_a_receiver_whatever_its_rhythm(gaps: li
     assert off_s(scale) <= 1.0
 
 
+def test_receiver_whose_time_runs_at_another_pace_vouches_for_nothing():
+    """A log that is played fast, or one epoch in two."""
+    for pace in (2.5, -1.0, 60.0):
+        scale = Timescale()
+        for n in range(30):
+            scale = weigh(hear(scale, "a", 10.0 + n, ZERO + 10.0 + n * pace), 10.0 + n, System(0.0))
+        assert scale.belief is None, pace
+
+
 def test_receiver_whose_time_stands_still_vouches_for_nothing():
     scale = Timescale()
     for n in range(30):
@@ -102,7 +111,17 @@ def test_epoch_that_was_held_up_does_not_move_the_time():
     scale = listen(Timescale(), 10, at=10.0)
     scale = weigh(hear(scale, "a", 24.0, ZERO + 20.0), 24.0, System(0.0))
     assert off_s(scale) <= 0.1
-    assert off_s(listen(scale, 5, at=25.0)) <= 0.1
+    scale = weigh(hear(scale, "a", 25.8, ZERO + 25.0), 25.8, System(0.0))
+    assert off_s(scale) <= 0.1
+    assert off_s(listen(scale, 5, at=26.0)) <= 0.1
+
+
+def test_receiver_that_is_caught_at_playing_has_no_say_any_more():
+    """It had been believed beside the network, and would outvote it."""
+    scale = listen(Timescale(), 5, at=10.0, system=System(ZERO, network=True))
+    stepped = System(ZERO + 3 * DAY_S, network=True)
+    assert off_s(weigh(scale, 15.0, stepped)) <= 0.1
+    assert off_s(weigh(hear(scale, "a", 15.0, ZERO + 15.0, played=True), 15.0, stepped)) == 3 * DAY_S
 
 
 def test_receiver_that_plays_vouches_for_nothing():
@@ -260,11 +279,19 @@ def test_of_two_receivers_the_one_is_believed_that_has_the_rest_on_its_side(rest
         assert abs(scale.belief.zero - ZERO - lie_s) <= 0.1, "the first that vouched: nobody can tell them apart"
     else:
         assert off_s(scale) <= 0.1
+        assert scale.belief.at > 29.0, "and goes on being heard"
 
 
-def test_two_receivers_that_agree_outweigh_network_time():
-    scale = weigh(Timescale(), 5.0, System(ZERO + 30 * DAY_S, network=True))
-    scale = both(scale, 5, at=10.0, system=System(ZERO + 30 * DAY_S, network=True), lie_s=0.0)
+def test_receiver_that_fell_silent_contradicts_nobody_any_more():
+    scale = listen(Timescale(), 5, at=10.0, off_s=7 * DAY_S, name="liar")
+    assert off_s(listen(scale, 30 + 61, at=16.0, name="honest")) <= 0.1
+
+
+@pytest.mark.parametrize("battery", [True, False])
+def test_two_receivers_that_agree_outweigh_network_time(*, battery: bool):
+    """Also where a battery clock is kept by that network: it is no witness of its own."""
+    wrong = System(ZERO + 30 * DAY_S, network=True, battery=battery)
+    scale = both(weigh(Timescale(), 5.0, wrong), 5, at=10.0, system=wrong, lie_s=0.0)
     assert off_s(scale) <= 0.1
 
 
@@ -279,7 +306,8 @@ def test_earlier_process_of_this_boot_vouches_at_once():
 
 
 def test_late_memory_does_not_replace_what_is_believed_by_now():
-    scale = recall(listen(Timescale(), 5, at=10.0), 20.0, floor=None, belief=Belief(0.0, Witness.NETWORK, 0.0, frozenset(Witness)))
+    late = Belief(ZERO + DAY_S, Witness.NETWORK, 0.0, frozenset(Witness))
+    scale = recall(listen(Timescale(), 5, at=10.0), 20.0, floor=None, belief=late)
     assert off_s(scale) <= 0.1
 
 
@@ -303,6 +331,15 @@ def test_battery_clock_below_the_floor_is_not_believed_but_above_it_is():
     floored = recall(Timescale(), 0.0, floor=Floor(ZERO, Witness.RECEIVER), belief=None)
     assert weigh(floored, 10.0, System(ZERO - 3_600.0, battery=True)).belief is None
     assert weigh(floored, 10.0, System(ZERO + 3_600.0, battery=True)).belief is not None
+
+
+def test_battery_clock_above_the_floor_goes_before_a_receiver_below_it_and_does_not_do_away_with_it():
+    """Two against one, though neither of the two would do alone; after a while the receiver is right all the same."""
+    floored = recall(Timescale(), 0.0, floor=Floor(ZERO, Witness.NETWORK), belief=None)
+    system = System(ZERO, battery=True)
+    scale = listen(floored, 3_600, at=10.0, off_s=-3 * DAY_S, system=system)
+    assert off_s(scale) == 0.0
+    assert off_s(listen(floored, 3_601, at=10.0, off_s=-3 * DAY_S, system=system)) == 3 * DAY_S
 
 
 def test_floor_that_cannot_be_true_is_no_floor():

@@ -212,6 +212,14 @@ def test_time_goes_on_through_a_suspend():
         assert clock.wall() == pytest.approx(machine.truth())
 
 
+def test_receiver_that_is_heard_after_a_suspend_tells_the_time_of_now():
+    machine = Machine(off_s=-DAY_S)
+    machine.slept_s = 8 * 3_600
+    clock = SystemClock(machine)
+    listen(clock, machine, 3)
+    assert clock.wall() == pytest.approx(machine.truth())
+
+
 def test_monotonic_time_does_not_follow_the_wall():
     clock = SystemClock()
     before = clock.at()
@@ -282,6 +290,19 @@ def test_what_is_believed_is_kept_at_once_and_then_now_and_then():
     machine.go_on(FLOOR_EVERY_S)
     of.follow()
     assert store.commits == 2
+
+
+def test_what_is_put_right_or_has_one_witness_more_is_kept_at_once():
+    machine = Machine(off_s=-15.0, synchronised=True)
+    clock, store, of, _ = keeping(machine)
+    of.follow()
+    machine.off_s = 0.0
+    of.follow()
+    assert read_belief(store.notes[BOOT_NOTE], read_boot_id()).zero == pytest.approx(NOW_WALL)
+    listen(clock, machine, 3)
+    of.follow()
+    assert read_belief(store.notes[BOOT_NOTE], read_boot_id()).by == {Witness.NETWORK, Witness.RECEIVER}
+    assert store.commits == 3
 
 
 def test_next_process_of_this_boot_knows_the_time_at_once_and_one_of_the_next_boot_does_not():
@@ -357,6 +378,15 @@ def test_system_clock_is_set_by_no_other_rule(off_s: float, witness: str, may: b
     assert (machine.off_s, hurried) == (off_s, [])
 
 
+def test_clock_that_somebody_sets_back_to_1970_is_not_set_where_no_receiver_tells_the_time():
+    machine = Machine(synchronised=True)
+    clock, _, of, _ = keeping(machine, set_from_gnss=True)
+    machine.step(-NOW_WALL)
+    of.follow()
+    assert clock.trusted()
+    assert machine.off_s == -NOW_WALL
+
+
 def test_clock_that_something_plays_to_us_does_not_set_the_kernels():
     class Played(Machine):
         def network(self) -> tuple[bool, float]:
@@ -378,7 +408,10 @@ def test_clock_that_may_not_be_set_is_said_and_set_once_it_may():
         of.follow()
         assert of.standing().unset == "Operation not permitted"
     machine.may_set = True
-    machine.go_on(SET_EVERY_S)
+    machine.go_on(SET_EVERY_S / 2)
+    of.follow()
+    assert of.standing().unset is not None, "it is not tried every second"
+    machine.go_on(SET_EVERY_S / 2)
     of.follow()
     assert of.standing().unset is None
     assert machine.off_s == pytest.approx(0.0, abs=0.01)
