@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sqlite3
 import subprocess
@@ -234,3 +235,16 @@ def test_a_new_file_has_small_pages_and_an_old_one_keeps_its_own(tmp_path: Path)
         assert file.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert file.connection.execute("PRAGMA max_page_count").fetchone() == (256 * 2**20 // page_bytes,)
         file.close()
+
+
+def test_every_column_is_documented(connection: sqlite3.Connection) -> None:
+    """docs/STORE.md has a section for each table and view, with just its columns."""
+    schema.migrate(connection)
+    text = (Path(__file__).parents[2] / "docs" / "STORE.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
+    told = {
+        name: sorted(column for cell in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for column in re.findall(r"`(\w+)`", cell))
+        for name, section in sections.items()
+    }
+    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+    assert told == {name: sorted(row[1] for row in connection.execute(f"PRAGMA table_info({name})")) for name in names}
