@@ -18,11 +18,12 @@ CALM_SINCE_NOTE = "calm_since"  # when the calm of now began, as `write_utc` wri
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
     """Everything that must be on disk before the step is acted on (law 6), in order. Empty when nothing lasting changed."""
     return (
+        *_calm_since(before, after, wall),
         *_owed(before.owed, after, wall),
         *_ended(before, after, base_url, customer_id, wall),
         *_going_on(before, after, base_url, customer_id),
         *_began(before, after),
-        *_calm(before, after, wall),
+        *_calm(before, after),
     )
 
 
@@ -36,15 +37,18 @@ def _owed(before: tuple[Press, ...], after: State, wall: float) -> tuple[Write, 
     return (*made, PressesSettled(max(gone), after.callout_id, wall)) if gone else made
 
 
-def _calm(before: State, after: State, wall: float) -> tuple[Write, ...]:
-    """A press ends the calm, unless it is older than the cancel: then the store must hear of both.
+def _calm_since(before: State, after: State, wall: float) -> tuple[Write, ...]:
+    """When the calm began, before all that says that it did, the callout's row too.
 
-    When it began comes first: the store leaves that out where it was calm already, so that a restart does not move the moment.
+    The store leaves this out where it was calm already, so that a restart does not move the moment.
     """
-    since = NoteKept(CALM_SINCE_NOTE, write_utc(wall) if after.calm else "")
+    return (NoteKept(CALM_SINCE_NOTE, write_utc(wall) if after.calm else ""),) if after.calm != before.calm else ()
+
+
+def _calm(before: State, after: State) -> tuple[Write, ...]:
+    """A press ends the calm, unless it is older than the cancel: then the store must hear of both."""
     told_again = after.calm and after.press_number > before.press_number
-    began_or_ended = (since,) if after.calm != before.calm else ()
-    return (*began_or_ended, NoteKept("calm", str(after.calm).lower())) if told_again or began_or_ended else ()
+    return (NoteKept("calm", str(after.calm).lower()),) if told_again or after.calm != before.calm else ()
 
 
 def _ended(before: State, after: State, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:

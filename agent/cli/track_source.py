@@ -56,7 +56,7 @@ def history(args: argparse.Namespace) -> Iterator[History]:
     own = args.database is None  # a file from elsewhere has nothing to do with the runtime directory of this device
     try:
         calm = outward.is_calm(peek(path)[1], presses if own else Path("/nonexistent"))
-        with opened(path, calm=calm, calm_wall=outward.calm_wall(presses) if own else None) as found:
+        with opened(path, calm=calm) as found:
             yield found
     except FileNotFoundError as trouble:
         _expect(trouble, path)

@@ -200,18 +200,18 @@ class History:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, calm: bool = False, calm_wall: float | None = None) -> Iterator[History]:
-    """The database at one moment. calm, calm_wall: what others than the database know of a cancel (UTC s, None: not when).
+def opened(path: Path, *, calm: bool = False) -> Iterator[History]:
+    """The database at one moment. calm: others than the database know of a cancel.
 
     Raises OSError, or sqlite3.Error for what is no database of ours.
     """
     with dbfile.read_only(path) as connection:
         connection.execute("BEGIN")  # everything that is read is of one moment, whatever the daemon writes meanwhile
-        yield History(connection, _veil(connection, calm=calm, calm_wall=calm_wall))
+        yield History(connection, _veil(connection, calm=calm))
 
 
-def _veil(connection: sqlite3.Connection, *, calm: bool, calm_wall: float | None) -> str | None:
-    """When the cancel was, as UTC text. Where nobody knows, the press before it: rather too much is hidden than a moment too little."""
+def _veil(connection: sqlite3.Connection, *, calm: bool) -> str | None:
+    """When the cancel was, as UTC text. Where that is not noted, the press before it: rather too much is hidden than too little."""
 
     def ask(sql: str) -> str:
         found = connection.execute(sql).fetchone()
@@ -219,9 +219,7 @@ def _veil(connection: sqlite3.Connection, *, calm: bool, calm_wall: float | None
 
     if not calm and ask("SELECT value FROM state WHERE name = 'calm'") != "1":
         return None
-    noted = ask("SELECT value FROM notes WHERE name = 'calm_since'")
-    known = noted or ("" if calm_wall is None else write_utc(calm_wall))
-    return known or ask("SELECT max(wall_utc) FROM presses")
+    return ask("SELECT value FROM notes WHERE name = 'calm_since'") or ask("SELECT max(wall_utc) FROM presses")
 
 
 def _wall(text: object) -> float | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agent.kept import NoteKept, Write
 from agent.records import writes
-from agent.signals import State
+from agent.signals import Phase, State
 
 WALL = 1_780_000_000.0
 
@@ -27,3 +29,11 @@ def written(before: State, after: State) -> tuple[Write, ...]:
 def test_the_moment_of_a_cancel_is_written_with_it(before: State, after: State, expected: tuple[tuple[str, str], ...]) -> None:
     """In the one transaction, and before the word that it is calm: the store does not take it from a device that was calm already."""
     assert written(before, after) == tuple(NoteKept(*note) for note in expected)
+
+
+def test_the_moment_of_a_cancel_comes_before_a_callout_that_is_calm() -> None:
+    """The store takes that row, too, for a device that was calm already."""
+    before = State(phase=Phase.ACTIVE, callout_id=7)
+    first, *_, last = written(before, replace(before, phase=Phase.CANCELLING, calm=True))
+    assert first == NoteKept("calm_since", "2026-05-28T20:26:40.000Z")
+    assert last == NoteKept("calm", "true")

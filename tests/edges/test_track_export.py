@@ -387,6 +387,21 @@ def seen(folder: Path) -> dict[str, tuple[bytes, float]]:
     return {each.name: (each.read_bytes(), each.stat().st_mtime) for each in folder.iterdir()}
 
 
+@pytest.mark.parametrize("dump", sorted(SCHEMA.parent.glob("version-*.sql")), ids=lambda dump: dump.stem)
+def test_a_database_of_every_earlier_version_is_read(tmp_path: Path, dump: Path):
+    """A copy from an old device, or a file that was moved aside: nothing migrates it here."""
+    with sqlite3.connect(tmp_path / "old.db") as db:
+        db.executescript(dump.read_text(encoding="utf-8"))
+        count = db.execute("SELECT count(*) FROM fixes").fetchone()[0]
+    db.close()
+    before = (tmp_path / "old.db").read_bytes()
+    assert len(list(csv.DictReader(io.StringIO(export(tmp_path / "old.db", "csv", tmp_path).decode())))) == count > 0
+    assert (
+        main(["track", "show", "--database", str(tmp_path / "old.db"), "--output", str(tmp_path / "a.svg"), "--since", "2000-01-01"]) == 0
+    )
+    assert (tmp_path / "old.db").read_bytes() == before
+
+
 @pytest.mark.parametrize("state", ["closed", "running", "power pulled"])
 def test_reading_leaves_no_trace_and_misses_nothing(drive: Path, tmp_path: Path, state: str):
     """With the daemon down, beside a daemon that has it open, and after a power cut that left a -wal without a -shm."""
