@@ -70,7 +70,7 @@ class Daemon:
         self.terms = bindings.terms(config)
         self.supervisor, self.journal = Supervisor(), Journal()
         setting = config.clock.set_from_gnss == "before_build"
-        stamped = self.conditions.restamp
+        stamped = self._restamped
         self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed, restamped=stamped)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
@@ -175,6 +175,10 @@ class Daemon:
         """A link that comes back cuts every wait short."""
         self.lanes.hurry()
         self.connections.credentials.hurry()
+
+    def _restamped(self, by_s: float, wall: float) -> None:
+        self.conditions.restamp(by_s, wall)
+        self.recovery.restamp(wall)
 
     async def _prune(self) -> None:
         await self.store.prune(wall=self.clock.wall(), keep_days=self.config.store.keep_days)

@@ -53,6 +53,7 @@ class Recovery:
         self._base_url, self._customer_id = base_url, customer_id
         self._state, self._decide = state, decide
         self._new_proof_wall: float | None = None
+        self._proved_at: float | None = None  # monotonic s of the last accepted raise of this process
         self._foreign: CalloutRecord | None = None
         self._notes: dict[str, str] = {}
         self._felt: deque[Press] = deque(maxlen=MOST_FELT)  # what entered the inbox: a store that answers late may know it, too
@@ -105,10 +106,21 @@ class Recovery:
             self._felt.append(event.press)
         if isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED and not event.drill and event.sent_at is not None:
             self._answered_at = max(self._answered_at, event.sent_at)
-        self._new_proof_wall = accepted_wall if accepted_wall is not None else self._new_proof_wall
+        if accepted_wall is not None and isinstance(event, RaiseReplied):
+            self._new_proof_wall, self._proved_at = accepted_wall, event.at
         if not after.calm and self._new_proof_wall is not None:
-            self.proof_wall, self._new_proof_wall = self._new_proof_wall, None
-            self._store.step(NoteKept(PROOF_NOTE, f"{self.proof_wall:.0f}"))
+            self._prove(self._new_proof_wall)
+            self._new_proof_wall = None
+
+    def restamp(self, wall: float) -> None:
+        """It is `wall` now (UTC s), and nobody knew until now: a proof that this process was given gets its true time."""
+        if self._proved_at is None:
+            return
+        proof_wall = wall - (self._clock.at() - self._proved_at)
+        if self._new_proof_wall is not None:
+            self._new_proof_wall = proof_wall
+        else:
+            self._prove(proof_wall)
 
     def forget_foreign(self, callout_id: CalloutId, conditions: Conditions) -> bool:
         """Give up a stored callout of another base_url or customer; False if there is none of this id."""
@@ -119,6 +131,10 @@ class Recovery:
         self._store.step(CalloutKept(replace(record, phase=Phase.STANDBY.value, closed_wall=self._clock.wall())))
         conditions.drop("callout.foreign", origin=Origin.CALLOUT)
         return True
+
+    def _prove(self, wall: float) -> None:
+        self.proof_wall = wall
+        self._store.step(NoteKept(PROOF_NOTE, f"{wall:.0f}"))
 
     def _first_event(self, kept: resume.Kept, conditions: Conditions) -> Happening:
         calm = kept.note("calm") == "true" or resume.was_calm(self._directory)

@@ -65,6 +65,22 @@ def test_proof_of_a_raise_that_was_accepted_while_calm_is_held_back_until_the_ca
     assert store.writes == [NoteKept("armed_proof", "500")]
 
 
+@pytest.mark.parametrize("calm", [False, True])
+def test_proof_from_before_the_time_was_known_gets_its_true_time(tmp_path: Path, *, calm: bool):
+    """Law 9: else a device that started in 1970 has had no accepted raise for half a century. A kept proof stays as it is."""
+    recovered, store = recovery(tmp_path)
+    recovered.proof_wall = 700.0
+    recovered.restamp(1.8e9)
+    assert recovered.proof_wall == 700.0
+    made = replace(ACCEPTED, at=time.monotonic() - 30.0)
+    recovered.follow(CALM if calm else ACTIVE, made, accepted_wall=500.0)
+    recovered.restamp(1.8e9)
+    assert (recovered.proof_wall == 700.0) is calm
+    recovered.follow(ACTIVE, Pressed(Press(2, 1.0, 600.0, "cli")), accepted_wall=None)
+    assert recovered.proof_wall == pytest.approx(1.8e9 - 30.0, abs=2.0)
+    assert store.writes[-1] == NoteKept("armed_proof", f"{recovered.proof_wall:.0f}")
+
+
 def test_press_ends_the_doubt_whether_something_was_cancelled(tmp_path: Path):
     recovered, _ = recovery(tmp_path)
     recovered.unsure = True
