@@ -44,6 +44,11 @@ class Row:
     sure: bool = False
 
 
+def tag(fix):
+    """What tells a fix from all others: its altitude is the true time, which no clock moves."""
+    return fix.altitude_m, fix.receiver
+
+
 class PlainModel:
     """What a store should know, without a disk, in the simplest words."""
 
@@ -144,8 +149,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.believed = True
         self.wal_bytes = 0  # what was on the disk when the last step ended
 
-    @initialize()
-    def begin(self):
+    @initialize(before_press_s=st.sampled_from([0.0, 2.0, 20.0]))
+    def begin(self, before_press_s):
+        self.before_press_s = before_press_s
         self.directory = self.root / "0"
         self.directory.mkdir()
         self.open()
@@ -186,7 +192,12 @@ class StoreMachine(RuleBasedStateMachine):
     def record(self, speed, accuracy, gnss, quality, receivers):
         """One receiver, or two at the same moment."""
         at, wall = self.now()
-        more = {"gnss_time": None if gnss is None else WALL + gnss, "wall_trusted": self.believed, "quality": quality}
+        more = {
+            "altitude_m": self.time,
+            "gnss_time": None if gnss is None else WALL + gnss,
+            "wall_trusted": self.believed,
+            "quality": quality,
+        }
         for receiver in receivers:
             fix = Fix(at, wall, receiver, -33.5, 18.25, accuracy, speed_mps=speed, **more)
             self.store.record(fix)
@@ -267,12 +278,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     # Retention
 
-    @rule(keep_s=st.integers(0, 4), before_press_s=st.sampled_from([0.0, 2.0, 20.0]))
-    def expire(self, keep_s, before_press_s):
+    @rule(keep_s=st.integers(0, 4))
+    def expire(self, keep_s):
         """Old fixes go, but for those of the emergency and of the minutes before a press; nothing else does."""
-        limits = Limits(before_press_s=before_press_s)
+        limits = Limits(before_press_s=self.before_press_s)
         cutoff = WALL + self.time - keep_s
-        spared = [row for number in self.model.presses for row in self.model.before_press(number, before_press_s)]
+        spared = [row for number in self.model.presses for row in self.model.before_press(number, self.before_press_s)]
         left, is_next_old = [], False
         for row in reversed(self.model.rows):
             is_next_old = row.fix.wall < cutoff if row.fix.wall_trusted else is_next_old
@@ -282,14 +293,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert gone == len(self.model.rows) - len(left)
         self.keep(left)
 
-    @rule(before_press_s=st.sampled_from([0.0, 2.0, 20.0]))
-    def thin(self, before_press_s):
+    @rule()
+    def thin(self):
         """However little room there is, the newest fixes stay, and the minutes before a press."""
-        limits = Limits(max_mb=0.001, before_press_s=before_press_s, newest_kept=5)
-        spared = [row for number in self.model.presses for row in self.model.before_press(number, before_press_s)]
+        limits = Limits(max_mb=0.001, before_press_s=self.before_press_s, newest_kept=5)
+        spared = [row for number in self.model.presses for row in self.model.before_press(number, self.before_press_s)]
         self.runner.run(self.store.prune(wall=WALL, keep_days=1000, limits=limits))
-        there = {(fix.wall, fix.receiver) for fix in self.read_fixes()}
-        left = [row for row in self.model.rows if (row.fix.wall, row.fix.receiver) in there]
+        there = set(map(tag, self.read_fixes()))
+        left = [row for row in self.model.rows if tag(row.fix) in there]
         assert all(row in left for row in (*spared, *self.model.rows[-5:]))
         self.keep(left)
 
@@ -323,8 +334,9 @@ class StoreMachine(RuleBasedStateMachine):
         at, wall = self.now()
         press = Press(max(self.model.presses, default=0) + 1, at, wall, "cli", self.believed)
         record = CalloutRecord(99, "https://host", 5, "active", calm=calm, origin="cli", drill=False, raised_wall=WALL + self.time)
-        self.store.record(Fix(at, wall, "gpsd", 1.0, 2.0, wall_trusted=self.believed))
-        self.model.rows.append(Row(Fix(at, wall, "gpsd", 1.0, 2.0, wall_trusted=self.believed), self.boot, self.time, self.episode))
+        fix = Fix(at, wall, "gpsd", 1.0, 2.0, altitude_m=self.time, wall_trusted=self.believed)
+        self.store.record(fix)
+        self.model.rows.append(Row(fix, self.boot, self.time, self.episode))
         self.step(PressMade(press), CalloutKept(record))
         self.move_away(cut, wal_bytes, identity)
         self.come_back(before, self.model, reboot=reboot, believed=believed)
@@ -372,9 +384,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert all(not row.safe for row in self.model.rows[kept:])
         del self.model.rows[kept:]
         # Which marks were still waiting is not known to the model: it asks. None may be lost that was sure, none invented.
-        untold = {(fix.wall, fix.receiver) for fix in self.runner.run(self.store.missed(self.now()[0], 10_000)).fixes}
+        untold = set(map(tag, self.runner.run(self.store.missed(self.now()[0], 10_000)).fixes))
         for row in self.model.emergency:
-            is_untold = (row.fix.wall, row.fix.receiver) in untold
+            is_untold = tag(row.fix) in untold
             assert not (is_untold and row.sure)
             assert row.dealt or is_untold
             row.dealt = not is_untold
@@ -420,18 +432,18 @@ class StoreMachine(RuleBasedStateMachine):
     def what_was_missed_is_told_from_its_beginning(self, limit):
         missed = self.runner.run(self.store.missed(self.now()[0], limit))
         expected = [row.fix for row in self.model.missed]
-        assert [(f.wall, f.receiver) for f in missed.fixes] == [(f.wall, f.receiver) for f in expected[:limit]]
+        assert list(map(tag, missed.fixes)) == list(map(tag, expected[:limit]))
         assert missed.more == (len(expected) > limit)
         known = [row.fix for row in self.model.emergency]
         before = known[: known.index(expected[0])] if expected else []
-        assert (missed.before and missed.before.wall) == (before[-1].wall if before else None)
+        assert (missed.before and tag(missed.before)) == (tag(before[-1]) if before else None)
 
     @precondition(lambda self: self.model.presses)
     @rule(data=st.data(), span_s=st.sampled_from([2.0, 20.0]))
     def the_minutes_before_a_press_are_found(self, data, span_s):
         number = data.draw(st.sampled_from(sorted(self.model.presses)))
         there = self.runner.run(self.store.before_press(number, span_s))
-        assert [(f.wall, f.receiver) for f in there] == [(r.fix.wall, r.fix.receiver) for r in self.model.before_press(number, span_s)]
+        assert list(map(tag, there)) == [tag(row.fix) for row in self.model.before_press(number, span_s)]
 
     def teardown(self):
         self.runner.run(self.store.aclose())
