@@ -12,9 +12,8 @@ from dataclasses import replace
 from agent.columns import read_utc, write_utc
 from agent.deeds import Deed, Restamped, StateKept
 from agent.identity import Identity, more_serious
-from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
+from agent.kept import CALM_SINCE_NOTE, CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade, Remembered
 from agent.model import Fix, Press
-from agent.records import CALM_SINCE_NOTE
 from agent.signals import CLOSED_REMEMBERED
 
 # The note by which the lifecycle says that it is calm ("true") or no longer, also where no callout carries it.

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from agent.model import Ailment, CalloutId, Fix, Press
 
+CALM_SINCE_NOTE = "calm_since"  # a note: when the calm of now began, as UTC text; empty when there is none
+
 
 @dataclass(frozen=True, slots=True)
 class CalloutRecord:

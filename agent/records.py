@@ -6,13 +6,12 @@ Pure. A code is never among them: `State.cancels` has no counterpart in the stor
 from __future__ import annotations
 
 from agent.columns import write_utc
-from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
+from agent.kept import CALM_SINCE_NOTE, CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
 from agent.model import CalloutId, Press
 from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
 
 PRESS_TRAIL_NOTE = "press_trail"  # "NUMBER WALL CALLOUT": what was before this press is owed to this callout
-CALM_SINCE_NOTE = "calm_since"  # when the calm of now began, as `write_utc` writes it; empty when there is none
 
 
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
