@@ -105,7 +105,8 @@ def judge(gate: Gate, report: Report, *, wall: float = 0.0, wall_trusted: bool =
     if told is not None and gate.pace.gnss is not None and told == gate.pace.gnss and report.at - gate.pace.at <= STALE_S:
         return gate, Verdict()
     gate, late_s = _keep_pace(gate, report.at, told, wall if wall_trusted and not gate.log else None)
-    believed, wrong = (told, None) if gate.log else _believe(told, wall, wall_trusted)
+    dated = told == report.gnss_time or wall_trusted  # else its date was taken from a clock that nobody vouches for
+    believed, wrong = (told, None) if gate.log else _believe(told if dated else None, wall, wall_trusted)
     fix = _fix(gate, report, believed, wall, wall_trusted)
     if late_s is not None:
         gate = replace(_count(gate, Reason.STALE), doubted=(fix, late_s * POSSIBLE_SPEED_MPS))

@@ -104,6 +104,14 @@ def test_gnss_date_is_believed_over_a_clock_that_is_not_trusted():
     assert verdict.fixes[-1].wall_trusted
 
 
+@pytest.mark.parametrize("vouched", [True, False])
+def test_time_of_day_takes_its_date_from_a_clock_that_somebody_vouches_for_and_from_no_other(*, vouched: bool):
+    """Law 9: a row with an invented date would pass for true and never be stamped anew."""
+    dateless = [report(n, gnss_time=None, time_of_day_s=(T0 + n) % 86_400.0) for n in range(3)]
+    fixes = passed(feed(dateless, wall_trusted=vouched)[1])
+    assert [(fix.wall_trusted, fix.gnss_time) for fix in fixes] == [(vouched, T0 + n if vouched else None) for n in range(3)]
+
+
 def test_backlog_flushed_in_a_burst_is_stale_until_it_reaches_now():
     held_up = [report(n, at=1100.0 + n / 1000) for n in range(10, 100)]
     gate, verdicts = feed(held_up, gate=settled())
