@@ -40,11 +40,13 @@ COLUMNS = (
     "at_s",
     "boot_id",
 )
-_FIXES = "SELECT " + ", ".join(f"b.{name}" if name == "boot_id" else f"f.{name}" for name in COLUMNS)
+_FIXES = "SELECT f.id, " + ", ".join(f"b.{name}" if name == "boot_id" else f"f.{name}" for name in COLUMNS)
 _FIXES += " FROM fixes f LEFT JOIN boots b ON b.number = f.boot WHERE "
 # In capture order, which a clock that steps does not change: rows come as they lie on the disk, and nothing is sorted. The `+` keeps
 # SQLite from an index that older versions have.
-_SPAN = "+f.wall_utc BETWEEN ? AND ? ORDER BY f.id"
+_SPAN = "+f.wall_utc BETWEEN ? AND ? AND f.id > ? ORDER BY f.id LIMIT ?"
+# Rows read at a time. Between two pages no transaction is open: a reader that is paused must not keep the daemon's -wal growing.
+_PAGE = 2_000
 
 # A position is a little older than its row. One of the last moment before a cancel may have been kept after it.
 _LATE_S = 2.0
@@ -101,17 +103,24 @@ class Said:
 
 
 class History:
-    """One consistent view of a database. Every method raises sqlite3.Error; rows that make no sense are left out."""
+    """A database as it is now. Every method raises sqlite3.Error; rows that make no sense are left out.
 
-    def __init__(self, connection: sqlite3.Connection, veil: str | None) -> None:
-        """veil: the UTC text of the cancel from which on nothing may be seen; None: there is nothing to hide."""
+    A cancel may come while a long track is read. So it looks for one after each reading and before it gives anything away.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, calm: bool) -> None:
+        """calm: others than the database know of a cancel."""
         self._db = Database(connection, execute_plugins=False)
-        self._veil = veil
-        self._quiet_from = "" if veil is None else write_utc((_wall(veil) or 0.0) - _LATE_S)
+        self._calm = calm
+        self._veil: str | None = None  # UTC text of the cancel from which on nothing may be seen; None: there is nothing to hide
+        self._quiet_from = ""
 
     def rows(self, window: Window) -> Iterator[dict[str, Any]]:
         """The fixes in capture order, by the names of COLUMNS; read from the disk as they are asked for."""
-        return map(self._outward, self._db.query(_FIXES + _SPAN, window.texts))
+        after = -1
+        while page := self._read(_FIXES + _SPAN, *window.texts, after, _PAGE):
+            yield from map(self._outward, page)
+            after = page[-1]["id"]
 
     def count(self, window: Window) -> int:
         """How many `rows` there are."""
@@ -131,13 +140,13 @@ class History:
     def presses(self, window: Window) -> list[Pressed]:
         """In the order of their time; a press that was taken back is none."""
         sql = "SELECT p.*, b.boot_id FROM presses p LEFT JOIN boots b ON b.number = p.boot WHERE p.wall_utc BETWEEN ? AND ?"
-        rows = list(self._db.query(sql + " ORDER BY p.wall_utc, p.number", window.texts))
+        rows = self._read(sql + " ORDER BY p.wall_utc, p.number", *window.texts)
         kept = (row for row in rows if row["state"] != "taken_back" or self._seen(row["settled_utc"]) is None)
         return [press for row in kept if (press := self._press(row)) is not None]
 
     def callouts(self, window: Window) -> list[Called]:
         """Those that were on at any moment of the span, oldest first."""
-        rows = list(self._db.query("SELECT * FROM callouts ORDER BY raised_utc, number"))
+        rows = self._read("SELECT * FROM callouts ORDER BY raised_utc, number")
         seen = [row for row in rows if self._is_seen(row)]
         found = [self._callout(row, newest=row is seen[-1]) for row in seen]
         wanted = [each for each in found if each is not None and _overlaps(each, window)]
@@ -145,10 +154,10 @@ class History:
 
     def messages(self, window: Window) -> list[Said]:
         """What was said in the callouts' event streams; nothing while the device is calm."""
+        sql = "SELECT wall_utc, source, text, told FROM events WHERE wall_utc BETWEEN ? AND ? ORDER BY wall_utc, number"
+        rows = self._read(sql, *window.texts)
         if self._veil is not None:
             return []
-        sql = "SELECT wall_utc, source, text, told FROM events WHERE wall_utc BETWEEN ? AND ? ORDER BY wall_utc, number"
-        rows = self._db.query(sql, window.texts)
         return [Said(wall, str(r["source"]), str(r["text"]), bool(r["told"])) for r in rows if (wall := _wall(r["wall_utc"])) is not None]
 
     def _outward(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -174,8 +183,8 @@ class History:
             return True
         if row["origin"] == "elsewhere":
             return self._seen(row["raised_utc"]) is not None
-        answered = self._db.query("SELECT settled_utc FROM presses WHERE callout_id = ?", (row["id"],))
-        return any(self._seen(each["settled_utc"]) for each in list(answered))
+        answered = self._read("SELECT settled_utc FROM presses WHERE callout_id = ?", row["id"])
+        return any(self._seen(each["settled_utc"]) for each in answered)
 
     def _callout(self, row: dict[str, Any], *, newest: bool) -> Called | None:
         raised = _wall(row["raised_utc"])
@@ -192,34 +201,35 @@ class History:
         return None if wall is None else self._place("+f.wall_utc <= ?", write_utc(wall))
 
     def _place(self, where: str, *values: Any) -> Point | None:
-        row = next(iter(list(self._db.query(f"{_FIXES}{where} ORDER BY f.id DESC LIMIT 1", values))), None)
-        return None if row is None else read_point(self._outward(row))
+        rows = self._read(f"{_FIXES}{where} ORDER BY f.id DESC LIMIT 1", *values)
+        return read_point(self._outward(rows[0])) if rows else None
 
     def _one(self, sql: str, *values: Any) -> dict[str, Any]:
-        return next(iter(list(self._db.query(sql, values))))
+        return self._read(sql, *values)[0]
+
+    def _read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        rows = list(self._db.query(sql, values))
+        self._veil = self._find_cancel()
+        self._quiet_from = "" if self._veil is None else write_utc((_wall(self._veil) or 0.0) - _LATE_S)
+        return rows
+
+    def _find_cancel(self) -> str | None:
+        """When it was. Where that is not noted, the press before it: rather too much is hidden than too little."""
+
+        def ask(sql: str) -> str:
+            found = self._db.execute(sql).fetchone()
+            return str(found[0]) if found and found[0] is not None else ""
+
+        if not self._calm and ask("SELECT value FROM state WHERE name = 'calm'") != "1":
+            return None
+        return ask("SELECT value FROM notes WHERE name = 'calm_since'") or ask("SELECT max(wall_utc) FROM presses")
 
 
 @contextlib.contextmanager
 def opened(path: Path, *, calm: bool = False) -> Iterator[History]:
-    """The database at one moment. calm: others than the database know of a cancel.
-
-    Raises OSError, or sqlite3.Error for what is no database of ours.
-    """
+    """A database. calm: others than the database know of a cancel. Raises OSError, or sqlite3.Error for what is none of ours."""
     with dbfile.read_only(path) as connection:
-        connection.execute("BEGIN")  # everything that is read is of one moment, whatever the daemon writes meanwhile
-        yield History(connection, _veil(connection, calm=calm))
-
-
-def _veil(connection: sqlite3.Connection, *, calm: bool) -> str | None:
-    """When the cancel was, as UTC text. Where that is not noted, the press before it: rather too much is hidden than too little."""
-
-    def ask(sql: str) -> str:
-        found = connection.execute(sql).fetchone()
-        return str(found[0]) if found and found[0] is not None else ""
-
-    if not calm and ask("SELECT value FROM state WHERE name = 'calm'") != "1":
-        return None
-    return ask("SELECT value FROM notes WHERE name = 'calm_since'") or ask("SELECT max(wall_utc) FROM presses")
+        yield History(connection, calm=calm)
 
 
 def _wall(text: object) -> float | None:

@@ -15,7 +15,7 @@ from agent.tracks.frame import Box, Frame, survey
 from agent.tracks.history import Called, Pressed
 from agent.tracks.labels import width_px
 from agent.tracks.marks import marks
-from agent.tracks.points import Fate
+from agent.tracks.points import Fate, Point
 from agent.tracks.story import Story
 from agent.tracks.strip import Strip, height_px
 from agent.tracks.xmltext import said
@@ -47,11 +47,12 @@ def draw(story: Story, presses: Sequence[Pressed], callouts: Sequence[Called], f
     """The picture; the story has at least one point."""
     moments = marks(presses, callouts)
     points = [point for stretch in story.stretches for point in stretch.points]
-    ground = survey([*points, *(mark.place for mark in moments if mark.place is not None)])
+    on_map = [mark for mark in moments if mark.place is not None and _is_of(story, mark.place)]
+    ground = survey([*points, *(mark.place for mark in on_map if mark.place is not None)])
     inner = form.width - 2 * _MARGIN
     title, y = _title(story, presses, callouts, form)
     box = Box(_MARGIN, y, inner, inner * min(form.tallest, max(form.flattest, ground.aspect)))
-    chart = Chart(story, moments, Frame(ground, box, 34 if form.narrow else 64), form.size).draw()
+    chart = Chart(story, on_map, Frame(ground, box, 34 if form.narrow else 64), form.size).draw()
     y = box.bottom + 22
     lanes = Box(_MARGIN + form.left, y, inner - form.left, 0)
     strip = Strip(story, lanes, form.size, narrow=form.narrow, prefix=form.name).draw(moments, callouts)
@@ -62,6 +63,11 @@ def draw(story: Story, presses: Sequence[Pressed], callouts: Sequence[Called], f
         f' aria-label="{name}"><title>{name}</title><style>{ink.style()}</style>{ink.patterns(form.name)}'
         f"{ink.bar(0, 0, form.width, y, 'paper')}{title}{chart}{strip}{legend}</svg>\n"
     )
+
+
+def _is_of(story: Story, place: Point) -> bool:
+    """Whether a place lies on this track and not on an earlier or later one: a span may hold one end of a callout."""
+    return story.first is not None and story.last is not None and story.first.wall <= place.wall <= story.last.wall
 
 
 def _title(story: Story, presses: Sequence[Pressed], callouts: Sequence[Called], form: Form) -> tuple[str, float]:

@@ -26,7 +26,7 @@ from drives import BEGIN, Cancelled
 from agent.cli import instants, main, track_export
 from agent.columns import write_utc
 from agent.model import Fix
-from agent.tracks import geojson, gpx, sheet
+from agent.tracks import geojson, gpx, history, sheet
 from agent.tracks.history import COLUMNS
 from agent.tracks.points import Limits, read_point, walk
 
@@ -385,6 +385,27 @@ def test_under_sudo_the_file_is_of_whoever_asked(drive: Path, tmp_path: Path, mo
 
 def seen(folder: Path) -> dict[str, tuple[bytes, float]]:
     return {each.name: (each.read_bytes(), each.stat().st_mtime) for each in folder.iterdir()}
+
+
+def test_a_paused_reader_holds_nothing_up_and_a_cancel_meanwhile_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`track export | less`: the daemon's -wal can be emptied; and what comes after a cancel says no more than it may."""
+    monkeypatch.setattr(history, "_PAGE", 100)
+    path = Path(shutil.copy(drives.make_drive(tmp_path / "a.db"), tmp_path / "b.db"))
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("UPDATE fixes SET receiver = 'new'")
+    with history.opened(path) as found:
+        rows = found.rows(history.Window())
+        first = next(rows)
+        assert first["receiver"] == "new"
+        assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0, "nobody is in the way"
+        writer.execute("UPDATE state SET value = '1' WHERE name = 'calm'")
+        writer.execute("INSERT OR REPLACE INTO notes VALUES ('calm_since', '2026-03-02T08:40:00.000Z')")
+        later = list(rows)
+        assert max(row["sent_utc"] or "" for row in later) < "2026-03-02T08:40"
+        assert not any(row["told_utc"] for row in later)
+        assert found.messages(history.Window()) == []
+    writer.close()
 
 
 @pytest.mark.parametrize("dump", sorted(SCHEMA.parent.glob("version-*.sql")), ids=lambda dump: dump.stem)

@@ -242,6 +242,16 @@ def test_the_drive_says_what_happened(drive: Path, tmp_path: Path, capsys: pytes
     ]
 
 
+def test_a_span_shows_no_place_from_beyond_it(drive: Path, tmp_path: Path):
+    """The callout goes on for an hour and 60 km after these three minutes: that is in the words, and not on the map."""
+    span = ("--since", "2026-03-02T08:30", "--until", "2026-03-02T08:33")
+    found = texts(show(drive, tmp_path / "a.svg", *span))
+    assert "pressed 08:31" in found
+    assert "callout ended 09:48" not in found
+    assert any("callout 08:31 to 09:48" in each for each in found)
+    assert any(re.fullmatch(r"\d+ m", each) for each in found), "and the scale is of metres"
+
+
 def test_nothing_is_told_by_colour_alone(drive: Path, tmp_path: Path):
     """Each fate has its own dash on the map, and a pattern of its own in the strip."""
     svg = show(drive, tmp_path / "a.svg")
