@@ -24,6 +24,7 @@ MOST_RUNS = 50  # stretches between gaps that are told: the longest, where a rec
 WIDEST_SCALE = 2.0**40  # nothing but the ends of the stretches is left long before
 REFINEMENTS = 3  # between a bound that is too narrow and twice that
 MOST_LISTED = 6  # stops or gaps in the head
+DOUBTED_S = 86_400.0  # a press that is so far from the position before it was timed by another clock
 
 
 def missed(before: Fix | None, fixes: Sequence[Fix]) -> tuple[str, ...]:
@@ -43,7 +44,9 @@ def before_press(fixes: Sequence[Fix], press_wall: float) -> tuple[str, ...]:
     if not fixes:
         return ()
     first, last = fixes[0], fixes[-1]
-    press = f"the press at {particulars.day(press_wall)} {particulars.clock(press_wall)} UTC"
+    # By the clock of a device that did not know the time a press may be decades off: that would only mislead.
+    known = last.wall_trusted and abs(press_wall - last.wall) < DOUBTED_S
+    press = f"the press at {particulars.day(press_wall)} {particulars.clock(press_wall)} UTC" if known else "the press"
     first_s, last_s = press_wall - first.wall, press_wall - last.wall if last.wall_trusted else 0.0
     if len(fixes) == 1:
         ago = f"{span(last_s)} before" if last_s >= 1 else "before"

@@ -490,6 +490,13 @@ def test_times_that_no_calendar_has_raise_nothing():
         assert trail.before_press(fixes, MORNING)
 
 
+@pytest.mark.parametrize(("press_wall", "trusted"), [(300.0, False), (300.0, True), (MORNING + 12, False)])
+def test_press_of_a_device_that_did_not_know_the_time_is_told_without_one(press_wall: float, *, trusted: bool):
+    """Law 9: nobody looks for a device where it was in 1970."""
+    fix = Fix(1.0, MORNING, "gps", *CAPE, 4.1, wall_trusted=trusted)
+    assert trail.before_press([fix], press_wall) == ("The device was at -33.92000,18.42000 (within 5 m) before the press.",)
+
+
 def test_nothing_before_a_press_is_nothing_and_one_position_a_sentence():
     assert trail.before_press([], MORNING) == ()
     assert trail.missed(Fix(1.0, MORNING, "gps", *CAPE), []) == ()
