@@ -249,7 +249,8 @@ class Store:
         recalled = self._keeper.open()
         with self._wake:
             # What followed from knowing nothing (not calm, nothing settled) is no news.
-            early, essence = [deed for deed in self._waiting.take() if not isinstance(deed, StateKept)], Essence()
+            early: list[Deed] = [deed for deed in self._waiting.take() if not isinstance(deed, StateKept)]
+            essence = Essence()
             for deed in recalled.deeds:
                 essence.fold(deed)
             news = [] if recalled.identity is None else essence.reconcile(recalled.identity, self._localise)
