@@ -5,7 +5,7 @@ Decides nothing and touches nothing. Deeds are done in the order in which they w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.kept import CalloutKept, EventKept, FixesTold, NoteKept, PressesSettled, PressMade, Write
 from agent.model import Fix
@@ -71,3 +71,8 @@ LASTING = (PressMade, PressesSettled, CalloutKept, EventKept, NoteKept, StateKep
 def as_deed(write: Write, episode: str | None) -> Deed:
     """A write of the daemon with what the store knows of the moment."""
     return TrailTold(write, episode) if isinstance(write, FixesTold) else write
+
+
+def in_episode(deed: Deed, episode: str) -> Deed:
+    """The same of another emergency, where it is of one at all."""
+    return replace(deed, episode=episode) if isinstance(deed, Taken | Covered | TrailTold) else deed

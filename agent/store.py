@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from agent import aside, dbfile, identity, waiting
-from agent.deeds import Covered, Deed, Restamped, Sent, StateKept, Taken, as_deed
+from agent.deeds import Covered, Deed, Restamped, Sent, StateKept, Taken, as_deed, in_episode
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, read_boot_id
 from agent.keeper import Keeper, Machine
@@ -255,6 +255,9 @@ class Store:
                 essence.fold(deed)
             news = [] if recalled.identity is None else essence.reconcile(recalled.identity, self._localise)
             remembered = essence.remembered(recalled.last_fix)
+            # What was recorded before this answer belongs to the emergency that goes on, or to the one that began meanwhile.
+            early = early if essence.episode is None else [in_episode(deed, essence.episode) for deed in early]
+            essence.episode = essence.episode or self._essence.episode
             early = essence.take(early)
             essence.follow_episode(self._wall())
             self._waiting.put_back([*news, *early, *essence.changed_state()])

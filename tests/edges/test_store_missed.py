@@ -234,6 +234,27 @@ def test_who_vouches_after_a_restart_dates_what_the_earlier_process_recorded(tmp
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_recorded_while_the_store_opens_is_of_the_emergency_too(tmp_path: Path, kept: bool) -> None:  # noqa: FBT001 - both
+    """A disk that is slow to answer: the callout of before goes on, or a press has begun one meanwhile."""
+
+    async def run() -> None:
+        async with opened(tmp_path / "a.db") as store:
+            await store.step(*[CalloutKept(ACTIVE)] * kept)
+        store = Store(tmp_path / "a.db", boot_id="boot-1", pace=NEVER, wall=map(float, itertools.count(int(WALL))).__next__)
+        if not kept:
+            store.step(PressMade(Press(1, 9.0, WALL, "cli")))
+        for n in range(3):
+            store.record(make_fix(10.0 + n))
+        store.sent(make_fix(10.0))
+        await store.open()
+        store.record(make_fix(20.0))
+        assert ats(await store.missed(99.0, 9)) == (10.0, [11.0, 12.0, 20.0], False)
+        await store.aclose()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("where", ["disk", "memory"])
 def test_the_minutes_before_a_press_are_found_by_its_number(tmp_path: Path, where: str) -> None:
     """In the file or still waiting; of an unknown press nothing."""
