@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 import trustme
-from faketime import BEYOND_NETWORK_S, DAY_S, ROLLOVER_S, YEAR_S, FakedClock, needs_faketime, true_wall
+from faketime import BEYOND_WITNESSES_S, DAY_S, ROLLOVER_S, YEAR_S, FakedClock, needs_faketime, true_wall
 from slow_link import Road
 from stage import DRIVE, Stage, codes, driving, press, side_by_side, staged, streamed
 
@@ -361,7 +361,7 @@ async def lied_to(folder: Path, by_s: float) -> AsyncIterator[tuple[Stage, Liar]
 async def a_week_rollover_and_nobody_else(folder: Path) -> None:
     """A time before the build is nobody's witness; the positions are as good as ever."""
     async with lied_to(folder, -ROLLOVER_S) as (stage, _):
-        FakedClock(stage, BEYOND_NETWORK_S)
+        FakedClock(stage, BEYOND_WITNESSES_S)
         await stage.start()
         await stage.until_armed()
         await press(stage)
@@ -370,20 +370,22 @@ async def a_week_rollover_and_nobody_else(folder: Path) -> None:
         assert not told["clock"]["trusted"]
         await until_told(stage, "clock.untrusted")
         await streamed(stage)
-        assert abs(await pressed_again_at(stage) - BEYOND_NETWORK_S) <= EPOCH_S, "the system clock is all there is"
+        assert abs(await pressed_again_at(stage) - BEYOND_WITNESSES_S) <= EPOCH_S, "the system clock is all there is"
         await stopped(stage)
         fixes = rows(stage, "SELECT at_s, wall_utc, wall_trusted, gnss_utc FROM fixes")
-        assert all(abs(off_s(wall, at) - BEYOND_NETWORK_S) <= EPOCH_S and (trusted, gnss) == (0, None) for at, wall, trusted, gnss in fixes)
+        assert all(
+            abs(off_s(wall, at) - BEYOND_WITNESSES_S) <= EPOCH_S and (trusted, gnss) == (0, None) for at, wall, trusted, gnss in fixes
+        )
 
 
 async def a_plausible_lie_and_nobody_else(folder: Path) -> None:
     """Two days ahead from the start: that cannot be told from the truth. What is shown is that the two clocks disagree."""
     async with lied_to(folder, 2 * DAY_S) as (stage, _):
-        FakedClock(stage, BEYOND_NETWORK_S)
+        FakedClock(stage, BEYOND_WITNESSES_S)
         await stage.start()
         told = await until_told(stage, "clock.wrong")
         assert told["clock"]["witness"] == "receiver"
-        assert abs(told["clock"]["system_off_s"] + 2 * DAY_S - BEYOND_NETWORK_S) <= 2
+        assert abs(told["clock"]["system_off_s"] + 2 * DAY_S - BEYOND_WITNESSES_S) <= 2
         await stage.until_armed()
         await press(stage)
         await stage.until_callout(lambda seen: seen["positions"], what="raised all the same")
