@@ -38,6 +38,15 @@ class Manner:
     before_press_s: float = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Pressed:
+    """A press by its number; UTC s as it was thought then; monotonic s, None where it is of another boot."""
+
+    number: int
+    wall: float
+    at: float | None
+
+
 class Rooms(Protocol):
     """What the trails need of the daemon."""
 
@@ -66,7 +75,7 @@ class Trails:
         self._heard_at: float | None = None  # monotonic s of capture of the last position that this callout has
         self._failed = False  # something did not get through since then: without that a long pause is only the cadence
         self._gap_until: float | None = None  # a gap that ended here is to be told
-        self._press: tuple[int, float] | None = None  # number, UTC s: what was before it is to be told
+        self._press: _Pressed | None = None  # what was before it is to be told
         self._bell = asyncio.Event()
 
     def recall(self, note: str | None) -> None:
@@ -74,7 +83,7 @@ class Trails:
         number, wall, callout_id = (*(note or "").split(" ", 2), "", "", "")[:3]
         self._look()
         if self._to is not None and callout_id == str(self._to):
-            self._press = (int(number), float(wall))
+            self._press = _Pressed(int(number), float(wall), None)
             self._bell.set()
 
     def follow(self, before: State, after: State) -> None:
@@ -82,7 +91,7 @@ class Trails:
         self._look()
         press = began_with(before, after)
         if press is not None:
-            self._press = (press.number, press.wall)
+            self._press = _Pressed(press.number, press.wall, press.at if press.at > 0 else None)
             self._bell.set()
 
     def located(self, fix: Fix) -> None:
@@ -132,9 +141,10 @@ class Trails:
         if self._gap_until is not None and self._is_on(to):
             await self._tell_missed(to, self._gap_until)
 
-    async def _tell_before(self, to: CalloutId, press: tuple[int, float]) -> None:
-        number, wall = press
-        fixes = await self._store.before_press(number, self._manner.before_press_s)
+    async def _tell_before(self, to: CalloutId, press: _Pressed) -> None:
+        fixes = await self._store.before_press(press.number, self._manner.before_press_s)
+        clock = self._rooms.clock
+        wall = press.wall if press.at is None else clock.wall() - (clock.at() - press.at)  # the clock may have been set since
         texts: tuple[str, ...] = ()
         if fixes and self._manner.after_outage != "keep":
             texts = await aside.start(partial(trail.before_press, fixes, wall), name="trail")
