@@ -23,6 +23,7 @@ from typing import Any
 from agent.cli import talk
 from agent.cli.replay import Heard
 from agent.cli.stage import Stage, staged
+from agent.wording import MAX_EVENT_CHARS
 
 HELP = "everything on this machine: simulator, receiver, agent, a drill from press to close"
 WRONG_CODE = "9999"
@@ -109,6 +110,7 @@ class Story:
             self._stream,
             self._cut_link,
             self._mend_link,
+            self._read_trail,
             self._dispatch_responder,
             self._cancel_under_duress,
             self._stream_on,
@@ -184,6 +186,13 @@ class Story:
             held=sent_fix >= mended_wall - 3,
         )
 
+    async def _read_trail(self) -> None:
+        callout = await self._until(self._stage.seen, lambda seen: any(map(_is_trail, seen["events"])))
+        text = next(each["text"] for each in callout["events"] if _is_trail(each))
+        status = await self._until(self._stage.status, lambda told: not told["store"]["untold"])
+        self._say(f'what was missed is told: "{text.partition(" Positions (")[0]}"')
+        self._check(f"the missed track is told with its times, {status['store']['untold']} fixes wait", held=len(text) <= MAX_EVENT_CHARS)
+
     async def _dispatch_responder(self) -> None:
         await self._stage.respond(self._id, "dispatch")
         status = await self._until(self._stage.status, lambda told: "dispatched" in str(told["callout"]["dispatch_status"]).lower())
@@ -256,6 +265,10 @@ class Story:
     async def _until_lamp(self, *, lit: bool) -> None:
         while self._stage.lamp(LOOK_S) is not lit:  # noqa: ASYNC110 - another process drives it
             await asyncio.sleep(0.1)
+
+
+def _is_trail(event: dict[str, Any]) -> bool:
+    return "positions did not get through" in event["text"]
 
 
 def _codes(status: dict[str, Any]) -> list[str]:

@@ -44,6 +44,9 @@ record_idle_s = 5
 [store]
 path = "{folder}/agent.db"
 
+[backlog]
+trail_after_s = 10
+
 [drill]
 classification_id = 2
 

@@ -17,7 +17,7 @@ def test_demo_plays_a_whole_emergency_from_press_to_close():
         out, _ = await process.communicate()
         text = out.decode()
         assert process.returncode == 0, text
-        assert "10 of 10 steps held" in text
+        assert "11 of 11 steps held" in text
         assert "the lamp is steady" in text
         assert "dispatch sees DURESS" in text
 
