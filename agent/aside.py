@@ -14,7 +14,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 _CLOSE_RANGE_UNSHARE = 2  # linux/close_range.h
@@ -93,6 +93,31 @@ def part(loop: asyncio.AbstractEventLoop) -> None:
             os.dup2(nothing, number, inheritable=False)
 
 
+class Answer(Generic[T]):
+    """A future of the loop that another thread fulfils; whoever waited may have gone. Make it on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.future: asyncio.Future[T] = loop.create_future()
+
+    def give(self, value: T) -> None:
+        """What the work came to."""
+        _deliver(self._loop, _succeed, self.future, value)
+
+    def fail(self, error: BaseException) -> None:
+        """What it met. Nothing happens where nobody waits: asyncio would log its text, which may hold a position."""
+        _deliver(self._loop, _fail_quietly, self.future, error)
+
+    def settle(self, work: Callable[[], T]) -> None:
+        """Do it here and now; an exception belongs to whoever waits."""
+        try:
+            value = work()
+        except Exception as error:  # noqa: BLE001 - the thread has other work to do
+            self.fail(error)
+        else:
+            self.give(value)
+
+
 def _deliver(
     loop: asyncio.AbstractEventLoop, how: Callable[[asyncio.Future[Any], Any], None], future: asyncio.Future[Any], what: Any
 ) -> None:
@@ -110,3 +135,9 @@ def _succeed(future: asyncio.Future[Any], result: Any) -> None:
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def _fail_quietly(future: asyncio.Future[Any], error: BaseException) -> None:
+    _fail(future, error)
+    if not future.cancelled():
+        future.exception()

@@ -319,7 +319,8 @@ def diagnose(trouble: BaseException, directory: Path) -> Ailment:
         return Ailment(
             "store.busy", "another process holds the database: rows wait in memory", "end whatever has the database open for writing"
         )
-    if kind == sqlite3.SQLITE_IOERR or number == errno.EIO:
+    # SQLite calls a page that could not be read damaged; a file that is damaged is moved aside and needs no diagnosis.
+    if kind in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT) or number == errno.EIO:
         return Ailment("store.io", "the disk answers with errors: rows wait in memory", "see dmesg; the card may be dying")
     return Ailment(
         "store.unusable", f"the store cannot be used ({type(trouble).__name__}): rows wait in memory", "see the log and store.path"

@@ -118,6 +118,15 @@ class Keeper:
                 self._fail(trouble)
 
     def _open_file(self) -> tuple[list[Deed], Fix | None]:
+        try:
+            return self._open_once()
+        except dbfile.UnusableError as trouble:
+            if trouble.word != "corrupt":
+                raise
+        # A read that failed once is called damage, too, by SQLite as by its check: only what is seen twice is believed.
+        return self._open_once()
+
+    def _open_once(self) -> tuple[list[Deed], Fix | None]:
         file = dbfile.open_file(self.path, self._limits.max_mb)
         try:
             tables = self._machine.tables(file.connection)
@@ -204,7 +213,8 @@ class Keeper:
     def _attempt(self, batch: list[Deed]) -> Exception | None:
         """One transaction, on a new file if the old one proves unusable; returns what went wrong."""
         trouble: Exception | None = None
-        for _ in range(2):
+        suspected = False
+        for _ in range(3):
             try:
                 self._make_ready()
                 self._write(batch)
@@ -215,6 +225,10 @@ class Keeper:
                     self._fail(found)
                     return _bare(found)
                 trouble, word = _bare(found), "corrupt"
+                if not suspected:  # see `_open_file`
+                    suspected = True
+                    self._close_file()
+                    continue
             else:
                 return None
             if not self._replace(word):
@@ -278,13 +292,10 @@ class Keeper:
             return otherwise
         try:
             return question(self._tables)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return otherwise  # a row that somebody else wrote
         except sqlite3.Error as trouble:
-            if dbfile.is_damage(trouble):
-                self._replace("corrupt")
-            else:
-                self._fail(trouble)
+            self._fail(trouble)  # whether it is damage is found out by the next attempt to write
             return otherwise
 
     def measure(self, episode: str | None) -> tuple[int, int, int]:

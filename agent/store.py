@@ -17,9 +17,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from agent import aside, dbfile, identity, waiting
+from agent.aside import Answer
 from agent.deeds import Covered, Deed, Restamped, Sent, StateKept, Taken, as_deed, in_episode
 from agent.essence import Essence
 from agent.identity import Identity, IdentityError, read_boot_id
@@ -79,13 +80,14 @@ class Store:
         self._essence = Essence()
         self._waiting = Waiting(self._pace.most_waiting)
         self._reading = Retrieval(self._keeper, self._call, self._pending)
-        self._waiters: list[_Answer[None]] = []
+        self._waiters: list[Answer[None]] = []
         self._jobs: deque[Callable[[], None]] = deque()
         self._first_at = 0.0
         self._retry_at: float | None = None
         self._busy_since: float | None = None
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._death: Answer[None] | None = None
         self._summary = StoreSummary()
 
     # What the daemon calls, on the loop
@@ -97,11 +99,16 @@ class Store:
         with an `at` of at most 0.
         """
         loop = asyncio.get_running_loop()
-        answer = _Answer[Remembered](loop)
-        self._thread = threading.Thread(target=self._work, args=(loop, answer), name="store", daemon=True)
+        answer, self._death = Answer[Remembered](loop), Answer[None](loop)
+        self._thread = threading.Thread(target=self._work, args=(loop, answer, self._death), name="store", daemon=True)
         self._busy_since = time.monotonic()
         self._thread.start()
         return await answer.future
+
+    async def watch(self) -> None:
+        """Vital, from `open` on: raises what ended the store's thread, whatever it was. A process without memory must not go on."""
+        if self._death is not None:
+            await self._death.future
 
     def record(self, fix: Fix) -> None:
         """Keep a fix with the next group commit."""
@@ -135,7 +142,7 @@ class Store:
         The awaitable ends when both are on disk, or failed: that is a condition, never an exception. While the disk hangs it
         does not end. Not awaiting it does not undo it.
         """
-        answer = _Answer[None](asyncio.get_running_loop())
+        answer = Answer[None](asyncio.get_running_loop())
         with self._wake:
             # A trail is told to the emergency that was on when it was told, whatever else the step begins or ends.
             deeds = self._essence.take([as_deed(write, self._essence.episode) for write in writes])
@@ -175,13 +182,14 @@ class Store:
     async def has_press(self, at: float) -> bool:
         """Whether a press of this boot at monotonic `at` is on disk, owed or settled: a spooled one is then not new.
 
-        False, too, where the disk does not tell within a second.
+        False, too, where the store does not tell within a second.
         """
         asked = self._call(lambda: self._keeper.ask(lambda tables: tables.has_press(at), otherwise=False))
-        with contextlib.suppress(TimeoutError):  # not `wait_for`: it swallows a cancel that comes with the answer
+        try:  # not `wait_for`: it swallows a cancel that comes with the answer
             async with asyncio.timeout(_KNOWN_S):
                 return await asked
-        return False
+        except Exception:  # noqa: BLE001 - TimeoutError, or a defect: raised once too often is better than not at all
+            return False
 
     async def prune(self, *, wall: float, keep_days: float, limits: Limits | None = None) -> int:
         """Delete what is older than keep_days, then thin while more than the size allowed; returns how many fixes went.
@@ -206,7 +214,7 @@ class Store:
         if self._thread is None or self._closing:
             return
         with self._wake:  # the thread sees both or neither
-            closed = self._call(self._keeper.close)
+            closed = self._call(self._close)
             self._closing = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(closed, self._pace.close_s)
@@ -220,9 +228,9 @@ class Store:
 
     def _call(self, job: Callable[[], _T]) -> Awaitable[_T]:
         """Have the thread do something once everything that waits now is committed."""
-        answer = _Answer[_T](asyncio.get_running_loop())
+        answer = Answer[_T](asyncio.get_running_loop())
         with self._wake:
-            self._jobs.append(lambda: answer.give(job()))
+            self._jobs.append(lambda: answer.settle(job))
             self._wake.notify()
         return answer.future
 
@@ -239,11 +247,14 @@ class Store:
 
     # What the thread does
 
-    def _work(self, loop: asyncio.AbstractEventLoop, opened: _Answer[Remembered]) -> None:
-        aside.part(loop)
-        opened.give(self._open())
-        while not self._closing or self._jobs or self._waiters:
-            self._take_turn()
+    def _work(self, loop: asyncio.AbstractEventLoop, opened: Answer[Remembered], ended: Answer[None]) -> None:
+        try:
+            aside.part(loop)
+            opened.give(self._open())
+            while not self._closing or self._jobs or self._waiters:
+                self._take_turn()
+        except BaseException as death:  # noqa: BLE001 - whatever it was: without this thread nothing is ever kept again
+            ended.fail(death)
 
     def _open(self) -> Remembered:
         recalled = self._keeper.open()
@@ -286,6 +297,7 @@ class Store:
             job()
             if not self._closing:
                 self._sum_up()
+                self._retry_soon()
         elif not self._waiters:
             self._keeper.tend(self._essence.episode)
 
@@ -303,7 +315,7 @@ class Store:
     def _commit(self, batch: list[Deed], record: Identity) -> None:
         left = batch
         try:
-            left = self._keeper.commit(batch) if batch else []
+            left = self._keeper.commit(batch) if batch or self._keeper.mode == "memory" else []
             done = self._keeper.save_identity(record) and not left
         except Exception as trouble:  # noqa: BLE001 - a defect must not take the presses along that still wait
             # Its text may hold a position: above debug only its name is told (law 11).
@@ -314,6 +326,20 @@ class Store:
         with self._wake:
             self._waiting.put_back(left)
             self._retry_at = None if done else time.monotonic() + self._pace.retry_s
+
+    def _retry_soon(self) -> None:
+        """A file that could not be read is opened again, also when nothing waits to be written."""
+        with self._wake:
+            if self._keeper.mode == "memory" and self._retry_at is None:
+                self._retry_at = time.monotonic() + self._pace.retry_s
+
+    def _close(self) -> None:
+        """Whatever could not be committed just now gets one more chance: the next process knows nothing of it."""
+        if self._retry_at is not None:
+            with self._wake:
+                batch, record = self._waiting.take(), self._essence.identity(None)
+            self._commit(batch, record)
+        self._keeper.close()
 
     def _list_essentials(self) -> list[Deed]:
         with self._wake:
@@ -329,22 +355,6 @@ class Store:
         if trouble is not None and self._waiting.dropped:
             trouble = replace(trouble, text=f"{trouble.text}; {self._waiting.dropped} fixes were given up")
         self._summary = StoreSummary(fixes, untold, size, self._keeper.mode, trouble)
-
-
-class _Answer(Generic[_T]):
-    """A future of the loop that another thread fulfils; whoever waited may have gone."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.future: asyncio.Future[_T] = loop.create_future()
-
-    def give(self, value: _T) -> None:
-        def settle() -> None:
-            if not self.future.done():
-                self.future.set_result(value)
-
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            self._loop.call_soon_threadsafe(settle)
 
 
 def peek(path: Path) -> tuple[StoreSummary, Remembered]:
