@@ -27,6 +27,7 @@ from agent.wording import MAX_EVENT_CHARS
 
 HELP = "everything on this machine: simulator, receiver, agent, a drill from press to close"
 WRONG_CODE = "9999"
+STEPS = 11
 CUT_S = 12.0
 LOOK_S = 1.2  # longer than any light or darkness of a lamp that blinks; a responder's light is not waited for
 SETTLE_S = 5.0  # more than twice the demo's cadence: what would come would have come
@@ -249,9 +250,9 @@ class Story:
 
     def _sum_up(self) -> bool:
         held = sum(1 for _, held in self._held if held)
-        every = held == len(self._held) == 10
+        every = held == len(self._held) == STEPS
         end = "the drill ended well" if every else "THE DRILL FAILED"
-        print(f"\n{held} of 10 steps held in {time.monotonic() - self._began:.0f} s: {end}", flush=True)
+        print(f"\n{held} of {STEPS} steps held in {time.monotonic() - self._began:.0f} s: {end}", flush=True)
         return every
 
     async def _until(self, ask: Callable[[], Awaitable[dict[str, Any]]], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
