@@ -8,6 +8,7 @@ off the store, so a restart changes nothing. Logs nothing: it goes on behind a c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from agent import aside, findings, trail
 from agent.health import Conditions, Origin
 from agent.kept import FixesTold, Missed, NoteKept
 from agent.lifecycle import stream_to
-from agent.model import CalloutId, Fix, Outcome, Severity
+from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Severity
 from agent.ports import Clock, Store
 from agent.records import PRESS_TRAIL_NOTE, began_with
 from agent.signals import State
@@ -47,6 +48,14 @@ class _Pressed:
     at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """It ended at monotonic s `until_at`. closed: by a position that dispatch took; else no position tells where the device is now."""
+
+    until_at: float
+    closed: bool
+
+
 class Rooms(Protocol):
     """What the trails need of the daemon."""
 
@@ -74,7 +83,9 @@ class Trails:
         self._to: CalloutId | None = None
         self._heard_at: float | None = None  # monotonic s of capture of the last position that this callout has
         self._failed = False  # something did not get through since then: without that a long pause is only the cadence
-        self._gap_until: float | None = None  # a gap that ended here is to be told
+        self._refused_at: float | None = None  # monotonic s since when dispatch answers and takes no position
+        self._worded_at: float | None = None  # monotonic s when words last stood in for positions
+        self._gap: _Gap | None = None  # is to be told
         self._press: _Pressed | None = None  # what was before it is to be told
         self._bell = asyncio.Event()
 
@@ -83,8 +94,9 @@ class Trails:
         number, wall, callout_id = (*(note or "").split(" ", 2), "", "", "")[:3]
         self._look()
         if self._to is not None and callout_id == str(self._to):
-            self._press = _Pressed(int(number), float(wall), None)
-            self._bell.set()
+            with contextlib.suppress(ValueError):  # a damaged note costs its trail, not the start
+                self._press = _Pressed(int(number), float(wall), None)
+                self._bell.set()
 
     def follow(self, before: State, after: State) -> None:
         """After each step: a callout that began with a press is told what was before it."""
@@ -98,26 +110,37 @@ class Trails:
         """Dispatch has this position. What lies between it and the one before is covered, or missed."""
         self._look()
         heard_at, failed = self._heard_at, self._failed
-        self._heard_at, self._failed = fix.at, False
+        self._heard_at, self._failed, self._refused_at = fix.at, False, None
         if self._manner.after_outage == "keep":
             return
         if heard_at is not None and not (failed and fix.at - heard_at >= self._manner.trail_after_s):
             self._store.covered(heard_at, fix.at)
         else:
-            self._tell_until(fix.at)
+            self._tell(_Gap(fix.at, closed=True))
 
     def replied(self, outcome: Outcome) -> None:
         """Dispatch answered on any lane: where no position comes in, this is how it is known that it hears us."""
         self._look()
-        if not findings.proves_path(outcome):
+        now_at, proven = self._rooms.clock.at(), findings.proves_path(outcome)
+        if not proven or (outcome.asked is Asked.LOCATION and outcome.meaning is not Meaning.ACCEPTED):
             self._failed = True
+        if proven and _refused(outcome) and self._refused_at is None:
+            self._refused_at = now_at
+        if not proven or self._to is None or self._manner.after_outage == "keep":
             return
-        if self._to is None or self._manner.after_outage == "keep":
-            return
-        now_at = self._rooms.clock.at()
-        quiet = self._heard_at is None or now_at - self._heard_at >= self._manner.trail_after_s
-        if quiet and self._gap_until is None and self._rooms.live() is None and self._store.summary().untold:
-            self._tell_until(now_at)
+        if self._gap is None and self._is_unseen(now_at) and self._store.summary().untold:
+            self._worded_at = now_at
+            self._tell(_Gap(now_at, closed=False))
+
+    def _is_unseen(self, now_at: float) -> bool:
+        """Whether words are all that dispatch gets: there is no position, or it has taken none for long."""
+
+        def long(since_at: float | None) -> bool:
+            return since_at is None or now_at - since_at >= self._manner.trail_after_s
+
+        if not long(self._worded_at):
+            return False
+        return long(self._heard_at) if self._rooms.live() is None else self._refused_at is not None and long(self._refused_at)
 
     async def run(self) -> None:
         """Never returns."""
@@ -130,7 +153,7 @@ class Trails:
                 await self._work_off(self._to)
             except Exception as trouble:  # noqa: BLE001 - a trail is a comfort: positions, presses and messages go on without it
                 _log.debug("trail", exc_info=True)
-                self._press = self._gap_until = None
+                self._press = self._gap = None
                 self._own_up(type(trouble).__name__)
 
     # --- the work -----------------------------------------------------------------------------------------------------------
@@ -138,8 +161,8 @@ class Trails:
     async def _work_off(self, to: CalloutId) -> None:
         if self._press is not None:
             await self._tell_before(to, self._press)
-        if self._gap_until is not None and self._is_on(to):
-            await self._tell_missed(to, self._gap_until)
+        if self._gap is not None and self._is_on(to):
+            await self._tell_missed(to, self._gap)
 
     async def _tell_before(self, to: CalloutId, press: _Pressed) -> None:
         fixes = await self._store.before_press(press.number, self._manner.before_press_s)
@@ -152,26 +175,29 @@ class Trails:
             self._press = None
             await self._telling.tell_trail(to, texts, NoteKept(PRESS_TRAIL_NOTE, ""))
 
-    async def _tell_missed(self, to: CalloutId, until_at: float) -> None:
+    async def _tell_missed(self, to: CalloutId, gap: _Gap) -> None:
         last: Fix | None = None
         while True:
-            missed = await self._store.missed(until_at, MOST_FIXES)
+            missed = await self._store.missed(gap.until_at, MOST_FIXES)
             if not missed.fixes or missed.fixes[0] == last or not self._is_on(to):
                 break
             last = missed.fixes[0]
-            texts, told = await self._put_into_words(missed)
+            texts, told = await self._put_into_words(missed, gap)
             if not self._is_on(to):
                 break
             await self._telling.tell_trail(to, texts, FixesTold(missed.fixes[told - 1].at, self._rooms.clock.wall()))
-        if self._gap_until == until_at:
-            self._gap_until = None
+        if self._gap == gap:
+            self._gap = None
         else:
             self._bell.set()  # another gap has ended meanwhile
 
-    async def _put_into_words(self, missed: Missed) -> tuple[tuple[str, ...], int]:
-        """The messages, and how many of the fixes they tell. A gap that was short after all (a restart) needs no words."""
+    async def _put_into_words(self, missed: Missed, gap: _Gap) -> tuple[tuple[str, ...], int]:
+        """The messages, and how many of the fixes they tell. A gap that was short after all (a restart) needs no words.
+
+        The gap, and not what was recorded in it: the last seconds before a garage are few positions, and all that there is for long.
+        """
         first, fixes = missed.before or missed.fixes[0], missed.fixes
-        if not missed.more and fixes[-1].at - first.at < self._manner.trail_after_s:
+        if gap.closed and not missed.more and gap.until_at - first.at < self._manner.trail_after_s:
             return (), len(fixes)
         if self._manner.after_outage == "events":
             return await aside.start(partial(trail.lines, fixes, MOST_LINES), name="trail")
@@ -187,13 +213,21 @@ class Trails:
     def _look(self) -> None:
         to = stream_to(self._rooms.state)
         if to != self._to:
-            self._to, self._heard_at, self._gap_until, self._failed = to, None, None, False
+            self._to, self._heard_at, self._gap, self._failed = to, None, None, False
+            self._refused_at = self._worded_at = None
             self._press = None if to is None else self._press
 
     def _is_on(self, to: CalloutId) -> bool:
         self._look()
         return self._to == to
 
-    def _tell_until(self, at: float) -> None:
-        self._gap_until = at
+    def _tell(self, gap: _Gap) -> None:
+        self._gap = gap
         self._bell.set()
+
+
+def _refused(outcome: Outcome) -> bool:
+    """Whether dispatch does not want this position, and may well take a message. Where it does not know the callout it takes neither."""
+    if outcome.asked is not Asked.LOCATION:
+        return False
+    return outcome.cause == "scope" or (outcome.meaning is Meaning.REJECTED and outcome.http_status in (400, 422))

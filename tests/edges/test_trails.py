@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from agent.decider import Decider
 from agent.health import Conditions, Origin
 from agent.kept import Remembered
 from agent.lanes.board import Lanes
-from agent.model import Asked, Fix, Outcome, Place, Quality, SafeCode
+from agent.model import Asked, Fix, Meaning, Outcome, Place, Quality, SafeCode
 from agent.records import PRESS_TRAIL_NOTE
 from agent.signals import CancelAsked, Phase
 from agent.store import Pace, Store
@@ -400,6 +401,114 @@ def test_defect_in_a_trail_stops_nothing_and_is_owned_up_to(tmp_path: Path, monk
         assert device.conditions.shown(calm=True) == (), "behind a cancel it would tell"
         assert await device.missed() == list(range(1, 20))
         device.miss(*range(21, 40))
+        await device.send(40)
+        await device.told(says(device, 19))
+
+    tell(story, tmp_path)
+
+
+def test_last_positions_before_link_and_sky_were_lost_together_are_told_when_no_position_follows(tmp_path: Path):
+    """However few they are: nothing else will ever tell where the wearer was seen last."""
+
+    async def story(device: Device, service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        service.fault = lost
+        device.miss(1, 2, 3)
+        await device.store.step()
+        device.fix = None
+        device.trails._heard_at = float("-inf")  # it is long ago
+        service.fault = lambda _: None
+        device.lanes.watch.read_now()
+        await device.told(says(device, 3))
+
+    tell(story, tmp_path)
+
+
+def test_few_positions_at_the_beginning_of_a_long_gap_are_told(tmp_path: Path):
+    """It is the gap that is long, not what was recorded in it: into the garage, and out of it much later."""
+
+    async def story(device: Device, _service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        device.miss(1, 2, 3)
+        await device.send(40)
+        await device.told(says(device, 3))
+        await device.nothing_missed()
+
+    tell(story, tmp_path)
+
+
+def refuse_positions(asked: Asked) -> Outcome | None:
+    """Dispatch answers, and takes no position."""
+    return Outcome(asked, Meaning.REJECTED, "http_400", http_status=400) if asked is Asked.LOCATION else None
+
+
+def test_positions_that_dispatch_refused_are_told_once_it_takes_one(tmp_path: Path):
+    async def story(device: Device, service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        service.fault = refuse_positions
+        for n in range(1, 20):
+            device.record(n)
+            device.fix = device.fix_of(n)
+            asked = service.asked.count(Asked.LOCATION)
+            device.lanes.location.locate_now()
+            await device.until(lambda asked=asked: service.asked.count(Asked.LOCATION) > asked)
+        service.fault = lambda _: None
+        await device.send(40)
+        await device.told(says(device, 19))
+        await device.nothing_missed()
+
+    tell(story, tmp_path)
+
+
+def test_damaged_note_of_a_press_does_not_keep_the_daemon_from_starting(tmp_path: Path):
+    async def story(device: Device, _service: Service) -> None:
+        await device.active()
+        device.trails.recall(f"one two {device.state.callout_id}")
+        await device.send(0)
+
+    tell(story, tmp_path)
+
+
+def test_positions_that_dispatch_goes_on_refusing_are_told_in_words(tmp_path: Path):
+    async def story(device: Device, service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        service.fault = refuse_positions
+        device.record(*range(1, 20))
+        await device.store.step()
+        device.fix = device.fix_of(20)
+        device.lanes.location.locate_now()
+        await device.until(lambda: device.trails._refused_at is not None)
+        device.trails._refused_at = float("-inf")  # it is long ago
+        device.lanes.watch.read_now()
+        await device.told(says(device, 19))
+        count = len(device.texts)
+        device.store.record(replace(device.fix_of(21), at=device.clock.at()))  # after what was told
+        await device.store.step()
+        reads = service.asked.count(Asked.READ)
+        await device.until(lambda: service.asked.count(Asked.READ) > reads + 3)
+        assert len(device.texts) == count, "not with every answer"
+
+    tell(story, tmp_path)
+
+
+def test_callout_that_dispatch_does_not_know_is_told_nothing_that_it_would_not_keep(tmp_path: Path):
+    def unknown(asked: Asked) -> Outcome | None:
+        return Outcome(asked, Meaning.REJECTED, "http_404", http_status=404) if asked is Asked.LOCATION else None
+
+    async def story(device: Device, service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        service.fault = unknown
+        device.record(*range(1, 20))
+        device.fix = device.fix_of(20)
+        device.lanes.location.locate_now()
+        await device.until(lambda: device.trails._failed)
+        assert device.trails._refused_at is None
+        service.fault = lambda _: None
         await device.send(40)
         await device.told(says(device, 19))
 
