@@ -98,9 +98,10 @@ class FixRows:
         self._mark_told(deed.wall, deed.episode, first_id(boot, deed.since_at), last_id(boot, deed.until_at))
 
     def mark_told(self, deed: TrailTold) -> None:
-        """A trail told all that was captured until then, in whatever boot."""
+        """A trail told all that was captured until then, in whatever boot; or what this boot captured since then."""
         if deed.episode is not None:
-            self._mark_told(deed.told.wall, deed.episode, 0, self._boots.reach(deed.told.until_at))
+            since_id = 0 if deed.told.since_at is None else first_id(self._boots.own(), deed.told.since_at)
+            self._mark_told(deed.told.wall, deed.episode, since_id, self._boots.reach(deed.told.until_at))
 
     def _mark_told(self, wall: float, episode: str, since_id: int, until_id: int) -> None:
         sql = f"UPDATE fixes SET told_utc = ? WHERE {_UNTOLD} AND id BETWEEN ? AND ?"  # noqa: S608 - a literal of this module

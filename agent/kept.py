@@ -86,10 +86,12 @@ class FixesTold:
     """Write: everything that the location lane missed in this emergency, captured until monotonic `until_at`, is told.
 
     It goes with the messages that tell it, in one transaction: a crash tells nothing twice and leaves nothing out. wall: UTC s.
+    since_at: of the `Missed` that was told; None: from the beginning.
     """
 
     until_at: float
     wall: float
+    since_at: float | None = None
 
 
 Write = PressMade | PressesSettled | CalloutKept | EventKept | NoteKept | FixesTold
@@ -100,12 +102,15 @@ class Missed:
     """What the location lane missed, in capture order.
 
     before: the last fix that dispatch has, captured before the first of `fixes`; None if there is none in this emergency.
-    more: there are further ones than were asked for.
+    more: there are further ones than were asked for, or than could be read.
+    since_at: None, but where the disk could not be read: then these only waited for it, the first since this monotonic s. What lies on
+    the disk from before is not told with them.
     """
 
     before: Fix | None = None
     fixes: tuple[Fix, ...] = ()
     more: bool = False
+    since_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,10 @@ class Call(Protocol):
 
 @dataclass(slots=True)
 class _Search:
-    """A walk through what the lanes missed: found so far, where to go on (None: at the end), what dispatch has before the first."""
+    """A walk through what the lanes missed: found so far, where to go on (None: at the end), what dispatch has before the first.
+
+    cut: the disk could not be read any further. since_at: see `Missed`.
+    """
 
     episode: str
     until_at: float
@@ -45,6 +48,8 @@ class _Search:
     found: list[Fix]
     after: int | None = -1
     before: Fix | None = None
+    cut: bool = False
+    since_at: float | None = None
 
 
 class Retrieval:
@@ -76,7 +81,8 @@ class Retrieval:
         search = _Search(episode, until_at, limit + 1, [])
         while search.after is not None and len(search.found) <= limit:
             await self._call(lambda: self._search(search))
-        return Missed(search.before if search.found else None, tuple(search.found[:limit]), more=len(search.found) > limit)
+        more = search.cut or len(search.found) > limit
+        return Missed(search.before if search.found else None, tuple(search.found[:limit]), more=more, since_at=search.since_at)
 
     def _search(self, search: _Search) -> None:
         """The next page of the walk."""
@@ -84,16 +90,21 @@ class Retrieval:
         # Where marks wait, most rows may prove to be marked.
         asked = _PAGE if unwritten.sent or unwritten.told else min(_PAGE, search.most - len(search.found))
         after = -1 if search.after is None else search.after
-        rows = self._keeper.ask(lambda tables: tables.fixes.missed(search.episode, search.until_at, after, asked), list[Row]())
+        read = self._keeper.ask(lambda tables: tables.fixes.missed(search.episode, search.until_at, after, asked), None)
+        rows = read or []
         search.after = rows[-1][0] if len(rows) == asked else None
+        search.cut = read is None and bool(search.found)
         page = [fix for _, fix in rows]
-        if search.after is None:
+        # Behind what could be read lies what could not: whoever told what waits behind that as well would never tell it.
+        if search.after is None and not search.cut:
             page += [t.fix for t in unwritten.taken if t.episode == search.episode and t.fix.at <= search.until_at]
         had, fresh = unwritten.part(page, search.episode)
         if not search.found:
             first = fresh[0] if fresh else None
             number = next((number for number, fix in rows if fix is first), _LAST_ID)
             search.before = self._told_before(search, had, number, first)
+        if read is None and not search.found and fresh:
+            search.since_at = fresh[0].at
         search.found += fresh
 
     def _told_before(self, search: _Search, had: list[Fix], number: int, first: Fix | None) -> Fix | None:

@@ -97,7 +97,7 @@ def read(deeds: Iterable[Deed]) -> Unwritten:
             case Covered():
                 _widen(told.setdefault(deed.episode, []), deed.since_at, deed.until_at)
             case TrailTold(told=trail, episode=str(episode)):
-                _widen(told.setdefault(episode, []), -math.inf, trail.until_at)
+                _widen(told.setdefault(episode, []), -math.inf if trail.since_at is None else trail.since_at, trail.until_at)
             case Restamped(at, wall):
                 taken = [replace(t, fix=_restamp(t.fix, wall - at)) for t in taken]
     return Unwritten(tuple(taken), frozenset(sent), told)
