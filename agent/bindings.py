@@ -5,6 +5,8 @@ Pure translation; decides nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agent.cadence import Pace
 from agent.config import Config
 from agent.lanes.desk import Terms
@@ -14,14 +16,14 @@ from agent.retention import Limits
 from agent.trails import Manner
 
 
-def positions(config: Config) -> Positions:
+def positions(config: Config, asleep_s: Callable[[], float]) -> Positions:
     """Receivers in order of preference, and the site."""
     site = config.site
     place = (
         None if site is None or site.latitude is None or site.longitude is None else Site(site.latitude, site.longitude, site.accuracy_m)
     )
     known = site is not None and site.predefined_location is not None
-    return Positions(tuple((each.name, each.kind) for each in config.receivers), place, known_to_dispatch=known)
+    return Positions(tuple((each.name, each.kind) for each in config.receivers), place, known_to_dispatch=known, asleep_s=asleep_s)
 
 
 def limits(config: Config) -> Limits:

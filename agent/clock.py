@@ -98,6 +98,10 @@ class SystemClock:
         """UTC s since 1970 as the system clock has it, which TLS goes by."""
         return self._kernel.wall()
 
+    def asleep_s(self) -> float:
+        """How long this boot has been suspended in all: `at` stood still meanwhile."""
+        return max(0.0, self._kernel.boot_at() - self._kernel.at())
+
     def belief(self) -> Belief | None:
         """What is believed, its zero in s of CLOCK_BOOTTIME; None while nobody vouches."""
         if abs(self._zero() - self._system.zero) > STEP_S:

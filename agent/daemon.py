@@ -62,7 +62,7 @@ class Daemon:
         self.clock = SystemClock()
         self.conditions = Conditions()
         self.notices = Notices(self.conditions, config.panic_api.customer_id)
-        self.positions = bindings.positions(config)
+        self.positions = bindings.positions(config, self.clock.asleep_s)
         self.connections = Connections(config, self.clock, self._token_told)
         self.store = Store(Path(config.store.path), machine_id=read_machine_id(), limits=bindings.limits(config), wall=self.clock.wall)
         base_url, customer_id = config.panic_api.base_url, config.panic_api.customer_id

@@ -134,6 +134,11 @@ def relieve(gate: Gate, now_at: float) -> tuple[Gate, Fix | None]:
     return replace(gate, doubted=None), replace(fix, accuracy_m=accuracy, quality=quality)
 
 
+def woken(gate: Gate) -> Gate:
+    """After a suspend: what waited is of then, and the next report may have waited for as long in a buffer. Start over, confirm again."""
+    return replace(_new_segment(gate), pace=_Pace(), doubted=None)
+
+
 def _impossible_as_position(report: Report) -> Reason | None:
     lat, lon = report.latitude, report.longitude
     assert lat is not None  # noqa: S101 - the caller looked; mypy cannot see it

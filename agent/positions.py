@@ -1,14 +1,16 @@
 """Which receiver is used, which fix is the newest, and what position a raise carries.
 
-A decision with a memory: reports and times in, fixes out. No IO and no clock of its own. It must not let one receiver's
+A decision with a memory: reports and times in, fixes out. No IO and no clock of its own; only how long the device was suspended it
+asks by itself, because whoever asks for a position must not be able to forget it. It must not let one receiver's
 silence hide another's fixes, nor hand out a stored position as a live one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from agent.gate import POSSIBLE_SPEED_MPS, STALE_S, WORST_ACCURACY_M, Gate, judge, relieve
+from agent.gate import POSSIBLE_SPEED_MPS, STALE_S, WORST_ACCURACY_M, Gate, judge, relieve, woken
 from agent.geo import UNKNOWN_ACCURACY_M
 from agent.model import Ailment, Fix, Place, Quality, Reason, Report
 from agent.timescale import LEAP_S
@@ -71,9 +73,20 @@ class Site:
 class Positions:
     """All receivers in order of preference: the first with a position is used, else the first that says anything."""
 
-    def __init__(self, receivers: tuple[tuple[str, str], ...], site: Site | None = None, *, known_to_dispatch: bool = False) -> None:
-        """receivers: (name, kind) in order of preference. known_to_dispatch: a raise names a fixed location instead of coordinates."""
+    def __init__(
+        self,
+        receivers: tuple[tuple[str, str], ...],
+        site: Site | None = None,
+        *,
+        known_to_dispatch: bool = False,
+        asleep_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """receivers: (name, kind) in order of preference. known_to_dispatch: a raise names a fixed location instead of coordinates.
+
+        asleep_s: how long this boot has been suspended in all.
+        """
         self._known_to_dispatch = known_to_dispatch
+        self._asleep_s, self._slept_s = asleep_s, asleep_s()
         self.sources = {name: Source(name, kind) for name, kind in receivers}
         self.site = site
         self.newest: Fix | None = None
@@ -93,6 +106,7 @@ class Positions:
 
     def hear(self, report: Report, *, wall: float, wall_trusted: bool) -> tuple[tuple[Fix, ...], Reason | None]:
         """Judge a report: the fixes to act on, oldest first (none if another receiver is used), and a reason for a rejection."""
+        self._wake()
         source = self.sources[report.receiver]
         source.epoch_at = report.at
         report = source.suspect(report)
@@ -108,6 +122,7 @@ class Positions:
 
     def relieve(self, now_at: float) -> Fix | None:
         """While a callout is wanted: a doubted position rather than none for 15 s (law 10)."""
+        self._wake()
         if self.newest is not None and self.newest.quality is not Quality.FORCED and now_at - self.newest.at < STALE_S:
             return None
         for source in self.sources.values():
@@ -119,11 +134,13 @@ class Positions:
 
     def live(self, now_at: float) -> Fix | None:
         """The newest fix if it is of now, a doubted one included."""
+        self._wake()
         best = max((fix for fix in (self.newest, self.forced) if fix is not None), key=lambda fix: fix.at, default=None)
         return best if best is not None and now_at - best.at <= STALE_S else None
 
     def own(self, now_at: float) -> Fix | None:
         """The newest fix that passed the gate, if it is of now."""
+        self._wake()
         return self.newest if self.newest is not None and now_at - self.newest.at <= STALE_S else None
 
     def for_raise(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> Place | None:
@@ -139,6 +156,7 @@ class Positions:
 
     def armed(self, now_at: float, now_wall: float, *, wall_trusted: bool) -> bool:
         """Whether a raise would carry a position good enough to count as proven (law 7)."""
+        self._wake()
         if self.site is not None or self._known_to_dispatch:
             return True
         used = self.used(now_at)
@@ -154,6 +172,18 @@ class Positions:
         """Rejections of the used receiver by reason, every reason always present."""
         used = self.used(now_at)
         return (used.gate if used is not None else Gate()).counts()
+
+    def _wake(self) -> None:
+        """The monotonic clock stands still in a suspend: what was of now before it is as much older as that was long (law 3)."""
+        slept_s = self._asleep_s() - self._slept_s
+        if slept_s <= HELD_S:
+            return
+        self._slept_s += slept_s
+        self.newest, self.forced = _before_sleep(self.newest, slept_s), _before_sleep(self.forced, slept_s)
+        if self.stored is not None and self.stored.at > 0.0:  # else it is of another boot, and its age is known by the wall clock
+            self.stored = _before_sleep(self.stored, slept_s)
+        for source in self.sources.values():
+            source.gate = woken(source.gate)
 
     def _take(self, fixes: tuple[Fix, ...]) -> tuple[Fix, ...]:
         """Only forward: what is older than the newest of another receiver is dropped."""
@@ -206,3 +236,7 @@ def _aged(fix: Fix, held_s: float) -> Fix:
     if held_s == 0.0:
         return fix
     return replace(fix, at=fix.at - held_s, wall=fix.wall if fix.gnss_time is not None else fix.wall - held_s)
+
+
+def _before_sleep(fix: Fix | None, slept_s: float) -> Fix | None:
+    return None if fix is None else replace(fix, at=fix.at - slept_s)

@@ -217,3 +217,38 @@ def test_stored_position_of_another_boot_that_has_no_time_or_one_to_come_arms_no
     positions.stored = Fix(-60.0, wall, "gpsd", LAT, LON, accuracy_m=5.0, wall_trusted=trusted)
     assert not positions.armed(10.0, T0, wall_trusted=True)
     assert positions.for_raise(10.0, T0, wall_trusted=True).accuracy_m == 100_000.0
+
+
+def test_position_from_before_a_suspend_is_as_old_as_that_was_long():
+    """The monotonic clock stands still meanwhile: by it alone a place of this morning would be the present one (law 3)."""
+    asleep = [0.0]
+    positions = Positions((("gpsd", "gpsd"),), asleep_s=lambda: asleep[0])
+    for at in range(100, 110):
+        hear(positions, report("gpsd", at))
+    asleep[0] = 3_600.0
+    assert positions.live(109.5) is None
+    assert positions.own(109.5) is None
+    place = positions.for_raise(109.5, T0, wall_trusted=True)
+    assert place is not None
+    assert place.quality is Quality.STORED
+    assert place.accuracy_m == pytest.approx(100_000.0)
+    asleep[0] += 86_400.0
+    assert not positions.armed(109.6, T0, wall_trusted=True)
+    assert positions.relieve(109.6) is None
+
+
+def test_first_report_after_a_suspend_brings_nothing_of_before_it_back():
+    asleep = [0.0]
+    positions = Positions((("gpsd", "gpsd"),), asleep_s=lambda: asleep[0])
+    for at in range(100, 110):
+        hear(positions, report("gpsd", at))
+    asleep[0] = 3_600.0
+    buffered = positions.hear(report("gpsd", 110.0), wall=T0 + 110.0 + 3_600.0, wall_trusted=True)
+    assert buffered[0] == (), "it waited for an hour"
+    assert positions.live(110.1) is None
+    for at in (111.0, 112.0):
+        now = replace(report("gpsd", at, LAT + 0.1), gnss_time=T0 + at + 3_600.0)
+        positions.hear(now, wall=T0 + at + 3_600.0, wall_trusted=True)
+    live = positions.live(112.1)
+    assert live is not None
+    assert live.latitude == LAT + 0.1

@@ -415,3 +415,11 @@ def test_clock_that_may_not_be_set_is_said_and_set_once_it_may():
     of.follow()
     assert of.standing().unset is None
     assert machine.off_s == pytest.approx(0.0, abs=0.01)
+
+
+def test_how_long_the_device_was_suspended_is_known_at_once():
+    machine = Machine()
+    clock = SystemClock(machine)
+    assert clock.asleep_s() == 0.0
+    machine.slept_s += 3_600.0
+    assert clock.asleep_s() == pytest.approx(3_600.0)
