@@ -181,7 +181,7 @@ class Daemon:
         self.recovery.restamp(wall)
 
     async def _prune(self) -> None:
-        await self.store.prune(wall=self.clock.wall(), keep_days=self.config.store.keep_days)
+        await self.store.prune(wall=self.timekeeping.passed_wall(), keep_days=self.config.store.keep_days)
 
     def _open_receivers(self) -> list[FixSource]:
         receivers = self.config.receivers

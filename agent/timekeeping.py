@@ -15,7 +15,7 @@ from agent.clock import SystemClock
 from agent.identity import read_boot_id
 from agent.kept import NoteKept
 from agent.store import Store
-from agent.timescale import Belief, Floor, Standing, Witness
+from agent.timescale import Belief, Floor, Standing, Witness, plausible
 
 log = logging.getLogger("callout-agent")
 
@@ -58,6 +58,13 @@ class Timekeeping:
     def standing(self) -> Standing:
         """How the device stands with time."""
         return replace(self._clock.standing(), unset=self._unset)
+
+    def passed_wall(self) -> float:
+        """UTC s that have surely passed: what is deleted for its age is old by both clocks.
+
+        A lone receiver that is years ahead is believed, and one night of that would delete everything.
+        """
+        return min(filter(plausible, (self._clock.wall(), self._clock.system_wall())), default=self._clock.wall())
 
     def follow(self) -> None:
         """Restamp when somebody vouches for the first time; keep what is believed; set the system clock; tell of its steps."""

@@ -423,3 +423,19 @@ def test_how_long_the_device_was_suspended_is_known_at_once():
     assert clock.asleep_s() == 0.0
     machine.slept_s += 3_600.0
     assert clock.asleep_s() == pytest.approx(3_600.0)
+
+
+def test_receiver_that_is_years_ahead_makes_nothing_old_enough_to_be_deleted():
+    machine = Machine()
+    clock, _, of, _ = keeping(machine)
+    listen(clock, machine, 3, off_s=3_000 * DAY_S)
+    assert clock.wall() == pytest.approx(machine.truth() + 3_000 * DAY_S), "nobody contradicts it"
+    assert of.passed_wall() == pytest.approx(machine.truth())
+
+
+def test_system_clock_that_is_years_ahead_makes_nothing_old_either_and_one_of_1970_says_nothing():
+    for off_s in (3_000 * DAY_S, -NOW_WALL):
+        machine = Machine(off_s=off_s)
+        clock, _, of, _ = keeping(machine)
+        listen(clock, machine, 3)
+        assert of.passed_wall() == pytest.approx(machine.truth())
