@@ -5,13 +5,16 @@ Pure. A code is never among them: `State.cancels` has no counterpart in the stor
 
 from __future__ import annotations
 
+import math
+
 from agent.columns import write_utc
 from agent.kept import CALM_SINCE_NOTE, CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
 from agent.model import CalloutId, Press
 from agent.raising import ELSEWHERE
 from agent.signals import Phase, State
 
-PRESS_TRAIL_NOTE = "press_trail"  # "NUMBER WALL CALLOUT": what was before this press is owed to this callout
+# "NUMBER WALL CALLOUT": what was before this press is owed to this callout. WALL is `nan` where nobody vouched for it.
+PRESS_TRAIL_NOTE = "press_trail"
 
 
 def writes(before: State, after: State, *, base_url: str, customer_id: int, wall: float) -> tuple[Write, ...]:
@@ -76,7 +79,14 @@ def began_with(before: State, after: State) -> Press | None:
 def _began(before: State, after: State) -> tuple[Write, ...]:
     """The minutes before the press are to be told to the callout that it led to; the note goes when they have been."""
     press = began_with(before, after)
-    return () if press is None else (NoteKept(PRESS_TRAIL_NOTE, f"{press.number} {press.wall:.3f} {after.callout_id}"),)
+    if press is None:
+        return ()
+    return (NoteKept(PRESS_TRAIL_NOTE, f"{press.number} {vouched_wall(press):.3f} {after.callout_id}"),)
+
+
+def vouched_wall(press: Press) -> float:
+    """UTC s of a press; NaN where nobody vouched for the clock: a controller takes a time that is told for one that is true."""
+    return press.wall if press.wall_trusted else math.nan
 
 
 def _record(state: State, callout_id: CalloutId, phase: Phase, base_url: str, customer_id: int, closed_wall: float | None) -> CalloutRecord:

@@ -40,7 +40,7 @@ def missed(before: Fix | None, fixes: Sequence[Fix]) -> tuple[str, ...]:
 
 
 def before_press(fixes: Sequence[Fix], press_wall: float) -> tuple[str, ...]:
-    """The messages about the minutes before a press. fixes: in capture order. press_wall: UTC s of the press."""
+    """The messages about the minutes before a press. fixes: in capture order. press_wall: UTC s of the press, NaN if unknown."""
     if not fixes:
         return ()
     first, last = fixes[0], fixes[-1]

@@ -20,7 +20,7 @@ from agent.kept import FixesTold, Missed, NoteKept
 from agent.lifecycle import stream_to
 from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Severity
 from agent.ports import Clock, Store
-from agent.records import PRESS_TRAIL_NOTE, began_with
+from agent.records import PRESS_TRAIL_NOTE, began_with, vouched_wall
 from agent.signals import State
 from agent.telling import Telling
 
@@ -41,7 +41,7 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class _Pressed:
-    """A press by its number; UTC s as it was thought then; monotonic s, None where it is of another boot."""
+    """A press by its number; UTC s as it was thought then, NaN where nobody vouched; monotonic s, None where it is of another boot."""
 
     number: int
     wall: float
@@ -103,7 +103,7 @@ class Trails:
         self._look()
         press = began_with(before, after)
         if press is not None:
-            self._press = _Pressed(press.number, press.wall, press.at if press.at > 0 else None)
+            self._press = _Pressed(press.number, vouched_wall(press), press.at if press.at > 0 else None)
             self._bell.set()
 
     def located(self, fix: Fix) -> None:
@@ -166,14 +166,18 @@ class Trails:
 
     async def _tell_before(self, to: CalloutId, press: _Pressed) -> None:
         fixes = await self._store.before_press(press.number, self._manner.before_press_s)
-        clock = self._rooms.clock
-        wall = press.wall if press.at is None else clock.wall() - (clock.at() - press.at)  # the clock may have been set since
+        wall = self._wall_of(press)
         texts: tuple[str, ...] = ()
         if fixes and self._manner.after_outage != "keep":
             texts = await aside.start(partial(trail.before_press, fixes, wall), name="trail")
         if self._is_on(to) and self._press == press:
             self._press = None
             await self._telling.tell_trail(to, texts, NoteKept(PRESS_TRAIL_NOTE, ""))
+
+    def _wall_of(self, press: _Pressed) -> float:
+        """UTC s by the clock of now, which may have been set since; NaN where nobody vouches for it."""
+        clock = self._rooms.clock
+        return clock.wall() - (clock.at() - press.at) if press.at is not None and clock.trusted() else press.wall
 
     async def _tell_missed(self, to: CalloutId, gap: _Gap) -> None:
         last: Fix | None = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.kept import NoteKept, Write
+from agent.model import Press
 from agent.records import writes
 from agent.signals import Phase, State
 
@@ -37,3 +38,11 @@ def test_the_moment_of_a_cancel_comes_before_a_callout_that_is_calm() -> None:
     first, *_, last = written(before, replace(before, phase=Phase.CANCELLING, calm=True))
     assert first == NoteKept("calm_since", "2026-05-28T20:26:40.000Z")
     assert last == NoteKept("calm", "true")
+
+
+@pytest.mark.parametrize(("trusted", "told"), [(True, "1780000000.000"), (False, "nan")])
+def test_time_of_a_press_is_handed_on_only_where_somebody_vouched_for_it(trusted: bool, told: str) -> None:  # noqa: FBT001 - a table
+    """A clock that goes on from the last shutdown is hours off and looks right."""
+    before = State(phase=Phase.RAISING, owed=(Press(3, 50.0, WALL, "button:panic", wall_trusted=trusted),))
+    notes = [each for each in written(before, replace(before, phase=Phase.ACTIVE, callout_id=7, owed=())) if isinstance(each, NoteKept)]
+    assert notes == [NoteKept("press_trail", f"3 {told} 7")]

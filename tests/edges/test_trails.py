@@ -17,9 +17,9 @@ from agent.decider import Decider
 from agent.health import Conditions, Origin
 from agent.kept import Remembered
 from agent.lanes.board import Lanes
-from agent.model import Asked, Fix, Meaning, Outcome, Place, Quality, SafeCode
+from agent.model import Asked, Fix, Meaning, Outcome, Place, Press, Quality, SafeCode
 from agent.records import PRESS_TRAIL_NOTE
-from agent.signals import CancelAsked, Phase
+from agent.signals import CancelAsked, Phase, Pressed
 from agent.store import Pace, Store
 from agent.telling import Telling
 from agent.trails import MOST_LINES, Manner, Trails
@@ -513,3 +513,19 @@ def test_callout_that_dispatch_does_not_know_is_told_nothing_that_it_would_not_k
         await device.told(says(device, 19))
 
     tell(story, tmp_path)
+
+
+def test_press_by_a_clock_that_nobody_vouches_for_is_told_without_a_time(tmp_path: Path):
+    """One that goes on from the last shutdown is hours off, and looks right."""
+
+    async def story(device: Device, _service: Service) -> None:
+        device.first_at = device.clock.at() - 10.0
+        device.first_wall = device.clock.wall() - 10.0
+        device.record(*range(80))
+        await device.store.step()
+        device.clock.trusted = lambda: False  # type: ignore[method-assign]
+        await device.decide(Pressed(Press(1, device.clock.at(), device.clock.wall() - 3 * 3_600.0, "button:panic", wall_trusted=False)))
+        text = await device.told(lambda text: "before the press" in text)
+        assert "before the press at" not in text
+
+    tell(story, tmp_path, BEFORE)
