@@ -155,6 +155,7 @@ async def live(life: Life, number: int) -> None:
     for open_callout in [number for number, phase in given.callouts.items() if phase == "active"]:
         given.callouts[open_callout] = "standby"
         await within(store.step(CalloutKept(make_callout(open_callout, closed=True))))
+    life.say("over")
     life.record(base + 8)
     await life.close()
 

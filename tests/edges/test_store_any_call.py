@@ -20,7 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +91,11 @@ def find_lost(given: Given, image: Given) -> list[str]:
 
 @dataclass
 class Case:
-    """One way to fail. start: what lies there before the first life."""
+    """One way to fail. start: what lies there before the first life. steps: each with the number of calls that were made until then."""
 
     start: str
     fault: Fault
+    steps: list[tuple[str, int]] = field(default_factory=list)
 
     def __str__(self) -> str:
         fault = self.fault
@@ -111,7 +112,7 @@ class Lives:
         self._count = itertools.count()
         self._templates: dict[str, tuple[Path, Given]] = {}
         self.codes: Counter[str | None] = Counter()
-        self._calls: dict[str, list[str]] = {}
+        self._clean: dict[str, Case] = {}
 
     def _begin(self) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -138,13 +139,12 @@ class Lives:
         self.end()
         self._folder.cleanup()
 
-    def calls(self, start: str) -> list[str]:
-        """Those that two lives make where none fails."""
-        if start not in self._calls:
-            clean = Case(start, Fault(NEVER, 0))
+    def clean(self, start: str) -> Case:
+        """What two lives come to where no call fails."""
+        if start not in self._clean:
+            clean = self._clean[start] = Case(start, Fault(NEVER, 0))
             self.try_case(clean)
-            self._calls[start] = clean.fault.calls
-        return self._calls[start]
+        return self._clean[start]
 
     def new_directory(self, start: str) -> tuple[Path, Given]:
         """A directory as a process before left it."""
@@ -200,6 +200,7 @@ class Lives:
             step, trouble, well = word["step"], word["trouble"], word["trouble"] is None
             going_on = fault.lasts and fault.failed and not fault.over
             self.codes[trouble] += 1
+            case.steps.append((step, len(fault.calls)))
             if well and word["mode"] == "disk" and step != "opened":
                 safe = given
             assert not find_lost(safe, image), f"{step}: lost"
@@ -238,13 +239,19 @@ def lives() -> Iterator[Lives]:
 
 def choose(lives: Lives, start: str) -> Iterator[tuple[int, int]]:
     """Which calls fail, with what: all with each error, or a sample of all kinds of call, the same every time."""
-    calls = lives.calls(start)
+    clean = lives.clean(start)
+    calls = clean.fault.calls
     if SAMPLE == "all":
         yield from itertools.product(range(1, len(calls) + 1), ERRORS)
         return
     chance = random.Random(start)  # noqa: S311 - not a secret
     for kind, error in zip(sorted(set(calls)) * int(SAMPLE), itertools.cycle(ERRORS), strict=False):
         yield chance.choice([n for n, name in enumerate(calls, 1) if name == kind]), error
+    # The last commit of a life; and pages that are read while it writes.
+    yield from ((number + 1, errno.EIO) for step, number in clean.steps if step == "over")
+    edges = [number for step, number in clean.steps if step in ("opened", "dead")]
+    for opened, dead in zip(edges[::2], edges[1::2], strict=True):
+        yield from ((n, errno.EIO) for n in range(opened + 1, dead) if calls[n - 1] == "pread" != calls[n] != "open")
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -272,7 +279,7 @@ def test_a_disk_that_dies_at_any_call_and_comes_back_costs_nothing_that_was_safe
 def test_one_kind_of_call_that_fails_for_a_while_costs_nothing_that_was_safe(lives: Lives, start: str) -> None:
     """A disk that reads and does not write, that syncs nothing, that has no room for a name: what is not safe is not called safe."""
     lives.codes.clear()
-    calls = lives.calls(start)
+    calls = lives.clean(start).fault.calls
     for index, kind in enumerate(sorted(set(calls))):
         many = calls.count(kind)
         for first in range(1, many + 1, 10) if SAMPLE == "all" else (1 + index % many,):
