@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.delivery import backoff_s
+from agent.delivery import CAP_S, REFUSED, REFUSED_CAP_S, backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
-from agent.model import CalloutId, Meaning
+from agent.model import CalloutId, Meaning, Outcome
 from agent.signals import EventReplied
 
 PATIENCE = 3  # answered failures in a row before another message gets its turn
@@ -65,7 +65,8 @@ class EventLane(Lane):
             self.learn(outcome)
             self.desk.notice(outcome, Origin.CALLOUT)
             await self.desk.decide(EventReplied(outcome))
-            if outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED, Meaning.CLOSED):
+            missed = self._is_missed(message, outcome)
+            if outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED, Meaning.CLOSED) and not missed:
                 failures = 0
                 self._outbox.remove(message)
                 self._settled(message, outcome.meaning is Meaning.ACCEPTED)
@@ -75,8 +76,15 @@ class EventLane(Lane):
             if failures % PATIENCE == 0 and outcome.http_status is not None:
                 self._outbox.remove(message)
                 self.add(message)  # dispatch answers, but not to this one: it goes behind the others
-            wait_s = SCOPE_EVERY_S if scoped else backoff_s(failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s)
-            await self.pause(wait_s, self._wanted)
+            cap_s = REFUSED_CAP_S if missed else CAP_S
+            pause_s = backoff_s(failures, roll=self.desk.roll(), retry_after_s=outcome.retry_after_s, cap_s=cap_s)
+            await self.pause(SCOPE_EVERY_S if scoped else pause_s, self._wanted)
+
+    def _is_missed(self, message: Message, outcome: Outcome) -> bool:
+        """Whether dispatch does not know the callout of now, which ends nothing: it may know it again soon."""
+        state = self.desk.state
+        on = message.callout_id in (state.callout_id, state.overtaken)
+        return on and outcome.meaning is Meaning.REJECTED and outcome.http_status in REFUSED
 
     def _wanted(self) -> bool:
         return bool(self._outbox)

@@ -318,6 +318,37 @@ def test_messages_arrive_in_order_each_once_in_spite_of_failures():
     play(story)
 
 
+@pytest.mark.parametrize("status", [403, 404, 409])
+def test_message_for_a_callout_that_dispatch_does_not_know_for_a_while_is_told_when_it_does(status: int):
+    """It ends nothing, so it must lose nothing."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        refused = Outcome(Asked.EVENT, Meaning.REJECTED, f"http_{status}", http_status=status)
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.fault = lambda asked: refused if asked is Asked.EVENT and service.asked.count(asked) < 6 else None
+        for n in range(2):
+            bench.tell(101, str(n))
+        await bench.until(lambda: len(service.events) == 2)
+        assert sorted(text for _, text in service.events) == ["0", "1"]
+
+    play(story)
+
+
+def test_message_for_a_callout_of_the_past_that_dispatch_does_not_know_holds_nobody_up():
+    async def story(bench: Bench, service: Service) -> None:
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        service.fault = lambda asked: Outcome(asked, Meaning.REJECTED, "http_404", http_status=404) if asked is Asked.EVENT else None
+        bench.tell(55, "of another callout")
+        await bench.until(lambda: service.asked.count(Asked.EVENT) == 1)
+        while not bench.settled:  # noqa: ASYNC110 - the lane tells nobody else
+            await asyncio.sleep(0)
+        assert bench.settled == [("of another callout", False)]
+
+    play(story)
+
+
 def scope_refused() -> Outcome:
     """A token that may not speak in the event stream."""
     return Outcome(Asked.EVENT, Meaning.UNAUTHORISED, "scope", http_status=401)
