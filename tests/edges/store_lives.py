@@ -190,18 +190,18 @@ def main() -> None:
     supervisor = socket.socket(fileno=int(sys.argv[1]))
     # The real one gives the thread a table of files of its own; here the files are the process's, and the calls are watched.
     aside.part = lambda _loop: watch_this_thread(supervisor)
-    ended: list[str] = []
-    threading.excepthook = lambda end: ended.append(f"the thread {end.thread and end.thread.name} ended: {end.exc_value!r}")
     supervisor.send(json.dumps({"step": "ready", "why_not": why_not(supervisor)}).encode())
     while order := supervisor.recv(100_000):
         told = json.loads(order)
         given = Given(**{name: dict(pairs) if isinstance(pairs, list) else pairs for name, pairs in told["given"].items()})
+        life = Life(supervisor, Path(told["directory"]), given)
         try:
-            life = Life(supervisor, Path(told["directory"]), given)
             asyncio.run(live(life, told["life"]) if told["life"] else prepare(life))
             supervisor.send(json.dumps({"step": "end"}).encode())
         except BaseException as trouble:  # noqa: BLE001 - whatever it is, the supervisor judges it
-            what = ["".join(traceback.format_exception(trouble))[-3000:], *ended]
+            death = life.store._death
+            deaths = [death.future.exception()] if death is not None and death.future.done() else []
+            what = ["".join(traceback.format_exception(error))[-3000:] for error in (trouble, *deaths) if error is not None]
             with contextlib.suppress(OSError):  # nobody listens any more
                 supervisor.send(json.dumps({"step": "broken", "what": what}).encode())
             return

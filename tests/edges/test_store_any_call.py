@@ -116,7 +116,7 @@ class Lives:
 
     def _begin(self) -> None:
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        paths = os.pathsep.join([str(HERE), str(Path(__file__).parents[2])])
+        paths = os.pathsep.join(sys.path)
         self._child = subprocess.Popen(
             [sys.executable, str(HERE / "store_lives.py"), str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
