@@ -189,7 +189,7 @@ class Trails:
             texts, told = await self._put_into_words(missed, gap)
             if not self._is_on(to):
                 break
-            await self._telling.tell_trail(to, texts, FixesTold(missed.fixes[told - 1].at, self._rooms.clock.wall()))
+            await self._telling.tell_trail(to, texts, FixesTold(missed.fixes[told - 1].at, self._rooms.clock.wall(), missed.since_at))
         if self._gap == gap:
             self._gap = None
         else:
