@@ -14,6 +14,8 @@ from agent.lanes.watch import WatchLane
 from agent.model import Outcome
 from agent.signals import Command, LocateNow, LookUpNow, Probe, ReadNow
 
+SILENCE_S = 10.0  # no lane got an answer for so long; after less no lane waits for long
+
 
 class Lanes:
     """One of each. settled: told of every message whether dispatch has it."""
@@ -26,7 +28,8 @@ class Lanes:
         self.event = EventLane(desk, turns, settled)
         self.urgent = UrgentLane(desk, turns, settled, Rank.AT_ONCE)
         self.watch = WatchLane(desk, turns, lambda: self.location.interval_s)
-        self._silent = False
+        self._desk = desk
+        self._silent, self._answered_at = False, float("-inf")
         self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)
 
     def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
@@ -48,11 +51,19 @@ class Lanes:
         self.watch.poll_now()
 
     def heard(self, outcome: Outcome) -> None:
-        """An answer after silence: where the kernel could not tell that the link is back, this does, and no lane waits any longer."""
-        answered = outcome.http_status is not None
-        if answered and self._silent:
+        """An answer after silence: where the kernel could not tell that the link is back, this does, and no lane waits any longer.
+
+        Silence is that of all lanes, and lasts. Where one gets answers and another fails at once (its connection is the one that has to
+        be opened anew by a clock that was set wrong), each answer would start the next failure, thousands of times a second.
+        """
+        if outcome.http_status is None:
+            self._silent = True
+            return
+        now_at = self._desk.clock.at()
+        over = self._silent and now_at - self._answered_at >= SILENCE_S
+        self._silent, self._answered_at = False, now_at
+        if over:
             self.hurry()
-        self._silent = not answered
 
     def obey(self, command: Command) -> bool:
         """Carry a command out if it is a lane's; False if it is not."""

@@ -191,6 +191,22 @@ def test_first_answer_after_a_silence_of_which_no_kernel_told_ends_every_wait():
     follow(story)
 
 
+def test_lane_that_fails_at_once_beside_one_that_gets_answers_keeps_its_pauses():
+    """Each answer would start the next failure: as fast as the network goes, for as long as the clock is wrong."""
+
+    async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
+        await asyncio.sleep(60)
+        since_at, enough = trial.clock.at(), service.asked.count(Asked.LOCATION) + 300
+        failing = lost(Asked.LOCATION, "tls.clock")
+        service.fault = lambda asked: failing if asked is Asked.LOCATION and service.asked.count(asked) < enough else None
+        await asyncio.sleep(120)
+        assert gaps(trial, Asked.READ, since_at) == {USUAL_S}
+        assert 120 / 15 <= len(times(trial, since_at=since_at)) <= 40
+        assert not times(trial, Asked.LOOK_UP, since_at)
+
+    follow(story)
+
+
 def test_refused_positions_and_a_cancel_change_no_pace():
     async def story(trial: Trial, service: Service, _wearer: Wearer) -> None:
         refused = Outcome(Asked.LOCATION, Meaning.REJECTED, "http_400", callout_id=101, http_status=400)
