@@ -53,7 +53,9 @@ class Kernel:
         """Whether the network keeps the system clock, and what the kernel itself says that it shows, by adjtimex(2)."""
         told = _Timex()
         state = ctypes.CDLL(None).adjtimex(ctypes.byref(told))
-        return 0 <= state <= 4, float(told.seconds)  # 5: nobody keeps it; -1: the call failed
+        if state < 0:  # forbidden, as in many a container: 0 s would be a clock of 1970, which is to be set
+            return False, self.wall()
+        return state <= 4, float(told.seconds)  # 5: nobody keeps it
 
     def batteries(self) -> Iterator[float]:
         """UTC since 1970 of each clock that runs on without power."""

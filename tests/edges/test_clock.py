@@ -439,3 +439,16 @@ def test_system_clock_that_is_years_ahead_makes_nothing_old_either_and_one_of_19
         clock, _, of, _ = keeping(machine)
         listen(clock, machine, 3)
         assert of.passed_wall() == pytest.approx(machine.truth())
+
+
+def test_kernel_that_may_not_be_asked_has_no_clock_of_1970_that_wants_setting(monkeypatch: pytest.MonkeyPatch):
+    class Forbidden:
+        """As a system call filter answers."""
+
+        def adjtimex(self, _told: object) -> int:
+            """EPERM."""
+            return -1
+
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Forbidden())
+    kernel = Kernel()
+    assert kernel.network() == (False, pytest.approx(kernel.wall(), abs=2.0))
