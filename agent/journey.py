@@ -19,6 +19,7 @@ STOP_S = 60.0  # shorter is traffic
 STOP_M = 25.0  # a device that stands moves by less, even where its accuracy says that it could not
 WIDEST_STOP_M = 50.0  # whatever the accuracy: a person walks as far in a minute
 EXCURSION_S = 30.0  # reflections throw a standing receiver out for as long
+SEEN_LATE = 64  # fixes that stayed near without being a stop, for each that is passed over: linear in them, not in their square
 SHORTEST_MOVE_S = 30.0  # too short for an average speed
 
 
@@ -141,16 +142,19 @@ def _apart_m(here: Fix, there: Fix) -> float:
 
 
 def _stops(fixes: Sequence[Fix], run: Run) -> Iterator[Stop]:
-    """Every stop of a run. A fix that is not near its place a minute later begins none, which is soon seen."""
+    """Every stop of a run. A fix that is not near its place a minute later begins none, which is soon seen.
+
+    Nor does one of a boat that swings round its anchor, which is seen late: then the next to be asked is a little of that way on.
+    """
     start, later = run.first, run.first
     while start < run.last:
         while later < run.last and fixes[later].wall - fixes[start].wall < STOP_S:
             later += 1
         near = _apart_m(fixes[start], fixes[later]) <= _reach_m(fixes[start], fixes[later])
-        stop = _stop(fixes, start, run.last) if near and not doubtful(fixes[start]) else None
+        stop, end = _stop(fixes, start, run.last) if near and not doubtful(fixes[start]) else (None, start)
         if stop is not None:
             yield stop
-        start = start + 1 if stop is None else stop.last + 1
+        start = start + 1 + (end - start) // SEEN_LATE if stop is None else stop.last + 1
 
 
 def _reach_m(*fixes: Fix) -> float:
@@ -158,8 +162,11 @@ def _reach_m(*fixes: Fix) -> float:
     return min(WIDEST_STOP_M, max(STOP_M, 2 * worst_m))
 
 
-def _stop(fixes: Sequence[Fix], first: int, end: int) -> Stop | None:
-    """The stop that begins at `first`: all that stays by the mean of those before, less the way in and out. None: too short for one."""
+def _stop(fixes: Sequence[Fix], first: int, end: int) -> tuple[Stop | None, int]:
+    """The stop that begins at `first`: all that stays by the mean of those before, less the way in and out. None: too short for one.
+
+    And the last of those.
+    """
     origin, last, members, north, east = fixes[first], first, 1, 0.0, 0.0
     for i in range(first + 1, end + 1):
         fix = fixes[i]
@@ -169,7 +176,7 @@ def _stop(fixes: Sequence[Fix], first: int, end: int) -> Stop | None:
         place = (origin.latitude + north / members, origin.longitude + east / members)
         if not doubtful(fix) and distance_m(*place, fix.latitude, fix.longitude) <= _reach_m(fix):
             members, north, east, last = members + 1, north + off_deg[0], east + off_deg[1], i
-    return _trimmed(fixes, first, last, (origin.latitude + north / members, east_deg(0.0, origin.longitude + east / members)))
+    return _trimmed(fixes, first, last, (origin.latitude + north / members, east_deg(0.0, origin.longitude + east / members))), last
 
 
 def _trimmed(fixes: Sequence[Fix], first: int, last: int, place: tuple[float, float]) -> Stop | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import calendar
+import itertools
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import trail
+from agent import journey, trail
 from agent.cli.replay import Heard
 from agent.geo import distance_m
 from agent.model import Fix, Quality
@@ -503,3 +505,18 @@ def test_nothing_before_a_press_is_nothing_and_one_position_a_sentence():
     assert trail.before_press([Fix(1.0, MORNING, "gps", *CAPE, 4.1)], MORNING + 12) == (
         "The device was at -33.92000,18.42000 (within 5 m) 12 s before the press at 2026-03-02 09:14:12 UTC.",
     )
+
+
+def test_boat_that_swings_round_its_anchor_takes_time_in_proportion_to_its_fixes(monkeypatch: pytest.MonkeyPatch):
+    """Always near, and never at one place: whoever asks each fix for a stop looks at all of them each time."""
+    asked = itertools.count()
+
+    def counted_m(*path: float) -> float:
+        next(asked)
+        return distance_m(*path)
+
+    monkeypatch.setattr(journey, "distance_m", counted_m)
+    swings = [(1.5e-4 * math.sin(i / 60), 1.5e-4 * math.cos(i / 60)) for i in range(1_500)]
+    fixes = [Fix(100.0 + i, MORNING + i, "fake", -33.9 + north, 18.4 + east, 3.0) for i, (north, east) in enumerate(swings)]
+    assert trail.missed(None, fixes)
+    assert next(asked) < 300 * len(fixes)
