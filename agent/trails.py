@@ -82,7 +82,7 @@ class Trails:
         self._rooms, self._store, self._telling, self._manner = rooms, store, telling, manner
         self._to: CalloutId | None = None
         self._heard_at: float | None = None  # monotonic s of capture of the last position that this callout has
-        self._failed = False  # something did not get through since then: without that a long pause is only the cadence
+        self._failed_at: float | None = None  # monotonic s of the last failure after that; without one a long pause is only the cadence
         self._refused_at: float | None = None  # monotonic s since when dispatch answers and takes no position
         self._worded_at: float | None = None  # monotonic s when words last stood in for positions
         self._gap: _Gap | None = None  # is to be told
@@ -109,11 +109,13 @@ class Trails:
     def located(self, fix: Fix) -> None:
         """Dispatch has this position. What lies between it and the one before is covered, or missed."""
         self._look()
-        heard_at, failed = self._heard_at, self._failed
-        self._heard_at, self._failed, self._refused_at = fix.at, False, None
+        heard_at, failed_at = self._heard_at, self._failed_at
+        self._heard_at, self._refused_at = fix.at, None
+        if failed_at is not None and failed_at < fix.at:  # else this position was old when it came in: what failed meanwhile lies behind it
+            self._failed_at = None
         if self._manner.after_outage == "keep":
             return
-        if heard_at is not None and not (failed and fix.at - heard_at >= self._manner.trail_after_s):
+        if heard_at is not None and not (failed_at is not None and fix.at - heard_at >= self._manner.trail_after_s):
             self._store.covered(heard_at, fix.at)
         else:
             self._tell(_Gap(fix.at, closed=True))
@@ -123,7 +125,7 @@ class Trails:
         self._look()
         now_at, proven = self._rooms.clock.at(), findings.proves_path(outcome)
         if not proven or (outcome.asked is Asked.LOCATION and outcome.meaning is not Meaning.ACCEPTED):
-            self._failed = True
+            self._failed_at = now_at
         if proven and _refused(outcome) and self._refused_at is None:
             self._refused_at = now_at
         if not proven or self._to is None or self._manner.after_outage == "keep":
@@ -217,7 +219,7 @@ class Trails:
     def _look(self) -> None:
         to = stream_to(self._rooms.state)
         if to != self._to:
-            self._to, self._heard_at, self._gap, self._failed = to, None, None, False
+            self._to, self._heard_at, self._gap, self._failed_at = to, None, None, None
             self._refused_at = self._worded_at = None
             self._press = None if to is None else self._press
 

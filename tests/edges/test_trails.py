@@ -164,6 +164,22 @@ def test_long_pause_without_a_failure_is_the_cadence_and_needs_no_words(tmp_path
     tell(story, tmp_path)
 
 
+def test_position_that_hung_through_an_outage_and_came_in_old_does_not_cover_what_followed_it(tmp_path: Path):
+    """The attempt was begun in the dead zone with the position of then; the link came back before its deadline."""
+
+    async def story(device: Device, _service: Service) -> None:
+        await device.active()
+        await device.send(0)
+        device.record(1)
+        device.miss(*range(2, 40))
+        device.sent(device.fix_of(1))
+        await device.send(40)
+        await device.told(says(device, 39))
+        await device.nothing_missed()
+
+    tell(story, tmp_path)
+
+
 def test_outage_is_told_once_after_the_newest_position_and_from_the_last_known_on(tmp_path: Path):
     async def story(device: Device, service: Service) -> None:
         await device.active()
@@ -506,7 +522,7 @@ def test_callout_that_dispatch_does_not_know_is_told_nothing_that_it_would_not_k
         device.record(*range(1, 20))
         device.fix = device.fix_of(20)
         device.lanes.location.locate_now()
-        await device.until(lambda: device.trails._failed)
+        await device.until(lambda: device.trails._failed_at is not None)
         assert device.trails._refused_at is None
         service.fault = lambda _: None
         await device.send(40)
