@@ -35,7 +35,7 @@ SHELF = "/dev/shm" if Path("/dev/shm").is_dir() else None
 ERRORS = (errno.ENOSPC, errno.EROFS, errno.EIO)
 STARTS = ("fresh", "closed", "killed")
 NEVER = 10**9
-# How often each kind of call is made to fail, in each way and from each start; "all": every call with every error, half an hour.
+# How often each kind of call is made to fail, in each way and from each start; "all": every call with every error, twenty minutes.
 SAMPLE = os.environ.get("CALLOUT_AGENT_CALLS", "1")
 LIMIT_S = 20.0
 TEST_S = 3600 if SAMPLE == "all" else 120
