@@ -136,6 +136,8 @@ class Farewell:
     def _tell(self, text: str | None, *, urgent: bool = False) -> None:
         if text is None or self._to is None:
             return
+        if not self._rooms.clock.trusted():  # whoever reads times would else believe them
+            text += wording.UNVOUCHED
         if not urgent:
             self._rooms.tell(self._to, text)
             return

@@ -15,6 +15,7 @@ REAL_EMERGENCY = "REAL EMERGENCY, NOT A DRILL: the button was pressed during a d
 DRILL_STARTED = "DRILL: this callout is a test of the device. No one is in danger."
 DRILL_FOUND_ONE = "the raise returned a callout that was already open; nothing was written to it"
 FIXED_LOCATION = "Raised for the fixed location that dispatch knows of this device; its position is not measured."
+UNVOUCHED = " Times by a clock that was not yet set."  # behind a message whose times nobody vouches for
 MAX_EVENT_CHARS = 1_000
 
 

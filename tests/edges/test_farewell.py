@@ -80,6 +80,19 @@ def test_low_battery_sends_a_word_and_a_new_position_at_once():
     play(story, kind=Device)
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_times_by_a_clock_that_nobody_vouches_for_are_said_to_be_so(*, trusted: bool):
+    async def story(device: Device, _service: Service) -> None:
+        device.clock.plausible = trusted
+        device.farewell.fed(FULL)
+        await device.active()
+        device.farewell.fed(LOW)
+        (text,) = await device.told(1)
+        assert ("by a clock that was not yet set" in text) is not trusted
+
+    play(story, kind=Device)
+
+
 def test_word_goes_before_messages_that_wait_for_an_answer():
     async def story(device: Device, service: Service) -> None:
         device.farewell.fed(FED)
