@@ -78,7 +78,8 @@ def headlines(story: Story, presses: Sequence[Pressed], callouts: Sequence[Calle
     lines = [f"{distance(story.distance_m)} in {length(story.last.wall - story.first.wall)}"]
     if presses:
         lines.append(f"pressed {times(len(presses))}" + (f" at {clock(presses[0].wall)}" if len(presses) == 1 else ""))
-    lines += [callout_words(each) for each in callouts[-2:]]
+    ends = (story.first.wall, story.last.wall)
+    lines += [callout_words(each, dated=_on_other_days(each, ends)) for each in callouts[-2:]]
     if story.outages:
         lines.append(f"offline {times(len(story.outages))} ({length(sum(each.length_s for each in story.outages))}): {_owed(story)}")
     elif callouts and story.sent:
@@ -97,12 +98,17 @@ def _owed(story: Story) -> str:
     return f"{told} positions told later, {untold} not" if told else "nothing of it told"
 
 
-def callout_words(callout: Called) -> str:
+def _on_other_days(callout: Called, ends: tuple[float, float]) -> bool:
+    """Whether a time of day alone would be taken for one of another day. ends: of the track, UTC s."""
+    return len({day(wall) for wall in (*ends, callout.raised_wall, callout.ended_wall or callout.raised_wall)}) > 1
+
+
+def callout_words(callout: Called, *, dated: bool = False) -> str:
     """When it was on."""
-    what = "drill" if callout.drill else "callout"
+    what, begin = "drill" if callout.drill else "callout", short(callout.raised_wall, dated=dated)
     if callout.ended_wall is None:
-        return f"{what} since {clock(callout.raised_wall)}" if callout.going_on else f"{what} raised {clock(callout.raised_wall)}"
-    return f"{what} {clock(callout.raised_wall)} to {clock(callout.ended_wall)}"
+        return f"{what} since {begin}" if callout.going_on else f"{what} raised {begin}"
+    return f"{what} {begin} to {short(callout.ended_wall, dated=dated)}"
 
 
 def fate_of(outage: Outage) -> str:

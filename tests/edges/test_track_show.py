@@ -395,5 +395,13 @@ def test_the_words_of_a_story():
     assert words.headlines(story_of(points("qqqq")), [], []) == ["300 m in 30 s"]
     assert words.headlines(story_of(points("suuuus")), [], [])[1] == "offline once (50 s): nothing of it told"
     assert words.headlines(story_of(points("suttus")), [], [])[1] == "offline once (50 s): 2 positions told later, 2 not"
+    story = story_of(points("ssss"))
+    assert story.first is not None
+    begun = story.first.wall
+    assert "callout since " + words.clock(begun) in words.headlines(
+        story, [], [Called("1", begun, None, going_on=True, origin="", drill=False)]
+    )
+    yesterday = Called("1", begun - 86_400, None, going_on=True, origin="", drill=False)
+    assert "callout since " + words.short(begun - 86_400, dated=True) in words.headlines(story, [], [yesterday])
     assert words.length(11 * 86_400 + 13.2 * 3_600) == "11 days 13 h"
     assert DRIVE.tunnel[1] - DRIVE.tunnel[0] == 360.0
