@@ -6,6 +6,7 @@ clock: always at or below 0, in capture order. Must not begin a transaction. Eve
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 
 from agent.columns import first_id, last_id, read_utc
@@ -86,5 +87,6 @@ class Boots:
             last = self._connection.execute(sql, (first_id(boot, 0.0), first_id(boot + 1, 0.0) - 1)).fetchone()
             if last is not None:
                 at, wall = last
-                shifts[boot] = ceiling = min(ceiling, read_utc(wall) - self._zero_wall) - at
+                with contextlib.suppress(ValueError, TypeError):  # damaged: its fixes are placed by their own wall clock
+                    shifts[boot] = ceiling = min(ceiling, read_utc(wall) - self._zero_wall) - at
         return shifts

@@ -139,6 +139,7 @@ class Daemon:
         yield from ((self.tracking.receive(source), source.name) for source in self._open_receivers())
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self.trails.run(), "trails"
+        yield self.store.watch(), "store"
         yield self._tick_forever(), "tick"
         yield links.watch(self._link_changed), "links"
         for comfort, name in self.panel.comforts():

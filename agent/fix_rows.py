@@ -7,6 +7,7 @@ what a failure means. Every method raises sqlite3.Error; every write may be done
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,9 +153,12 @@ class FixRows:
     # Reading
 
     def last(self) -> Fix | None:
-        """The newest fix, None if there is none."""
-        found = self._read("id = (SELECT max(id) FROM fixes)")
-        return found[0][1] if found else None
+        """The newest fix that can be read, None if there is none: a damaged row must not hide an emergency behind it."""
+        rows = self._run(f"SELECT {_COLUMNS} FROM fixes ORDER BY id DESC LIMIT ?", _NEIGHBOURS)  # noqa: S608 - a literal of this module
+        for row in rows:
+            with contextlib.suppress(ValueError, TypeError):
+                return self._read_fix(row)
+        return None
 
     def span(self, since_wall: float, until_wall: float, after: int, limit: int) -> tuple[list[Row], int | None]:
         """Of the next `limit` rows after an id those of a span of wall time; and the id to go on after, None at the end."""

@@ -18,6 +18,7 @@ from agent import dbfile
 from agent.deeds import LASTING, Deed, StateKept, Taken
 from agent.identity import Identity
 from agent.keepsake import Keepsake
+from agent.kept import PressMade
 from agent.model import Ailment, Fix
 from agent.retention import HIGH, Limits
 from agent.rows import Tables
@@ -63,10 +64,24 @@ class Recalled:
 
 
 class Keeper:
-    """Owns the files. `essentials` gives what a new file must hold; it is called on the same thread."""
+    """Owns the files. `essentials` gives what a new file must hold; it is called on the same thread.
 
-    def __init__(self, path: Path, machine: Machine, limits: Limits, essentials: Callable[[], list[Deed]]) -> None:
+    matters: whether there is an emergency in what was kept.
+    found: what could not be read at the start can be read now, and matters. Only another start can take it up.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        machine: Machine,
+        limits: Limits,
+        essentials: Callable[[], list[Deed]],
+        matters: Callable[[list[Deed], Identity | None], bool],
+    ) -> None:
         self.path = path
+        self.found = False
+        self._unread = self._unread_note = False  # neither could be read at the start; nor was it that there was no tiny file
+        self._matters = matters
         self._machine = machine
         self._limits = limits
         self._essentials = essentials
@@ -102,12 +117,15 @@ class Keeper:
         try:
             deeds, last_fix = self._open_file()
         except dbfile.UnusableError as trouble:
-            deeds, last_fix = self._rescue() if trouble.word in _RESCUED else ([], None)
+            deeds, last_fix = (self._rescue() if trouble.word in _RESCUED else None) or ([], None)
             self._begin_anew(trouble.word)
         except (sqlite3.Error, OSError) as trouble:
             # A full or read-only disk can still be read.
             self._fail(trouble)
-            deeds, last_fix = self._rescue()
+            rescued = self._rescue()
+            deeds, last_fix = rescued or ([], None)
+            self._unread = rescued is None and told is None
+            self._unread_note = self._unread and self._keepsake.ailment is not None
         return Recalled(deeds, told, last_fix)
 
     def _begin_anew(self, word: str) -> None:
@@ -147,15 +165,15 @@ class Keeper:
         if self._keepsake.is_foreign(owner) or (owner is None and self._keepsake.foreign and not fresh):
             raise dbfile.UnusableError("other_machine")
 
-    def _rescue(self) -> tuple[list[Deed], Fix | None]:
-        """What can be read of a file that cannot be used; nothing of another machine's."""
-        deeds: list[Deed] = []
+    def _rescue(self) -> tuple[list[Deed], Fix | None] | None:
+        """What can be read of a file that cannot be used; nothing of another machine's. None where it cannot be read either."""
+        deeds: list[Deed] | None = None
         with contextlib.suppress(*_UNREADABLE), dbfile.read_only(self.path) as connection:
             tables = self._machine.tables(connection)
             self._refuse_foreign(tables, fresh=False)
             deeds = _recall(tables)
             return deeds, tables.fixes.last()
-        return deeds, None
+        return None if deeds is None else (deeds, None)
 
     def _replace(self, word: str) -> bool:
         """Move the file aside so that the next attempt makes a new one; False when that cannot be."""
@@ -242,13 +260,18 @@ class Keeper:
             # Closing brings what the removed -wal held into the database.
             self._close_file()
         if self._file is None:
-            self._open_file()
+            recalled, _ = self._open_file()
+            if self._unread and not self.found:
+                self.found = self._matters(recalled, None)
+                self._unread = self.found
 
     def _write(self, batch: list[Deed]) -> None:
         file, tables = self._file, self._tables
         assert file is not None and tables is not None, "a file was made ready before"  # noqa: S101, PT018 - for mypy and for defects
         if self._fresh:
             batch = [*self._essentials(), *batch]
+        if self.found and not any(isinstance(deed, PressMade) for deed in batch):
+            batch = [deed for deed in batch if not isinstance(deed, StateKept)]  # facts of a process that knew nothing: not calm, no press
         if self._unnamed and self._machine.machine_id is not None:
             batch = [StateKept("machine_id", self._machine.machine_id), *batch]
         lasting = any(isinstance(deed, LASTING) or (isinstance(deed, Taken) and deed.episode) for deed in batch)
@@ -281,8 +304,12 @@ class Keeper:
         )
 
     def save_identity(self, record: Identity) -> bool:
-        """Replace the tiny file if it would change; False when that failed."""
-        return self._keepsake.save(record)
+        """Replace the tiny file if it would change; False when that failed. One that could not be read is read before."""
+        if self._unread_note and not self.found:  # before ours takes its place
+            told = self._keepsake.load()
+            self._unread_note = self._keepsake.ailment is not None
+            self.found = told is not None and self._matters([], told)
+        return self.found or self._keepsake.save(record)
 
     # Reading
 

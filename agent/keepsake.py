@@ -32,6 +32,7 @@ class Keepsake:
 
     def load(self) -> Identity | None:
         """What it knows; None where there is nothing that can be believed, or nothing of this machine."""
+        self.ailment = None
         try:
             told = identity.load(self._path)
         except IdentityError:

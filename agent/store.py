@@ -55,6 +55,10 @@ class Pace:
     close_s: float = 2.0
 
 
+class KeptAfterAllError(Exception):
+    """The disk answers at last, and holds an emergency that this process does not know: it must end, because a start is recovery."""
+
+
 class Store:
     """`agent.ports.Store` on SQLite. Use it from one event loop; nothing before `open` needs it to have ended."""
 
@@ -75,7 +79,8 @@ class Store:
         self._limits = limits or Limits()
         self._pace = pace or Pace()
         self._wall = wall
-        self._keeper = Keeper(path, Machine(boot_id or read_boot_id(), machine_id, wall), self._limits, self._list_essentials)
+        machine = Machine(boot_id or read_boot_id(), machine_id, wall)
+        self._keeper = Keeper(path, machine, self._limits, self._list_essentials, _matters)
         self._wake = threading.Condition()
         self._essence = Essence()
         self._waiting = Waiting(self._pace.most_waiting)
@@ -108,7 +113,7 @@ class Store:
     async def watch(self) -> None:
         """Vital, from `open` on: raises what ended the store's thread, whatever it was. A process without memory must not go on."""
         if self._death is not None:
-            await self._death.future
+            await asyncio.shield(self._death.future)  # who no longer waits does not end it
 
     def record(self, fix: Fix) -> None:
         """Keep a fix with the next group commit."""
@@ -293,6 +298,8 @@ class Store:
         self._sum_up()
         for waiter in waiters:
             waiter.give(None)
+        if self._keeper.found:
+            raise KeptAfterAllError("what could not be read at the start can be read now: another start takes it up")
         if job is not None:
             job()
             if not self._closing:
@@ -355,6 +362,16 @@ class Store:
         if trouble is not None and self._waiting.dropped:
             trouble = replace(trouble, text=f"{trouble.text}; {self._waiting.dropped} fixes were given up")
         self._summary = StoreSummary(fixes, untold, size, self._keeper.mode, trouble)
+
+
+def _matters(kept: list[Deed], told: Identity | None) -> bool:
+    """Whether an emergency goes on in what was kept, or one that was cancelled."""
+    essence = Essence()
+    for deed in kept:
+        essence.fold(deed)
+    if told is not None:
+        essence.reconcile(told, lambda press: press)
+    return essence.wanted or essence.calm
 
 
 def peek(path: Path) -> tuple[StoreSummary, Remembered]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import threading
 from collections.abc import Callable
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.kept import PressMade
+from agent import dbfile, identity
+from agent.kept import CalloutKept, CalloutRecord, PressesSettled, PressMade, Write
 from agent.model import Fix, Press
 from agent.retention import Limits
-from agent.store import Pace, Store, peek
+from agent.store import KeptAfterAllError, Pace, Store, peek
 
 WALL = 1_780_000_000.0
 SOON = Pace(group_s=3600.0, group_rows=10**6, retry_s=0.01)
@@ -106,3 +108,65 @@ async def test_a_file_that_could_not_be_read_is_opened_again_though_nobody_asks_
     assert store.summary().mode == "disk"
     assert await store.has_press(1.0)
     await store.aclose()
+
+
+def refuse_reads(patch: pytest.MonkeyPatch) -> None:
+    """Neither the database nor the tiny file can be read."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "cannot be read")
+
+    patch.setattr(dbfile, "open_file", refuse)
+    patch.setattr(dbfile, "read_only", refuse)
+    patch.setattr(identity, "load", refuse)
+
+
+async def lived(path: Path, *writes: Write) -> None:
+    """An earlier process."""
+    store = Store(path, boot_id="b", pace=SOON)
+    await store.open()
+    await store.step(*writes)
+    await store.aclose()
+
+
+CANCELLED = CalloutRecord(7, "https://x", 1, "cancelling", True, "cli", False, WALL)  # noqa: FBT003
+
+
+@pytest.mark.parametrize("kept", [make_press(5), CalloutKept(CANCELLED)], ids=["owed press", "cancelled callout"])
+async def test_an_emergency_that_no_start_could_read_ends_the_process_once_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Write
+) -> None:
+    """A start is recovery: the next one knows all of it, and what was kept meanwhile."""
+    path = tmp_path / "a.db"
+    await lived(path, kept)
+    store = Store(path, boot_id="b", pace=SOON)
+    with monkeypatch.context() as patch:
+        refuse_reads(patch)
+        remembered = await store.open()
+        assert not remembered.owed
+        assert remembered.callout is None
+        store.record(FIX)
+        await store.step()
+    with pytest.raises(KeptAfterAllError):
+        await store.watch()
+    _, told = peek(path)
+    assert [press.number for press in told.owed] == ([5] if isinstance(kept, PressMade) else [])
+    assert (told.callout is not None and told.callout.calm) is isinstance(kept, CalloutKept)
+    assert dict(told.notes)["calm"] == ("true" if isinstance(kept, CalloutKept) else "false"), "a process that knew nothing ends no calm"
+    assert told.last_fix is not None
+
+
+async def test_quiet_times_that_no_start_could_read_end_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    await lived(path, make_press(5), PressesSettled(5, 7, WALL))
+    store = Store(path, boot_id="b", pace=SOON)
+    with monkeypatch.context() as patch:
+        refuse_reads(patch)
+        await store.open()
+    watching = asyncio.ensure_future(store.watch())
+    await store.step(make_press(6))
+    assert store.summary().mode == "disk"
+    assert not watching.done()
+    watching.cancel()
+    await store.aclose()
+    assert [press.number for press in peek(path)[1].owed] == [6]
