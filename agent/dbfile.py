@@ -142,7 +142,7 @@ def open_file(path: Path, max_mb: float) -> OpenFile:
     try:
         connection = sqlite3.connect(path, timeout=_LOCK_S, isolation_level=None)
         try:
-            fresh = _prepare(connection, max_mb)
+            fresh = _prepare(connection, path, max_mb)
         except BaseException:
             connection.close()
             raise
@@ -165,8 +165,8 @@ def _open_probe(path: Path) -> int:
         raise UnusableError("no_access") from trouble
 
 
-def _prepare(connection: sqlite3.Connection, max_mb: float) -> bool:
-    """True for a new database."""
+def _prepare(connection: sqlite3.Connection, path: Path, max_mb: float) -> bool:
+    """True for a new database. Raises OSError (ENOSPC) where an older one has no room to be brought up to date: not to be tried in vain."""
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES:d}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES:d}")
@@ -180,6 +180,8 @@ def _prepare(connection: sqlite3.Connection, max_mb: float) -> bool:
         raise UnusableError("not_ours")
     if tables:
         _check_quickly(connection)
+    if 0 < version < len(MIGRATIONS) and shutil.disk_usage(path.parent).free < _size(path):
+        raise OSError(errno.ENOSPC, "no room to bring the database up to date")
     migrate(connection)
     # DELETE needs room too and fails once the disk is full: the size is capped before. SQLite never goes below the present size.
     page_bytes = connection.execute("PRAGMA page_size").fetchone()[0]

@@ -126,6 +126,9 @@ class Keeper:
             deeds, last_fix = rescued or ([], None)
             self._unread = rescued is None and told is None
             self._unread_note = self._unread and self._keepsake.ailment is not None
+        except Exception:  # noqa: BLE001 - a defect here must not take along what the tiny file knows
+            self._close_file()
+            self.own_up()
         return Recalled(deeds, told, last_fix)
 
     def _begin_anew(self, word: str) -> None:

@@ -8,6 +8,7 @@ the first one on.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from dataclasses import dataclass
 
@@ -107,6 +108,7 @@ class Retention:
         for boot, at, wall in self._connection.execute("SELECT boot, at_s, wall_utc FROM presses").fetchall():
             press = (boot, at, wall, limits.before_press_s)
             if press not in self._presses:
-                ids = ids_before(self._connection, *press)
-                self._connection.executemany("INSERT OR IGNORE INTO temp.spared VALUES (?)", ((number,) for number in ids))
+                with contextlib.suppress(ValueError, TypeError):  # a row that is damaged protects nothing, and keeps nothing from going
+                    ids = ids_before(self._connection, *press)
+                    self._connection.executemany("INSERT OR IGNORE INTO temp.spared VALUES (?)", ((number,) for number in ids))
                 self._presses.add(press)

@@ -160,6 +160,36 @@ def test_power_lost_in_a_migration_leaves_the_earlier_version_whole(tmp_path: Pa
     assert without_ids(read_all(path)) == without_ids(before)
 
 
+@pytest.mark.parametrize("version", range(1, len(schema.MIGRATIONS)))
+def test_without_room_for_it_a_migration_is_not_tried_and_the_emergency_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    """It would be tried at every step, wear the card, and keep the store busy."""
+    path = tmp_path / "a.db"
+    written_by(version, path)
+    before = read_all(path)
+
+    class Full:
+        free = 100
+
+    async def run() -> None:
+        store = Store(path, boot_id=str(before["boots"][-1]["boot_id"]), machine_id="a" * 32, pace=NEVER, wall=lambda: WALL + 100)
+        with monkeypatch.context() as patch:
+            patch.setattr(dbfile.shutil, "disk_usage", lambda _: Full)
+            patch.setattr(dbfile, "migrate", lambda _: pytest.fail("tried in vain"))
+            remembered = await store.open()
+            assert [press.number for press in remembered.owed] == [row["number"] for row in before["presses"] if row["state"] == "owed"]
+            trouble = store.summary().trouble
+            assert trouble is not None
+            assert trouble.code == "store.full"
+        await store.step()
+        assert store.summary().trouble is None
+        await store.aclose()
+
+    asyncio.run(run())
+    assert without_ids(read_all(path)) == without_ids(before)
+
+
 def test_rows_that_crowd_a_moment_keep_their_order_and_all_of_them(connection: sqlite3.Connection) -> None:
     """More fixes in one ms than it has places: an old file of which nobody knows how it came about."""
     schema.migrate(connection, schema.MIGRATIONS[:1])
