@@ -19,7 +19,7 @@ import struct
 import sys
 import time
 import zlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -57,6 +57,9 @@ STAGES: Final = {
 }
 
 
+Body = bytes | Callable[[], bytes] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """No reply. cause: one of `model.Outcome`'s words. text: for a person, free of secrets."""
@@ -92,10 +95,14 @@ class Line:
         self._client: httpx.AsyncClient | None = None
         self._streams: list[Any] = []  # every stream that the client opened: a cancelled handshake leaves one to no one
         self._dialled = False
+        self._written: Callable[[], bytes] | None = None  # gives the body of the request that is on its way
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def exchange(self, method: str, url: str, *, bearer: str | None = None, body: bytes | None = None) -> Reply | Failure:
-        """Send and read. A kept connection that turns out dead is replaced once, at once. Cancelling it drops the client."""
+    async def exchange(self, method: str, url: str, *, bearer: str | None = None, body: Body = None) -> Reply | Failure:
+        """Send and read. A kept connection that turns out dead is replaced once, at once. Cancelling it drops the client.
+
+        body: bytes, or who gives them once the connection is open: opening may take as long as a position takes to grow old.
+        """
         self.stage = "waiting for the connection"
         async with self._turn:
             answer = await self._once(method, url, bearer, body)
@@ -109,14 +116,16 @@ class Line:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    async def _once(self, method: str, url: str, bearer: str | None, body: bytes | None) -> Reply | Failure:
+    async def _once(self, method: str, url: str, bearer: str | None, body: Body) -> Reply | Failure:
         self._dialled = False
+        self._written = body if callable(body) else None
+        content = b"{}" if callable(body) else body
         if any(not has_address(stream) for stream in self._streams):
             self._drop()
         client = self._client = self._client or self._open()
         began_at = time.monotonic()
         try:
-            request = client.stream(method, url, headers=_headers(bearer, body), content=body, extensions={"trace": self._trace})
+            request = client.stream(method, url, headers=_headers(bearer, content), content=content, extensions={"trace": self._trace})
             async with request as response:
                 reply = await _read(response, began_at)
                 self._confirm(response)
@@ -157,6 +166,8 @@ class Line:
             self._streams.clear()  # there is one connection: a new one means that the pool has closed the last
         elif name == "connection.connect_tcp.complete":
             self._streams.append(info["return_value"])
+        elif name == "http11.send_request_headers.started" and self._written is not None and info["request"].method != b"CONNECT":
+            _write(info["request"], self._written())
 
     def _confirm(self, response: httpx.Response) -> None:
         """The address is remembered as that of the host: its certificate has been checked for that name."""
@@ -165,6 +176,13 @@ class Line:
         address = response.extensions["network_stream"].get_extra_info("server_addr")
         if address is not None:
             lookup.confirm(response.url.host, str(address[0]))
+
+
+def _write(request: Any, body: bytes) -> None:
+    """Put a body in the place of the one that the request was made with. request: httpcore's, before anything of it has left."""
+    others = [(name, value) for name, value in request.headers if name.lower() != b"content-length"]
+    request.headers = [*others, (b"Content-Length", b"%d" % len(body))]
+    request.stream = httpx.ByteStream(body)
 
 
 def has_address(stream: Any) -> bool:

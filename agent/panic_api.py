@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from agent import bodies, delivery
 from agent.credentials import Credentials
-from agent.line import Failure, Line
+from agent.line import Body, Failure, Line
 from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Place, SafeCode
 from agent.wire import Token
 
@@ -45,12 +45,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. body: encoded JSON; it may hold a code or a position."""
+    """One request. body: encoded JSON, see `Line.exchange`; it may hold a code or a position."""
 
     asked: Asked
     method: str
     path: str
-    body: bytes | None = field(default=None, repr=False)
+    body: Body = field(default=None, repr=False)
     callout_id: CalloutId | None = None
     shape: str | None = None
 
@@ -101,12 +101,12 @@ class PanicApi:
         )
         return await self._send(Call(Asked.RAISE, "POST", self._raise_path(shape), bodies.encoded(body), shape=shape), deadline_s)
 
-    async def locate(self, callout_id: CalloutId, fix: Fix, *, deadline_s: float) -> Outcome:
+    async def locate(self, callout_id: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
         """Post one position; with a return_callout_path by that, or by the plain path where dispatch knows no such thing."""
-        body = bodies.position_body(fix.latitude, fix.longitude, fix.accuracy_m)
-        if body is None:
+        first = _position(newest())
+        if first is None:
             return delivery.lost(Asked.LOCATION, callout_id, "odd", "not a position on Earth; nothing was sent")
-        call = Call(Asked.LOCATION, "POST", _of(callout_id, "location"), bodies.encoded(body), callout_id)
+        call = Call(Asked.LOCATION, "POST", _of(callout_id, "location"), lambda: _position(newest()) or first, callout_id)
         if not self._return_path:
             return await self._send(call, deadline_s)
         until_at = time.monotonic() + deadline_s
@@ -224,6 +224,11 @@ class PanicApi:
         clock = http_status is None and trouble is not None and trouble.cause == "tls.clock"
         cause = "tls.clock" if clock else "no_token"
         return replace(delivery.lost(call.asked, call.callout_id, cause, text, shape=call.shape), http_status=http_status)
+
+
+def _position(fix: Fix) -> bytes | None:
+    body = bodies.position_body(fix.latitude, fix.longitude, fix.accuracy_m)
+    return None if body is None else bodies.encoded(body)
 
 
 def _of(callout_id: CalloutId, *segments: str) -> str:

@@ -99,8 +99,8 @@ class Dispatch(Protocol):
     ) -> Outcome:
         """Raise in one of the documented shapes: "nested", "flat", "legacy", "predefined"."""
 
-    async def locate(self, callout_id: CalloutId, fix: Fix, *, deadline_s: float) -> Outcome:
-        """Post one position to the location lane (flat body)."""
+    async def locate(self, callout_id: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
+        """Post one position to the location lane (flat body). newest: asked when the connection is open, just before it leaves."""
 
     async def read(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
         """Read a callout."""

@@ -112,7 +112,7 @@ class LocationLane(Lane):
     async def _post(self, to: CalloutId, fix: Fix) -> None:
         began_at = self._posted_at = self.desk.clock.at()
         kept = self.connected
-        outcome = await self._ask(to, fix)
+        outcome, fix = await self._ask(to, fix)
         self.learn(outcome)
         self._judge(outcome, self.desk.clock.at() - began_at if kept else None)
         if outcome.meaning is Meaning.ACCEPTED:
@@ -128,17 +128,26 @@ class LocationLane(Lane):
         self.desk.notice(outcome, Origin.CALLOUT)
         await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))
 
-    async def _ask(self, to: CalloutId, fix: Fix) -> Outcome:
+    async def _ask(self, to: CalloutId, fix: Fix) -> tuple[Outcome, Fix]:
+        """What it came to, and which position left: the newest at the moment when the connection was open."""
+        left = fix
+
+        def newest() -> Fix:
+            nonlocal left
+            live = self.desk.live()
+            left = live if live is not None and live.at > left.at else left
+            return left
+
         self._cut_short = False
         try:
             async with asyncio.timeout(None) as self._asking:
-                outcome = await self._dispatch.locate(to, fix, deadline_s=self.deadline_s)
+                outcome = await self._dispatch.locate(to, newest, deadline_s=self.deadline_s)
         except TimeoutError:
-            return lost(Asked.LOCATION, to, "reset", "given up: the network changed")
+            return lost(Asked.LOCATION, to, "reset", "given up: the network changed"), left
         finally:
             self._asking = None
         self._cuts = 0 if outcome.http_status is not None else self._cuts
-        return outcome
+        return outcome, left
 
     def _judge(self, outcome: Outcome, answer_s: float | None) -> None:
         """What this attempt says of the line. A refusal is an answer; a server that is busy is spared like a line that is poor."""
@@ -161,6 +170,6 @@ class LocationLane(Lane):
             return
         self._probed_at = now_at
         async with self.turn():
-            outcome = await self._dispatch.locate(callout_id, fix, deadline_s=self.deadline_s)
+            outcome = await self._dispatch.locate(callout_id, lambda: self.desk.live() or fix, deadline_s=self.deadline_s)
         self.learn(outcome)
         await self.desk.decide(LocationReplied(outcome, self.desk.clock.at(), self.desk.clock.wall()))

@@ -101,7 +101,9 @@ class Line:
         known = response_type_id != service.unknown_type
         return await service.answer(Asked.RAISE, None, lambda: service.raise_one(shape) if known else refused)
 
-    async def locate(self, callout_id: CalloutId, fix: Fix, *, deadline_s: float) -> Outcome:
+    async def locate(self, callout_id: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
+        fix = newest()  # its connections are open at once
+
         def process() -> Outcome:
             if self._service.callouts.get(callout_id) == "closed":
                 return gone(Asked.LOCATION, callout_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -14,7 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import trustme
 from networks import NO_NETWORK, namespaces
+from scripted import NAME, server_context
 
 from agent.line import Failure, Line
 
@@ -76,6 +79,35 @@ async def test_request_that_was_given_up_does_not_arrive_after_what_was_sent_lat
         ends = [await asyncio.wait_for(arrived.get(), 5) for _ in range(2)]
         assert sorted(b"/new" in (end or b"") for end in ends) == [False, True]
         assert None in ends, "the old one never arrived whole"
+        await line.aclose()
+
+
+async def test_body_is_that_of_the_moment_when_the_connection_is_open(authority: trustme.CA, trusting: ssl.SSLContext):
+    """A connection can take longer to open than a position takes to grow old: through a dead zone, or a slow handshake."""
+    arrived: list[tuple[int, bytes]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length:")[2].split()[0])
+                arrived.append((head.lower().count(b"content-length"), await reader.readexactly(length)))
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                await writer.drain()
+
+    line, newest = Line(trusting), b'"old"'
+    listening = socket.create_server(("127.0.0.1", 0))  # the kernel takes the connection, and nobody answers the handshake
+    url = f"https://{NAME}:{listening.getsockname()[1]}/location"
+    asking = asyncio.ensure_future(line.exchange("POST", url, body=lambda: newest))
+    async with asyncio.timeout(5):
+        while line.stage != "in the TLS handshake":  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.005)
+    newest = b'"as new as can be"'
+    async with await asyncio.start_server(serve, sock=listening, ssl=server_context(authority)):
+        assert not isinstance(await asking, Failure)
+        newest = b'"newer still"'
+        assert not isinstance(await line.exchange("POST", url, body=lambda: newest), Failure)
+        assert arrived == [(1, b'"as new as can be"'), (1, b'"newer still"')]
         await line.aclose()
 
 

@@ -104,8 +104,9 @@ class Radio:
         async def request(*words: Any, deadline_s: float, **more: Any) -> Outcome:
             road, asked = self._journey.road, ASKED[name]
             if asked is Asked.LOCATION:
-                newest = max(road.passed, key=lambda fix: fix.at, default=None)
-                road.handed.append(Handed(self._journey.clock.at(), words[1], newest))
+                newest, fix = max(road.passed, key=lambda fix: fix.at, default=None), words[1]()
+                words = (words[0], lambda: fix)  # it is on its way from now on
+                road.handed.append(Handed(self._journey.clock.at(), fix, newest))
             try:
                 async with asyncio.timeout(deadline_s):
                     if road.link == "refused":
@@ -115,7 +116,7 @@ class Radio:
                         return Outcome(asked, Meaning.RETRY, "http_503", http_status=503)
                     outcome: Outcome = await getattr(self._line, name)(*words, deadline_s=deadline_s, **more)
                     if asked is Asked.LOCATION and outcome.meaning is Meaning.ACCEPTED:
-                        road.arrived.append((self._journey.clock.at(), words[1]))
+                        road.arrived.append((self._journey.clock.at(), words[1]()))
                     if road.link == "answers lost":
                         await asyncio.Event().wait()
                     await self._travel()

@@ -86,7 +86,7 @@ async def test_every_other_operation_has_its_path(rig: Wired) -> None:
         at.server.on("POST", f"{one}/cancel", reply(200, {"id": 500123, "status": "created"}))
         at.server.on("POST", f"{one}/events", reply(200, {"calloutEvent": {}}))
         at.server.on("GET", f"{one}/events", reply(200, [{"id": 1, "message": "on our way", "createdAt": "2026-03-02T10:11:12Z"}]))
-        located = await at.api.locate(500123, FIX, deadline_s=2)
+        located = await at.api.locate(500123, lambda: FIX, deadline_s=2)
         read = await at.api.read(500123, deadline_s=2)
         listed = await at.api.look_up(deadline_s=2)
         cancelled = await at.api.cancel(500123, None, deadline_s=2)
@@ -150,7 +150,7 @@ async def test_location_and_return_falls_back_to_the_sure_path(rig: Wired) -> No
     async with rig(return_callout_path="updateLocationAndReturnCallout") as at:
         at.server.on("POST", "/callouts/7/location", reply(200, {"message": "ok"}))
         for _ in range(2):
-            assert (await at.api.locate(7, FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
+            assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
         at_paths = at.server.paths()[1:]
         assert at_paths == ["POST /callouts/7/updateLocationAndReturnCallout", "POST /callouts/7/location", "POST /callouts/7/location"]
 
@@ -161,13 +161,13 @@ async def test_location_and_return_brings_the_callout(rig: Wired) -> None:
         at.server.on(
             "POST", "/callouts/7/updateLocationAndReturnCallout", reply(200, {"message": "", "callout": {"id": 7, "status": "Closed "}})
         )
-        assert (await at.api.locate(7, FIX, deadline_s=2)).callout.closed
+        assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).callout.closed
 
 
 async def test_what_is_no_position_is_not_sent(rig: Wired) -> None:
     """A NaN never becomes a body."""
     async with rig() as at:
-        outcome = await at.api.locate(7, replace(FIX, latitude=float("nan")), deadline_s=2)
+        outcome = await at.api.locate(7, lambda: replace(FIX, latitude=float("nan")), deadline_s=2)
         assert (outcome.meaning, outcome.cause, at.server.seen) == (Meaning.RETRY, "odd", [])
 
 
@@ -191,7 +191,7 @@ async def test_285_closes_whatever_its_body(rig: Wired, answer: Answer) -> None:
         at.server.on("GET", "/callouts/7", answer)
         at.server.on("POST", RAISE, answer)
         closing = (
-            await at.api.locate(7, FIX, deadline_s=2),
+            await at.api.locate(7, lambda: FIX, deadline_s=2),
             await at.api.cancel(7, SafeCode("0042"), deadline_s=2),
             await at.api.tell(7, "x", deadline_s=2),
         )
@@ -465,7 +465,7 @@ async def test_a_route_outside_the_scope_leaves_the_others_alone(rig: Wired) -> 
         at.clock.ahead_s = 61
         told = [await at.api.tell(7, "x", deadline_s=2) for _ in range(3)]
         assert [(each.meaning, each.cause) for each in told] == [(Meaning.UNAUTHORISED, "scope")] * 3
-        assert (await at.api.locate(7, FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
         assert at.server.paths().count("POST /token") == 2
 
 
@@ -569,7 +569,7 @@ async def test_nothing_secret_is_in_any_text(rig: Wired, caplog: pytest.LogCaptu
             for outcome in (
                 await raise_(at.api),
                 await at.api.cancel(7, SafeCode("0042"), deadline_s=2),
-                await at.api.locate(7, FIX, deadline_s=2),
+                await at.api.locate(7, lambda: FIX, deadline_s=2),
             ):
                 for secret in ("token-value", "33.92", "18.42", "0042"):
                     assert secret not in repr(outcome) + caplog.text
@@ -655,6 +655,8 @@ async def test_through_a_proxy_tls_is_with_dispatch(rig: Wired, trusting: ssl.SS
         async with await asyncio.start_server(tunnel, "127.0.0.1", 0) as proxy:
             api = PanicApi(at.service, at.credentials, trusting, proxy=f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}")
             assert (await api.look_up(deadline_s=2)).meaning is Meaning.ACCEPTED
+            await api.locate(7, lambda: FIX, deadline_s=2)
+            assert at.server.seen[-1].json["latitude"] == round(FIX.latitude, 7), "the tunnel's own request has no body of ours"
             await api.aclose()
             assert (await api.look_up(deadline_s=2)).cause == "connect"
             await api.aclose()
