@@ -248,6 +248,14 @@ def drop_reserve(path: Path) -> bool:
     return True
 
 
+def has_used_reserve(path: Path) -> bool:
+    """Whether the room set aside is gone, and there is not as much again."""
+    try:
+        return not _reserve(path).exists() and shutil.disk_usage(path.parent).free < _RESERVE_BYTES
+    except OSError:
+        return False
+
+
 def _reserve(path: Path) -> Path:
     return path.with_name(f"{path.name}.reserve")
 

@@ -92,6 +92,7 @@ class Keeper:
         self._fresh = False
         self._unnamed = False
         self._asides = 0
+        self._spent = False  # the room set aside, and there is not as much again
         self._commits = 0
         self._ills: dict[str, Ailment] = {}
 
@@ -217,19 +218,29 @@ class Keeper:
             (lambda: True, deeds, []),
             (lambda: self.thin(HIGH, self._limits, None) > 0, deeds, []),
             (lambda: bool(lasting and routine), lasting, routine),
-            (lambda: bool(lasting) and dbfile.drop_reserve(self.path), lasting, routine),
+            (lambda: bool(lasting) and self._spend_reserve(), lasting, routine),
         )
         for is_worth_it, batch, left in plans:
             if not is_worth_it():
                 continue
             trouble = self._attempt(batch)
             if trouble is None:
-                if not left:
+                if not (left or self._is_on_reserve()):
                     self._ills.pop("disk", None)
                 return left
             if not dbfile.is_full(trouble, self.path.parent):
                 break
         return deeds
+
+    def _spend_reserve(self) -> bool:
+        spent = dbfile.drop_reserve(self.path)
+        self._spent = self._spent or spent
+        return spent
+
+    def _is_on_reserve(self) -> bool:
+        """What went through just now did so on the room set aside: the disk is as full as before."""
+        self._spent = self._spent and dbfile.has_used_reserve(self.path)
+        return self._spent
 
     def _attempt(self, batch: list[Deed]) -> Exception | None:
         """One transaction, on a new file if the old one proves unusable; returns what went wrong."""

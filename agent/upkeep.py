@@ -25,10 +25,14 @@ class Upkeep:
     def __init__(self, file: OpenFile, tables: Tables, limits: Limits) -> None:
         self._file, self._tables, self._limits = file, tables, limits
         self._retention = Retention(file.connection)
+        self._reserved = False
         self._tended_at = 0
 
     def tend(self, commits: int, episode: str | None) -> None:
         """commits: made since the file was opened."""
+        if not self._reserved:  # a disk that is filled in the first minutes of a new device must find it there
+            self._reserved = True
+            dbfile.make_reserve(self._file.path)
         if commits - self._tended_at < _CHECKPOINT_EVERY:
             return
         self._tended_at = commits

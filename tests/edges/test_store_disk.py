@@ -108,7 +108,7 @@ def test_what_must_not_wait_finds_the_reserve_on_a_full_disk(tmp_path: Path) -> 
 
     async def run(directory: Path) -> None:
         async with opened(directory / "a.db") as (store, _):
-            for n in range(200):  # enough commits for the reserve to be made
+            for n in range(1):  # made with the first commit
                 await store.step(NoteKept("n", str(n)))
             await wait_for(reserve.exists)
             fill_up(directory)
@@ -118,7 +118,7 @@ def test_what_must_not_wait_finds_the_reserve_on_a_full_disk(tmp_path: Path) -> 
                 told += 1
             assert not reserve.exists()
             await store.step(make_press(1, 1.0))
-            assert code(store) is None
+            assert code(store) == "store.full", "what went through did so on the last of the room"
             remembered = peek(directory / "a.db")[1]
             assert (len(remembered.untold), len(remembered.owed)) == (told, 1)
 
