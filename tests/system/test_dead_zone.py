@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from stage import CODE_RIGHT, Stage, driving
 
+from agent.store import peek
+
 POSITION = re.compile(r"(\d\d:\d\d:\d\d) (-?\d+\.\d{5}),\s?(-?\d+\.\d{5})")
 OUTAGE_S = 6.0
 
@@ -84,6 +86,8 @@ def test_trail_before_the_press_is_told_and_a_restart_tells_nothing_twice(tmp_pa
             await stage.until_status(lambda seen: seen["store"]["fixes"] >= 3, what="a track before the press")
             assert (await stage.command("raise", "--wait", "10"))[0] == 0
             callout = await stage.until_callout(lambda seen: any("before the press" in text for text in told(seen)), 20, "before the press")
+            # That dispatch has it is written down when the answer has come: who dies between the two tells it again.
+            await stage.until(lambda: asyncio.to_thread(peek, stage.store), lambda kept: not kept[1].untold, what="told, and known to be")
             await stage.kill()
             await stage.start()
             count = len(callout["positions"])
