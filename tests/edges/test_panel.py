@@ -208,6 +208,8 @@ def test_power_cut_behind_any_commit_of_a_press_leaves_it_stored_or_the_button_n
             await stored(on.of)
         shutil.rmtree(tmp_path / "run")
         async with wearer(tmp_path) as on:
+            if on.of.late is not None:  # a busy disk: what it knows is taken up when it answers
+                await on.of.late
             assert on.of.owed or on.fingers["panic"].was_active() is False
 
     run(story)
