@@ -18,6 +18,7 @@ from agent.model import Press
 from agent.positions import Positions
 from agent.presses import Presses
 from agent.recovery import Recovery
+from agent.signals import Command, Happening, State
 from agent.store import Store
 from agent.timekeeping import Timekeeping
 
@@ -59,7 +60,7 @@ class Device:
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store, self.clock = folder, store, SystemClock()
         self.runtime = folder / "run"
-        self.decider = Decider(store, self.clock, changed=lambda *_: self.stepped.set(), base_url=URL, customer_id=CUSTOMER)
+        self.decider = Decider(store, self.clock, changed=self._changed, base_url=URL, customer_id=CUSTOMER)
         self.stepped = asyncio.Event()
         self.presses = Presses(self.runtime, store, self.clock, state=lambda: self.decider.state, decide=self.decider.decide)
         self.recovery = Recovery(
@@ -72,6 +73,10 @@ class Device:
             decide=self.decider.decide,
         )
         self.late: asyncio.Task[None] | None = None
+
+    def _changed(self, _before: State, after: State, event: Happening, _commands: tuple[Command, ...]) -> None:
+        self.recovery.follow(after, event, accepted_wall=None)
+        self.stepped.set()
 
     async def recover(self) -> None:
         self.late = await self.recovery.run(
