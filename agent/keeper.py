@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent import dbfile
-from agent.deeds import LASTING, Deed, StateKept, Taken
+from agent.deeds import LASTING, Deed, StateKept
 from agent.identity import Identity
 from agent.keepsake import Keepsake
 from agent.kept import PressMade
@@ -27,7 +27,6 @@ from agent.upkeep import Upkeep
 # What is committed is on the disk before the commit returns. Groups of routine fixes, too: synced with the next checkpoint only, a cut
 # would take a hundred of them. A press that finds the card busy with one is on its way to dispatch all the same.
 LASTING_SYNC = "FULL"
-ROUTINE_SYNC = "FULL"
 
 # A commit that takes longer than this many seconds is worth a condition.
 _SLOW_S = 0.5
@@ -288,9 +287,8 @@ class Keeper:
             batch = [deed for deed in batch if not isinstance(deed, StateKept)]  # facts of a process that knew nothing: not calm, no press
         if self._unnamed and self._machine.machine_id is not None:
             batch = [StateKept("machine_id", self._machine.machine_id), *batch]
-        lasting = any(isinstance(deed, LASTING) or (isinstance(deed, Taken) and deed.episode) for deed in batch)
         # The pragma has no effect inside a transaction, hence before it.
-        file.connection.execute(f"PRAGMA synchronous = {LASTING_SYNC if lasting else ROUTINE_SYNC}")
+        file.connection.execute(f"PRAGMA synchronous = {LASTING_SYNC}")
         with tables.transaction():
             for deed in batch:
                 self._apply(tables, deed)

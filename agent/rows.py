@@ -19,8 +19,6 @@ from agent.fix_rows import COUNTED, FixRows
 from agent.kept import CalloutKept, CalloutRecord, EventKept, NoteKept, PressesSettled, PressMade
 from agent.model import Press
 
-__all__ = ["Tables", "read_id", "read_utc", "write_utc"]
-
 # How many callouts, open or closed, are looked at when the store is read at start.
 _RECALLED_CALLOUTS = 64
 

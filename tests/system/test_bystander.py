@@ -26,7 +26,7 @@ import pytest
 from stage import CODE_RIGHT, CODE_WRONG, Stage
 from wearing import BUZZER, LAMP, Wearing, wearing
 
-from agent.rows import write_utc
+from agent.columns import write_utc
 from hardware.played_keypad import PlayedKeypad
 
 CODES = {"right": CODE_RIGHT, "wrong": CODE_WRONG, "undelivered": CODE_RIGHT}
