@@ -11,7 +11,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
 from agent.decider import Decider
 from agent.farewell import Farewell
-from agent.health import Conditions, Facts, Origin
+from agent.health import Conditions, Origin
 from agent.housekeeping import Housekeeping
 from agent.identity import read_machine_id
 from agent.journal import Journal
@@ -32,6 +31,7 @@ from agent.lifecycle import raise_wanted, stream_to
 from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Quality, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
+from agent.overview import Overview
 from agent.panel import Panel, Wired
 from agent.ports import Dispatch, FixSource
 from agent.presses import Made, Presses
@@ -77,15 +77,15 @@ class Daemon:
         self.telling = Telling(self.store, self.clock, lanes=lambda: self.lanes)
         self.lanes = Lanes(self, self.telling.settled)
         self.trails = Trails(self, self.store, self.telling, bindings.manner(config))
+        self.overview = Overview(self)
         track = partial(Tracking, self.positions, self.store, self.clock, self.terms.pace, state=lambda: self.state)
-        self.tracking = track(fresh=self.lanes.location.ring, ailing=self._check, vouch=self.clock.hear)
+        self.tracking = track(fresh=self.lanes.location.ring, ailing=self.overview.check, vouch=self.clock.hear)
         recovery = partial(Recovery, self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         self.recovery = recovery(base_url=base_url, customer_id=customer_id)
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.panel = self._open_panel()
         hooks = config.hooks
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
-        self._started_at = self.clock.at()
         self._doubt_told_at = float("-inf")
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
@@ -290,25 +290,7 @@ class Daemon:
 
     def document(self, *, inner: bool = False) -> dict[str, Any]:
         """The status document of now."""
-        self._check()
-        now_at = self.clock.at()
-        used = self.positions.used(now_at)
-        state = replace(self.state, calm=self.state.calm or self.recovery.unsure)
-        hidden = state.calm and not inner
-        facts = Facts(
-            at=now_at,
-            wall=self.clock.wall(),
-            state=state,
-            conditions=self.conditions.shown(calm=hidden),
-            fix=self.positions.newest if hidden else self.positions.live(now_at) or self.positions.newest,
-            store=self.store.summary(),
-            stream=self.tracking.stream,
-            receiver_kind=None if used is None else used.kind,
-            rejected=self.positions.rejected(now_at),
-            clock=self.timekeeping.standing(),
-            armed_proof_wall=self.recovery.proof_wall,
-        )
-        return health.document(facts, inner=inner)
+        return self.overview.document(inner=inner)
 
     # --- after a step -------------------------------------------------------------------------------------------------------
 
@@ -371,7 +353,7 @@ class Daemon:
             self.timekeeping.follow()
             self.connections.follow(self.store)
             document = self.document()
-            self.journal.follow(self.conditions.shown(calm=self.state.calm or self.recovery.unsure))
+            self.journal.follow(self.conditions.shown(calm=self.overview.outward().calm))
             self.supervisor.status(health.line(document))
             self.supervisor.alive()
 
@@ -380,18 +362,6 @@ class Daemon:
         if to is not None and fix.quality is Quality.FORCED and now_at - self._doubt_told_at > DOUBT_EVERY_S:
             self._doubt_told_at = now_at
             self.tell(to, wording.doubtful(fix.accuracy_m))
-
-    def _check(self) -> None:
-        self.panel.look()
-        checkup.look(
-            self.conditions,
-            positions=self.positions,
-            clock=self.clock,
-            standing=self.timekeeping.standing(),
-            store=self.store.summary(),
-            proof_wall=self.recovery.proof_wall,
-            started_at=self._started_at,
-        )
 
 
 async def _joined(task: asyncio.Task[None]) -> None:

@@ -165,6 +165,10 @@ EDGES = {
     "agent.hooks": ({"agent.aside"}, "programs of the owner, read from a disk that may hang"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
     "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
+    "agent.overview": (
+        {"agent.checkup", "agent.panel", "agent.recovery", "agent.store", "agent.timekeeping", "agent.tracking"},
+        "the status document is of all rooms",
+    ),
     "agent.farewell": ({"agent.lanes.board"}, "last words go past the lanes' waits"),
     "agent.telling": ({"agent.lanes.board", "agent.lanes.event"}, "messages, from the store to the lanes"),
     "agent.trails": ({"agent.aside", "agent.telling"}, "a trail is put into words in a thread, and told"),
