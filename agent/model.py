@@ -1,6 +1,6 @@
 """The words of the house as values: what was said, what is believed, what is wanted, what dispatch answered.
 
-LEAF: imports nothing of ours, decides nothing, touches nothing. Everything here is frozen and slotted.
+LEAF: imports nothing but its neighbour `paperwork`, decides nothing, touches nothing. Everything here is frozen and slotted.
 Units are in every name (`_s`, `_m`, `_mps`, `_deg`); `at` is monotonic seconds of this boot, `wall` is UTC seconds since 1970.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from agent.paperwork import Paper
 
 # Dispatch documents integers and some clients see strings. A string of digits is turned into an int on the way in.
 CalloutId = int | str
@@ -173,6 +175,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Help:
+    """What dispatch says of the responder; None: it does not say. *_wall: UTC s since 1970 by dispatch's clock.
+
+    eta_wall: when they are expected, if dispatch told an instant, or a span with a unit in its key. eta_text: as told, where it has
+    no unit that we know. responder: a name, at most 60 printable characters.
+    """
+
+    dispatched_wall: float | None = None
+    arrived_wall: float | None = None
+    completed_wall: float | None = None
+    eta_wall: float | None = None
+    eta_text: str | None = None
+    responder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Callout:
     """A callout as dispatch describes it, whatever the generation of the answer. Unknown is None, never a guess.
 
@@ -189,6 +207,7 @@ class Callout:
     created_wall: float | None = None
     existed: bool | None = None
     url: str | None = field(default=None, repr=False)  # opens live tracking: sensitive
+    help: Help = Help()
 
     @property
     def closed(self) -> bool:
@@ -198,12 +217,16 @@ class Callout:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One entry of a callout's event stream as read from dispatch. wall: UTC s, None when untold."""
+    """One entry of a callout's event stream as read from dispatch. wall: UTC s, None when untold.
+
+    kind: the name of its type, or a constant like `CALLOUT_OWNED`, as sent; an entry that has nothing else has it as its text, too.
+    """
 
     id: CalloutId | None
     source: str
     text: str
     wall: float | None = None
+    kind: str | None = None
 
 
 class Asked(StrEnum):
@@ -216,6 +239,20 @@ class Asked(StrEnum):
     CANCEL = "cancel"
     EVENT = "event"
     EVENTS = "events"
+    LIST_ACTIVE = "list_active"
+    REASONS = "reasons"
+    ADD_REASON = "add_reason"
+    REPORT = "report"
+    MAP = "map"
+    RATING_ITEMS = "rating_items"
+    RATE_ITEM = "rate_item"
+    RATE = "rate"
+    LINK_DEVICE = "link_device"
+    UPDATE_DEVICE = "update_device"
+    UNLINK_DEVICE = "unlink_device"
+    DEVICE_EVENT = "device_event"
+    RESPONSE_TYPES = "response_types"
+    PROBE = "probe"  # whether a path exists; the answer is of no interest
     TOKEN = "token"  # noqa: S105 - the kind of a request, not a secret
 
 
@@ -237,7 +274,8 @@ class Outcome:
     cause: a stable word for logs and conditions: "ok", "closed", "timeout", "dns", "connect", "reset", "tls", "tls.clock", "html",
     "odd", "too_large", "redirect", "http_<n>", "scope", "no_token".
     text: one line for a person, free of secrets and coordinates. retry_after_s: as asked by dispatch, unclipped.
-    callout: of a raise, read or location-and-return. callouts, events: of a look-up or an event list.
+    callout: of a raise, read or location-and-return. callouts, events: of a look-up or an event list. paper: of all else that brings
+    something back. shape: in which of the documented shapes the body went, where there are several.
     """
 
     asked: Asked
@@ -250,7 +288,8 @@ class Outcome:
     callout: Callout | None = None
     callouts: tuple[Callout, ...] | None = None
     events: tuple[Event, ...] | None = None
-    shape: str | None = None  # of a raise: "nested", "flat", "legacy", "predefined"
+    shape: str | None = None  # of a raise: "nested", "flat", "legacy", "predefined"; of other bodies: "new", "old"
+    paper: Paper | None = None
 
 
 class Severity(StrEnum):
