@@ -16,14 +16,19 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from simulator import bodies, desk, settings
-from simulator.faults import read_rules
+from simulator.fault_keys import kinds
+from simulator.faults import NeedsTlsError, Rule, read_rules
 from simulator.live import Listener, Topic
+from simulator.operations import BACKEND, OPERATIONS
 from simulator.records import Callout, Customer
 from simulator.routes import answer, bearer, read_body, refuse, same
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Act, Refusal, Refused, Wanted
 
 Handler = Callable[["Desk", Request, Any], Any]
+
+# What a fault may name.
+FAULTED = tuple(each.name for each in (*OPERATIONS, *BACKEND))
 
 
 class Desk:
@@ -69,6 +74,10 @@ class Desk:
     def faults(self, _: Request, __: Any) -> Any:
         """The rules in force."""
         return self.sim.faults.all(self.sim.now())
+
+    def fault_kinds(self, _: Request, __: Any) -> Any:
+        """What a fault may be: every action and key in words, with types, defaults and ranges."""
+        return kinds(FAULTED)
 
     # --- customers and callouts ---
 
@@ -121,12 +130,12 @@ class Desk:
 
     def add_faults(self, _: Request, body: Any) -> Any:
         """Add one rule or several."""
-        numbers = [self.sim.faults.add(rule, self.sim.now()) for rule in read_rules(body)]
+        numbers = [self.sim.faults.add(rule, self.sim.now()) for rule in self._rules(body)]
         return answer([rule for rule in self._faults_changed() if rule["id"] in numbers], 201)
 
     def replace_faults(self, _: Request, body: Any) -> Any:
         """These rules and no others."""
-        rules = read_rules(body)
+        rules = self._rules(body)
         self.sim.faults.clear()
         for rule in rules:
             self.sim.faults.add(rule, self.sim.now())
@@ -202,6 +211,15 @@ class Desk:
         """The rules with their counts."""
         return self.sim.faults.all(self.sim.now())
 
+    def _rules(self, body: Any) -> list[Rule]:
+        rules = read_rules(body, FAULTED)
+        try:
+            for rule in rules:
+                self.sim.faults.check(rule)
+        except NeedsTlsError as error:
+            raise Refused(Refusal.CONFLICT, str(error)) from None
+        return rules
+
     def _faults_changed(self) -> list[dict[str, Any]]:
         self.sim.hub.tell("faults")
         return self.faults_now()
@@ -238,6 +256,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sim/requests", Desk.requests),
     ("DELETE", "/sim/requests", Desk.clear_requests),
     ("GET", "/sim/faults", Desk.faults),
+    ("GET", "/sim/faults/kinds", Desk.fault_kinds),
     ("POST", "/sim/faults", Desk.add_faults),
     ("PUT", "/sim/faults", Desk.replace_faults),
     ("DELETE", "/sim/faults", Desk.clear_faults),

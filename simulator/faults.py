@@ -1,52 +1,41 @@
-"""Rules for what goes wrong: which request is hit, how often and how.
+"""Rules for what goes wrong: which request or connection is hit, how often and how.
 
-Pure: decides, does not act (`sabotage` acts). A share is spread evenly and not drawn, so that a test sees the same every time.
+Pure: decides, does not act (`sabotage` acts on requests, `tls` and `server` on connections). A share is spread evenly and not drawn,
+so that a test sees the same every time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from simulator.fault_keys import ACTIONS, OF_CONNECTIONS, REDIRECTS, Action, Certificate, Portal, Shape, read_value
 
-class Action(StrEnum):
-    """What happens to a request that is hit.
 
-    STATUS: answered with `status`. LATENCY: delayed, then answered. LOST: processed, never answered, the connection is cut
-    after the delay. RESET: cut without being processed. DRIP: the body of the answer comes a byte per interval.
-    PORTAL: 200 with the HTML of a captive portal. ODD: processed, answered with JSON of another shape.
-    """
-
-    STATUS = "status"
-    LATENCY = "latency"
-    LOST = "lost"
-    RESET = "reset"
-    DRIP = "drip"
-    PORTAL = "portal"
-    ODD = "odd"
+class NeedsTlsError(ValueError):
+    """A fault of certificates where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One fault.
+    """One fault. What each key means, and which action has which: `fault_keys.KEYS` and `ACTIONS`.
 
-    on: names of operations (`raise`, `locate`, `mint`, ...), patterns of paths (`/panic-api/v2/callouts/*`) or `*`.
-    delay_s: before the request is processed; for LOST before the connection is cut. interval_s: between two bytes.
-    retry_after: the header's value, sent as it is. processed: whether a STATUS happens after the request was carried out.
-    after: how many matching requests pass first. count, for_s, share: the rule ends after so many hits or seconds, or hits only
-    that share of the requests.
+    processed None: as the action has it by itself, which is True for ODD alone.
     """
 
     action: Action
+    name: str | None = None
     on: tuple[str, ...] = ("*",)
     method: str | None = None
     status: int = 503
     retry_after: str | None = None
     body: str | None = None
-    processed: bool = False
+    processed: bool | None = None
+    portal: Portal = Portal.PAGE
+    shape: Shape = Shape.RESULT
+    certificate: Certificate | None = None
     delay_s: float = 0.0
     interval_s: float = 0.2
     after: int = 0
@@ -54,9 +43,19 @@ class Rule:
     for_s: float | None = None
     share: float = 1.0
 
+    @property
+    def carried_out(self) -> bool:
+        """Whether the request is processed before it is answered wrongly."""
+        return self.action is Action.ODD if self.processed is None else self.processed
+
+    @property
+    def redirect(self) -> int:
+        """The status of a portal's redirect."""
+        return self.status if self.status in REDIRECTS else 302
+
     def matches(self, operation: str | None, method: str, path: str) -> bool:
         """Whether a request is meant, limits aside."""
-        if self.method not in (None, method):
+        if self.action in OF_CONNECTIONS or self.method not in (None, method):
             return False
         return any(name in ("*", operation) or ("/" in name and fnmatchcase(path, name)) for name in self.on)
 
@@ -86,17 +85,30 @@ class Plan:
 
 
 class Faults:
-    """The rules in force, in the order they were added."""
+    """The rules in force, in the order they were added.
 
-    def __init__(self) -> None:
+    tls: whether there are certificates to be wrong about. begun: hears of each rule for connections as it comes into force.
+    """
+
+    def __init__(self, *, tls: bool = False, begun: Callable[[], None] | None = None) -> None:
         self._rules: dict[int, _Kept] = {}
         self._next = 1
+        self._tls = tls
+        self._begun = begun
+
+    def check(self, rule: Rule) -> None:
+        """Whether it can be carried out here. Raises NeedsTlsError."""
+        if rule.action is Action.CERTIFICATE and not self._tls:
+            raise NeedsTlsError("action: a wrong certificate needs the simulator to be started with --tls")
 
     def add(self, rule: Rule, now: float) -> int:
-        """Put a rule in force; its number."""
+        """Put a rule in force; its number. Raises NeedsTlsError."""
+        self.check(rule)
         number = self._next
         self._next += 1
         self._rules[number] = _Kept(number, rule, now)
+        if self._begun and rule.action in OF_CONNECTIONS:
+            self._begun()
         return number
 
     def remove(self, number: int) -> bool:
@@ -121,6 +133,17 @@ class Faults:
             else:
                 chosen = rule
         return Plan(delay_s, chosen)
+
+    def certificate(self, now: float) -> Certificate | None:
+        """What is to be wrong with the certificate of the connection that is being made; counts it."""
+        for kept in self._rules.values():
+            if kept.rule.action is Action.CERTIFICATE and _hit(kept, now):
+                return kept.rule.certificate
+        return None
+
+    def stalled(self, now: float) -> bool:
+        """Whether nobody is to serve the connections that the kernel takes."""
+        return any(kept.rule.action is Action.STALL_ACCEPT and not _spent(kept, now) for kept in self._rules.values())
 
     def all(self, now: float) -> list[dict[str, Any]]:
         """Every rule as JSON, with what it did so far."""
@@ -151,61 +174,43 @@ def _hit(kept: _Kept, now: float) -> bool:
 
 # --- from JSON ---
 
-_NUMBERS = {"delay_s": (0, 3600), "interval_s": (0, 3600), "for_s": (0, 1e9), "share": (0, 1), "count": (0, 1e9), "after": (0, 1e9)}
-_WHOLE = {"count", "after", "status"}
 _KEYS = {field.name for field in fields(Rule)}
 
 
-def read_rule(body: Mapping[str, Any]) -> Rule:
-    """A rule from its JSON form. Raises ValueError that names the key."""
+def read_rule(body: Mapping[str, Any], operations: Collection[str] = ()) -> Rule:
+    """A rule from its JSON form. operations: the names there are; none: any is taken. Raises ValueError that names the key."""
     if unknown := sorted(set(body) - _KEYS):
         raise ValueError(f"{unknown[0]}: not a key of a fault; there are {', '.join(sorted(_KEYS))}")
-    values: dict[str, Any] = {key: _read(key, value) for key, value in body.items() if value is not None}
-    if "action" not in values:
-        raise ValueError(f"action: one of {', '.join(Action)}")
-    return Rule(**values)
+    action = read_value("action", body.get("action"))
+    given = {key: value for key, value in body.items() if value is not None}
+    _require(action, given)
+    values = {key: read_value(key, value) for key, value in given.items()}
+    rule = Rule(**values)
+    if rule.portal is Portal.REDIRECT and "status" in values and rule.status not in REDIRECTS:
+        raise ValueError(f"status: of a portal's redirect one of {', '.join(map(str, REDIRECTS))}")
+    _require_known(rule.on, operations)
+    return rule
 
 
-def _read(key: str, value: Any) -> Any:
-    if key == "action":
-        return _read_action(value)
-    if key == "on":
-        return _read_on(value)
-    if key in _NUMBERS or key == "status":
-        return _read_number(key, value)
-    kind = bool if key == "processed" else str
-    if key == "retry_after" and isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, kind):
-        raise ValueError(f"{key}: must be {'true or false' if kind is bool else 'a string'}")  # noqa: TRY004 - one kind of error
-    return value
+def _require(action: Action, given: Collection[str]) -> None:
+    about = ACTIONS[action]
+    for key in given:
+        if key not in about.all_keys:
+            raise ValueError(f"{key}: {action} has no such key; it has {', '.join(about.all_keys)}")
+    for group in about.needs:
+        if not set(group) & set(given):
+            raise ValueError(f"{group[0]}: {action} needs {' or '.join(group)}")
 
 
-def _read_action(value: Any) -> Action:
-    try:
-        return Action(value)
-    except ValueError:
-        raise ValueError(f"action: one of {', '.join(Action)}") from None
+def _require_known(names: tuple[str, ...], operations: Collection[str]) -> None:
+    for name in names:
+        if operations and name != "*" and "/" not in name and name not in operations:
+            raise ValueError(f"on: {name[:60]} is neither an operation nor a pattern of paths; there are {', '.join(sorted(operations))}")
 
 
-def _read_on(value: Any) -> tuple[str, ...]:
-    names: Iterable[Any] = [value] if isinstance(value, str) else value
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise ValueError("on: a name or a list of names")
-    return tuple(names)
-
-
-def _read_number(key: str, value: Any) -> float:
-    low, high = _NUMBERS.get(key, (200, 599))
-    whole = key in _WHOLE
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
-        raise ValueError(f"{key}: a {'whole ' if whole else ''}number from {low:g} to {high:g}")
-    return value
-
-
-def read_rules(body: Any) -> list[Rule]:
+def read_rules(body: Any, operations: Collection[str] = ()) -> list[Rule]:
     """One rule or a list of rules."""
     documents: list[Any] = body if isinstance(body, list) else [body]
     if not all(isinstance(document, dict) for document in documents):
         raise ValueError("a fault is a JSON object")
-    return [read_rule(document) for document in documents]
+    return [read_rule(document, operations) for document in documents]

@@ -15,7 +15,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator.bodies import MAX_BYTES
-from simulator.faults import Action, Plan, Rule
+from simulator.fault_keys import Action
+from simulator.faults import Plan, Rule
 
 PORTAL = """<!doctype html><html><head><title>Welcome to Guest Wi-Fi</title></head>
 <body><h1>Please sign in</h1><form action="/login"><input name="room"><button>Connect</button></form></body></html>"""
@@ -86,7 +87,7 @@ class Sabotage:
         elif rule.action is Action.DRIP:
             await self._drip(rule, scope, receive, send)
         else:
-            if rule.processed or rule.action is Action.ODD:
+            if rule.carried_out:
                 await self._app(scope, receive, _swallow)
             await _substitute(rule)(scope, receive, send)
 
