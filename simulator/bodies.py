@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Never
 
+from simulator import schemas
 from simulator.settings import Generation
 from simulator.state import Point, Refusal, Refused
 
 Body = Mapping[str, Any]
 
 MAX_BYTES = 64 * 1024
+# A text that is not blank has at least one character outside this class, as the OpenAPI document says it.
+VISIBLE = re.compile(schemas.VISIBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def read_safe_code(body: Body) -> str | None:
 def text(body: Body, key: str) -> str:
     """A required string that is not blank, as sent."""
     value = body.get(key)
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not VISIBLE.search(value):
         bad(f"{key} is required and must be a string that is not blank")
     return value
 
@@ -114,6 +118,8 @@ def optional_integer(body: Body, key: str) -> int | None:
     if key not in body:
         return None
     value = body[key]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 7.0 is a whole number in JSON
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**53:
         bad(f"{key} must be a positive integer")
     return value
