@@ -17,6 +17,8 @@ from simulator.settings import Settings
 from simulator.state import State
 from simulator.tokens import Tokens
 from simulator.traffic import Traffic
+from simulator.transcript import Transcript
+from simulator.transcript_redaction import worth
 
 PREFIX = "/panic-api/v2"
 
@@ -31,10 +33,11 @@ class Simulation:
         # Ten ids for each second of the clock: a run started later does not hand out the ids of an earlier one again.
         self.state = State(settings, int(time.time() * 10) % 10_000_000_000 if first is None else first)
         self.tokens = Tokens()
-        self.faults = Faults()
-        self.traffic = Traffic()
-        self.hub = Hub()
         self.connections = Connections()
+        self.faults = Faults(tls=root_url.startswith("https:"), begun=self.connections.cut_devices)
+        self.transcript = Transcript(self._worth, self._secrets)
+        self.traffic = Traffic(self.transcript)
+        self.hub = Hub()
         self.stopping = asyncio.Event()
 
     def now(self) -> float:
@@ -68,3 +71,12 @@ class Simulation:
     def track_key(self) -> str:
         """A name for a tracking page that cannot be guessed."""
         return secrets.token_urlsafe(12)
+
+    def _worth(self, callout_id: int | None, typed: object) -> str:
+        callout = self.state.callouts.get(callout_id or 0)
+        customer = self.state.customers.get(callout.customer_id) if callout else None
+        return worth(typed, customer.safe_code if customer else None)
+
+    def _secrets(self) -> tuple[str, ...]:
+        chosen = self.settings
+        return (chosen.client_secret, chosen.device_key, chosen.dispatcher_key)
