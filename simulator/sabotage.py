@@ -6,22 +6,16 @@ Decides nothing: `faults` does. It touches sockets only through the connections 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import struct
 from collections.abc import Callable
 
-from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator.bodies import MAX_BYTES
 from simulator.fault_keys import Action
 from simulator.faults import Plan, Rule
-
-PORTAL = """<!doctype html><html><head><title>Welcome to Guest Wi-Fi</title></head>
-<body><h1>Please sign in</h1><form action="/login"><input name="room"><button>Connect</button></form></body></html>"""
-
-ODD = json.dumps({"result": "ok"})
+from simulator.wrong_answers import Answer, instead
 
 Address = tuple[str, int]
 
@@ -31,6 +25,7 @@ class Connections:
 
     def __init__(self) -> None:
         self._open: dict[Address, asyncio.Transport] = {}
+        self._desks: set[Address] = set()  # whose last request was to the desk
 
     def enter(self, client: Address, transport: asyncio.Transport) -> None:
         """A connection was made."""
@@ -39,6 +34,11 @@ class Connections:
     def leave(self, client: Address) -> None:
         """A connection is gone."""
         self._open.pop(client, None)
+        self._desks.discard(client)
+
+    def note(self, client: Address, *, desk: bool) -> None:
+        """Who spoke over a connection last: a dispatcher at the desk, or a device."""
+        (self._desks.add if desk else self._desks.discard)(client)
 
     def cut(self, client: Address) -> None:
         """Reset (RST, not FIN): what a dead middlebox does."""
@@ -47,6 +47,11 @@ class Connections:
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
+
+    def cut_devices(self) -> None:
+        """Reset every connection but those of the desk, which has to remain able to end what it began."""
+        for client in set(self._open) - self._desks:
+            self.cut(client)
 
     def cut_all(self) -> None:
         """Drop every connection at once, without a reset."""
@@ -78,18 +83,31 @@ class Sabotage:
         await self._act(plan.rule, scope, receive, send)
 
     async def _act(self, rule: Rule, scope: Scope, receive: Receive, send: Send) -> None:
-        if rule.action is Action.RESET:
-            await self._cut(scope, receive)
-        elif rule.action is Action.LOST:
-            await self._app(scope, receive, _swallow)
-            await self._pause(rule.delay_s)
-            await self._cut(scope, receive)
-        elif rule.action is Action.DRIP:
-            await self._drip(rule, scope, receive, send)
-        else:
-            if rule.carried_out:
+        match rule.action:
+            case Action.RESET:
+                await self._cut(scope, receive)
+            case Action.LOST:
                 await self._app(scope, receive, _swallow)
-            await _substitute(rule)(scope, receive, send)
+                await self._pause(rule.delay_s)
+                await self._cut(scope, receive)
+            case Action.HALF_OPEN:
+                if rule.carried_out:
+                    await self._app(scope, receive, _swallow)
+                await _gone(receive)
+            case Action.DRIP:
+                await self._drip(rule, scope, receive, send)
+            case _:
+                await self._answer_wrongly(rule, scope, receive, send)
+
+    async def _answer_wrongly(self, rule: Rule, scope: Scope, receive: Receive, send: Send) -> None:
+        honest = bytearray()
+
+        async def overhear(message: Message) -> None:
+            honest.extend(message.get("body", b""))
+
+        if rule.carried_out:
+            await self._app(scope, receive, overhear)
+        await _send(instead(rule, bytes(honest)), send)
 
     async def _drip(self, rule: Rule, scope: Scope, receive: Receive, send: Send) -> None:
         async def dripping(message: Message) -> None:
@@ -105,8 +123,7 @@ class Sabotage:
 
     async def _cut(self, scope: Scope, receive: Receive) -> None:
         self._connections.cut(scope["client"])
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await _gone(receive)
 
     async def _pause(self, seconds: float) -> None:
         if seconds <= 0:
@@ -134,11 +151,13 @@ async def _swallow(_: Message) -> None:
     """Where a lost answer goes."""
 
 
-def _substitute(rule: Rule) -> Response:
-    headers = {"Retry-After": rule.retry_after} if rule.retry_after is not None else None
-    if rule.action is Action.PORTAL:
-        return HTMLResponse(PORTAL, headers=headers)
-    if rule.action is Action.ODD:
-        return Response(rule.body if rule.body is not None else ODD, media_type="application/json", headers=headers)
-    body = rule.body if rule.body is not None else json.dumps({"message": "Simulated fault"})
-    return Response(body, rule.status, media_type="application/json", headers=headers)
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.all_headers})
+    for piece in answer.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -13,6 +13,7 @@ import ssl
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,11 +24,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from simulator import control, pages, routes
+from simulator.door import Door
+from simulator.fault_keys import Certificate
 from simulator.faults import Plan
 from simulator.sabotage import Connections, Sabotage
 from simulator.settings import Settings
 from simulator.simulation import PREFIX, Simulation
-from simulator.tls import make_context
+from simulator.tls import Certificates
 from simulator.traffic import Watch
 
 START_S = 10.0
@@ -52,14 +55,15 @@ def assemble(sim: Simulation) -> ASGIApp:
 
     sabotaged = Sabotage(rest, plan_for, sim.connections, sim.stopping)
     watched = Watch(sabotaged, sim.traffic, name_of, lambda seen: sim.hub.tell("request", seen.number))
-    return _split(watched, rest)
+    return _split(watched, rest, sim.connections)
 
 
-def _split(api: ASGIApp, rest: ASGIApp) -> ASGIApp:
+def _split(api: ASGIApp, rest: ASGIApp, connections: Connections) -> ASGIApp:
     """Faults and the log concern what a device calls, never the desk or the page."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         device = scope["type"] == "http" and scope["path"].startswith((PREFIX + "/", "/backend/"))
+        connections.note(scope["client"], desk=not device)
         await (api if device else rest)(scope, receive, send)
 
     return app
@@ -83,10 +87,11 @@ def _protocol(connections: Connections) -> type[H11Protocol]:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it listens, and ends when told to instead of at the next tick."""
+    """Tells when it listens, and ends when told to instead of at the next tick. Its connections come through a door."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door) -> None:
         super().__init__(config)
+        self._door = door
         self.listening = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.leave = asyncio.Event()
@@ -94,12 +99,20 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         ticking = asyncio.ensure_future(super().main_loop())
         leaving = asyncio.ensure_future(self.leave.wait())
-        await asyncio.wait({ticking, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        ticking.cancel()
-        leaving.cancel()
+        serving = asyncio.ensure_future(self._door.run(self._protocol, self.config.ssl))
+        tasks = {ticking, leaving, serving}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+    def _protocol(self) -> asyncio.Protocol:
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - as in its base
+        await super().startup([])  # the door listens instead
+        self._door.open()
         self.loop = asyncio.get_running_loop()
         self.listening.set()
 
@@ -130,7 +143,7 @@ class Running:
         self.port = port
         self._tls = tls
         self._tidy: weakref.finalize[..., Any] | None = None
-        self._context: ssl.SSLContext | None = None
+        self._certificates: Certificates | None = None
         self._sim: Simulation | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -165,7 +178,8 @@ class Running:
             listener.close()
             raise
         sim.stopping = asyncio.Event()
-        self._server = _Server(_configure(sim, self._context))
+        context = self._certificates.context if self._certificates else None
+        self._server = _Server(_configure(sim, context), Door(listener, lambda: sim.faults.stalled(sim.now())))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
         self._thread.start()
         if not self._server.listening.wait(START_S):
@@ -192,6 +206,8 @@ class Running:
             name = f"[{self.host}]" if ":" in self.host else self.host
             self.root_url = f"{'https' if self._tls else 'http'}://{name}:{port}"
             self._sim = Simulation(self.settings, self.root_url)
+            if self._certificates:
+                self._certificates.wrong = _wrong_certificate(self._sim)
         return self._sim
 
     def _make_tls(self) -> None:
@@ -202,7 +218,17 @@ class Running:
             self._tidy = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self.ca_file = folder / "ca.pem"
         anywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-        self._context = make_context(self.ca_file, () if anywhere else (self.host,))
+        self._certificates = Certificates(self.ca_file, () if anywhere else (self.host,))
+
+
+def _wrong_certificate(sim: Simulation) -> Callable[[], Certificate | None]:
+    def wrong() -> Certificate | None:
+        chosen = sim.faults.certificate(sim.now())
+        if chosen:
+            sim.hub.tell("faults")
+        return chosen
+
+    return wrong
 
 
 def _configure(sim: Simulation, context: ssl.SSLContext | None) -> uvicorn.Config:
