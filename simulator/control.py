@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from simulator import bodies, desk, settings
+from simulator import bodies, desk, membership, settings
 from simulator.fault_keys import kinds
 from simulator.faults import NeedsTlsError, Rule, read_rules
 from simulator.live import Listener, Topic
@@ -88,15 +88,17 @@ class Desk:
         if sum(letter.isdigit() for letter in mobile) < 4:
             bodies.bad("mobile must have at least four digits")
         name = bodies.text(wanted, "name") if "name" in wanted else "Customer"
-        customer = Customer(bodies.integer(wanted, "id"), name, mobile, _flag(wanted, "subscribed", default=True))
+        customer = Customer(bodies.integer(wanted, "id"), name, mobile, created_wall=self.sim.now())
         self.sim.state.add_customer(customer)
+        membership.set_subscribed(self.sim.state, customer, self.sim.now(), wanted=_flag(wanted, "subscribed", default=True))
         self.sim.hub.tell("customers")
         return answer(desk.customers_view([customer])[0], 201)
 
     def change_customer(self, request: Request, body: Any) -> Any:
         """Subscribe or unsubscribe."""
         customer = self.sim.state.customer(request.path_params["customer"])
-        customer.subscribed = _flag(_object(body), "subscribed", default=customer.subscribed)
+        wanted = _flag(_object(body), "subscribed", default=customer.subscribed_at(self.sim.now()))
+        membership.set_subscribed(self.sim.state, customer, self.sim.now(), wanted=wanted)
         self.sim.hub.tell("customers")
         return desk.customers_view([customer])[0]
 
@@ -109,10 +111,10 @@ class Desk:
         callout, new = self.sim.state.raise_callout(wanted, self.sim.now(), self.sim.track_key())
         return answer(desk.callout_view(self.sim.state, callout), 201 if new else 200)
 
-    def respond(self, request: Request, _: Any) -> Any:
-        """dispatch, arrive, complete or close."""
+    def respond(self, request: Request, body: Any) -> Any:
+        """dispatch, arrive, complete, stand_down or close. A dispatch may say in how many seconds: eta_s."""
         callout = self._callout(request)
-        self.sim.state.respond(callout, Act(request.path_params["act"]), self.sim.now())
+        self.sim.state.respond(callout, Act(request.path_params["act"]), self.sim.now(), _span(_object(body or {}), "eta_s"))
         return desk.callout_view(self.sim.state, callout)
 
     def say(self, request: Request, body: Any) -> Any:
@@ -238,6 +240,13 @@ def _flag(body: dict[str, Any], key: str, *, default: bool) -> bool:
     value = body.get(key, default)
     if not isinstance(value, bool):
         bodies.bad(f"{key} must be true or false")
+    return value
+
+
+def _span(body: dict[str, Any], key: str) -> float | None:
+    value = body.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 86400):
+        bodies.bad(f"{key} must be from 0 to 86400 seconds")
     return value
 
 

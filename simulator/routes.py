@@ -13,11 +13,11 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import Match, Route, compile_path
 from starlette.types import Scope
 
 from simulator import bodies
-from simulator.operations import BACKEND, OPERATIONS, Call, Door, Operation, Unauthorised
+from simulator.operations import BACKEND, OPERATIONS, Call, Door, Operation, Reply, Unauthorised, path_of
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Refusal, Refused
 from simulator.tokens import Token
@@ -80,8 +80,9 @@ def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awai
     async def serve(request: Request) -> Response:
         try:
             token = _authorise(sim, operation, request)
-            raw = await read_body(request) if operation.method == "POST" else b""
-            body = bodies.parse(raw, optional=operation.optional_body) if operation.method == "POST" else {}
+            told = operation.method in ("POST", "PUT")
+            raw = await read_body(request) if told else b""
+            body = bodies.parse(raw, optional=operation.optional_body) if told else {}
             reply = operation.act(Call(sim, request.path_params, body, token, sim.now()))
         except Refused as refused:
             return refuse(refused)
@@ -91,15 +92,39 @@ def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awai
             return answer({"message": "The request broke off"}, 400)
         finally:
             sim.publish()
-        return answer(reply.body, reply.status)
+        return _say(reply)
 
     return serve
 
 
+def _say(reply: Reply) -> Response:
+    if reply.kind == "application/json":
+        return answer(reply.body, reply.status)
+    return Response(reply.body, reply.status, media_type=reply.kind)
+
+
+class Following(Route):
+    """A route of the Panic API that is where the settings of the moment say, or nowhere."""
+
+    def __init__(self, sim: Simulation, operation: Operation) -> None:
+        self._sim = sim
+        self._operation = operation
+        super().__init__(PREFIX + operation.path, _endpoint(sim, operation), methods=[operation.method], name=operation.name)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any route, at the path of the moment."""
+        if (path := path_of(self._operation, self._sim.settings)) is None:
+            return Match.NONE, {}
+        if self.path != PREFIX + path:
+            self.path = PREFIX + path
+            self.path_regex, self.path_format, self.param_convertors = compile_path(self.path)
+        return super().matches(scope)
+
+
 def routes(sim: Simulation) -> list[Route]:
     """Every operation as a route."""
-    table = [(PREFIX + each.path, each) for each in OPERATIONS] + [(each.path, each) for each in BACKEND]
-    return [Route(path, _endpoint(sim, each), methods=[each.method], name=each.name) for path, each in table]
+    backend = [Route(each.path, _endpoint(sim, each), methods=[each.method], name=each.name) for each in BACKEND]
+    return [*(Following(sim, each) for each in OPERATIONS), *backend]
 
 
 def name_of(table: list[Route], scope: Scope) -> str | None:

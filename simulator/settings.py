@@ -6,6 +6,7 @@ proven against each reading.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
@@ -35,6 +36,42 @@ class IncidentShape(StrEnum):
     ABSENT = "absent"
 
 
+class EtaForm(StrEnum):
+    """How the read view tells when a responder is expected; the documentation names no key."""
+
+    INSTANT = "instant"
+    MINUTES = "minutes"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTemplate:
+    """What the messages of one device type mean: message_type -> NEW_CALLOUT, LOCATION_UPDATE, CANCEL, HEALTH or BATTERY."""
+
+    type_id: int
+    supplier: str
+    messages: tuple[tuple[int, str], ...]
+
+
+# Two, with other numbers each: a number means nothing without its template.
+DEVICE_TEMPLATES = (
+    DeviceTemplate(5, "Simulated", ((1, "NEW_CALLOUT"), (2, "LOCATION_UPDATE"), (3, "CANCEL"), (4, "HEALTH"), (5, "BATTERY"))),
+    DeviceTemplate(6, "Wearables", ((11, "NEW_CALLOUT"), (12, "CANCEL"), (20, "BATTERY"), (21, "HEALTH"), (30, "LOCATION_UPDATE"))),
+)
+
+EXCEPTION_REASONS = (
+    (1, "Nobody was there"),
+    (2, "False alarm"),
+    (3, "Technical fault of the device"),
+    (4, "Raised as a test"),
+    (5, "Help came from elsewhere"),
+    (6, "Another reason"),
+)
+RATING_ITEMS = ((1, "Time until someone came"), (2, "Conduct of the responder"), (3, "Conversation with the control room"))
+
+# Latitude and longitude of the corners: a box around southern Africa.
+COVERAGE = ((-35.5, 16.0), (-35.5, 33.5), (-21.5, 33.5), (-21.5, 16.0))
+
 # Operations of one customer's callout flow. Which ones a callout token really reaches is not documented.
 CALLOUT_FLOW = frozenset(
     {
@@ -49,6 +86,12 @@ CALLOUT_FLOW = frozenset(
         "send_event",
         "cancel",
         "map",
+        "list_reasons",
+        "add_reason",
+        "report",
+        "rate",
+        "rating_items",
+        "rate_item",
     }
 )
 
@@ -63,6 +106,11 @@ class Settings:
     position_required: whether a raise must hold a position or a site. created_status: of a raise or event that made something.
     existing_status: of a raise answered with the callout that was open already. first_callout_id: None takes it from the clock,
     so that ids of an earlier run do not come again.
+
+    strict_code: a wrong code answers 400, the callout stays open and is marked as ever. arrival_status: arrival and completion
+    change the status text, too. return_path, report_segment: last segment of update-and-return ("": the callout's own path) and of
+    the report. *_path: open paths below the API's prefix; customer_list_path may be "" (not served), and one without
+    {customerId} lists for the token's own customer. coverage: corners of the covered area as (latitude, longitude) in degrees.
     """
 
     generation: Generation = Generation.NEW
@@ -91,13 +139,41 @@ class Settings:
     existing_status: int = 200
     response_types: tuple[tuple[int, str], ...] = ((1, "SECURITY"), (2, "MEDICAL"))
     first_callout_id: int | None = None
+    strict_code: bool = False
+    arrival_status: bool = False
+    eta_form: EtaForm = EtaForm.INSTANT
+    return_path: str = "updateLocationAndReturnCallout"
+    report_segment: str = "resolutionReport"
+    customer_list_path: str = "/customers/{customerId}/callouts"
+    rating_items_path: str = "/rating-items"
+    response_types_path: str = "/responseTypes"
+    classifications: tuple[tuple[int, str], ...] = ((1, "Real"), (2, "Test"))
+    subscription_types: tuple[tuple[int, str], ...] = ((1, "Personal"), (2, "Family"))
+    exception_reasons: tuple[tuple[int, str], ...] = EXCEPTION_REASONS
+    rating_items: tuple[tuple[int, str], ...] = RATING_ITEMS
+    device_templates: tuple[DeviceTemplate, ...] = DEVICE_TEMPLATES
+    coverage: tuple[tuple[float, float], ...] = COVERAGE
 
     def __post_init__(self) -> None:
         """Plain words are taken for the choices they name. Raises ValueError for any other word."""
         object.__setattr__(self, "generation", Generation(self.generation))
         object.__setattr__(self, "closed_body", ClosedBody(self.closed_body))
         object.__setattr__(self, "incident_shape", IncidentShape(self.incident_shape))
+        object.__setattr__(self, "eta_form", EtaForm(self.eta_form))
+        for name in _PATHS:
+            _require(name, getattr(self, name), _is_path(name, getattr(self, name)))
 
+
+# Texts that become a part of a route, and whether they begin with a slash.
+_PATHS = {
+    "return_path": False,
+    "report_segment": False,
+    "customer_list_path": True,
+    "rating_items_path": True,
+    "response_types_path": True,
+}
+_MAY_BE_EMPTY = {"return_path", "customer_list_path"}
+_PART = r"(?:[A-Za-z0-9._~-]+|\{customerId\})"
 
 # What a person or a test may change while it runs. Keys and customers are not among them.
 _CHANGEABLE = (
@@ -114,6 +190,10 @@ _CHANGEABLE = (
     "position_required",
     "created_status",
     "existing_status",
+    "strict_code",
+    "arrival_status",
+    "eta_form",
+    *_PATHS,
 )
 
 
@@ -139,6 +219,8 @@ def _convert(settings: Settings, name: str, value: Any) -> Any:
     if isinstance(now, frozenset):
         _require(name, value, isinstance(value, list) and all(isinstance(item, str) for item in value))
         return frozenset(value if isinstance(value, list) else ())
+    if name in _PATHS:
+        return _require(name, value, _is_path(name, value))
     whole = name.endswith("_status")
     fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     return _require(name, value, fits and (200 <= value <= 599 if whole else 0 <= value < 1e9))
@@ -148,6 +230,16 @@ def _require(name: str, value: object, fits: bool) -> object:  # noqa: FBT001 - 
     if not fits:
         raise ValueError(f"{name}: {value!r} does not fit")
     return value
+
+
+def _is_path(name: str, value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    if not value:
+        return name in _MAY_BE_EMPTY
+    if not _PATHS[name]:
+        return re.fullmatch(_PART, value) is not None and "{" not in value
+    return re.fullmatch(rf"(?:/{_PART})+", value) is not None and ("{" not in value or name == "customer_list_path")
 
 
 def _choose(kind: type[StrEnum], name: str, value: object) -> StrEnum:

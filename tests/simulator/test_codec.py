@@ -223,7 +223,7 @@ def test_settings_change_by_json_and_refuse_what_does_not_fit() -> None:
 
 @pytest.mark.parametrize(("mobile", "code"), [("+27820000042", "0042"), ("082 000 0042", "0042"), ("+27-82-000-12 34", "1234")])
 def test_the_safe_code_is_the_last_four_digits_with_their_zeros(mobile: str, code: str) -> None:
-    assert Customer(1, "x", mobile, subscribed=True).safe_code == code
+    assert Customer(1, "x", mobile).safe_code == code
 
 
 def test_defaults_hold_together() -> None:

@@ -54,7 +54,7 @@ def test_without_subscription_a_raise_is_not_allowed() -> None:
 def test_a_subscription_that_lapses_does_not_hide_the_open_callout() -> None:
     state = make()
     first = opened(state)
-    state.customers[4711].subscribed = False
+    state.customers[4711].subscriptions[0].cancelled_wall = 11.0
     assert opened(state) is first
 
 
@@ -137,16 +137,17 @@ def test_status_texts_are_the_documented_ones() -> None:
     state = make()
     callout = opened(state)
     told = [callout.status]
-    for act in Act:
+    for act in (Act.DISPATCH, Act.STAND_DOWN, Act.DISPATCH, Act.ARRIVE, Act.COMPLETE, Act.CLOSE):
         state.respond(callout, act, 30.0)
         told.append(callout.status)
-    assert told == ["created", "Responder Dispatched", "Responder Dispatched", "Responder Dispatched", "closed"]
+    sent = "Responder Dispatched"
+    assert told == ["created", sent, "Responder Cancelled", sent, sent, sent, "closed"]
 
 
 def test_a_reset_forgets_callouts_but_never_hands_out_an_id_again() -> None:
     state = make()
     opened(state)
-    state.add_customer(Customer(1, "Other", "+27820009999", subscribed=True))
+    state.add_customer(Customer(1, "Other", "+27820009999"))
     state.reset()
     assert list(state.customers) == [4711]
     assert opened(state).id == 101
@@ -154,5 +155,5 @@ def test_a_reset_forgets_callouts_but_never_hands_out_an_id_again() -> None:
 
 def test_two_customers_do_not_share_a_mobile_number() -> None:
     with pytest.raises(Refused) as refused:
-        make().add_customer(Customer(1, "Twin", "+27820000042", subscribed=True))
+        make().add_customer(Customer(1, "Twin", "+27820000042"))
     assert refused.value.why is Refusal.CONFLICT
