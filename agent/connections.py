@@ -24,9 +24,12 @@ ADDRESS_NOTE = "dispatch_address"
 
 
 class Connections:
-    """One per daemon. told: hears what a renewal of the token came to. `trouble`: an unusable ca_file."""
+    """One per process. told: hears what a renewal of the token came to. `trouble`: an unusable ca_file.
 
-    def __init__(self, config: Config, clock: Clock, told: Callable[[Outcome], None]) -> None:
+    keeps: whether a new token is kept for the next start: the daemon's is its own to write, whoever else uses it only reads.
+    """
+
+    def __init__(self, config: Config, clock: Clock, told: Callable[[Outcome], None], *, keeps: bool = True) -> None:
         self._config, self._clock = config, clock
         self._address: str | None = None  # as it is kept
         api = config.panic_api
@@ -40,6 +43,7 @@ class Connections:
             self._source(clock),
             clock,
             keep=Path(config.store.path).parent / TOKEN_NAME,
+            keeps=keeps,
             audience=f"{api.base_url} {api.customer_id}",
             deadline_s=api.deadline_s,
             told=told,

@@ -57,7 +57,7 @@ class Kept:
 class Credentials:
     """One per daemon, shared by all lanes.
 
-    keep: the file across restarts (not used for a local source). audience: base_url and customer_id, in any form.
+    keep: the file across restarts (not used for a local source). keeps: whether it is written, too, and not only read. audience: base_url and customer_id, in any form.
     told: hears what a renewal came to, whenever that changes. deadline_s: of one renewal; grows while they time out.
     """
 
@@ -67,6 +67,7 @@ class Credentials:
         clock: Clock,
         *,
         keep: Path | None = None,
+        keeps: bool = True,
         audience: str = "",
         deadline_s: float = 10.0,
         told: Callable[[Outcome], None] | None = None,
@@ -75,6 +76,7 @@ class Credentials:
         self._source = source
         self._clock = clock
         self._keep = None if source.local else keep
+        self._keeps = keeps
         self._audience = audience
         self._deadline_s = deadline_s
         self._told = told
@@ -243,7 +245,7 @@ class Credentials:
 
     def _save(self, token: Token) -> None:
         """In a thread, one at a time; the newest wins. Failing costs a renewal after the next restart, no more."""
-        if self._keep is None:
+        if self._keep is None or not self._keeps:
             return
         if self._saving is not None and not self._saving.done():
             self._unsaved = token
