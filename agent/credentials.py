@@ -57,7 +57,8 @@ class Kept:
 class Credentials:
     """One per daemon, shared by all lanes.
 
-    keep: the file across restarts (not used for a local source). keeps: whether it is written, too, and not only read. audience: base_url and customer_id, in any form.
+    keep: the file across restarts (not used for a local source). keeps: whether it is written, too, and not only read.
+    audience: base_url and customer_id, in any form.
     told: hears what a renewal came to, whenever that changes. deadline_s: of one renewal; grows while they time out.
     """
 
