@@ -6,13 +6,14 @@ soft cancel, notes and codes are not reachable from here by any answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from simulator.records import Callout, Entry, Position
-from simulator.settings import Generation, IncidentShape
+from simulator.settings import EtaForm, Generation, IncidentShape
 from simulator.tokens import Token
 
 Json = dict[str, Any]
@@ -27,12 +28,14 @@ def iso(wall: float | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Answers of one generation. root_url: where tracking pages and maps live, without a slash at the end."""
+    """Answers of one generation. root_url: where tracking pages and maps live, without a slash at the end. now_wall: of the answer."""
 
     generation: Generation
     root_url: str
     incident_shape: IncidentShape = IncidentShape.ARRAY
     response_types: tuple[tuple[int, str], ...] = ()
+    eta_form: EtaForm = EtaForm.INSTANT
+    now_wall: float = 0.0
 
     @property
     def _new(self) -> bool:
@@ -143,9 +146,19 @@ class Codec:
             "calloutClassificationId": callout.classification_id,
             "location": _location(last) if last else None,
             "dispatchedAt": iso(callout.dispatched_wall),
+            **self._eta(callout),
             "arrivedAt": iso(callout.arrived_wall),
             "completedAt": iso(callout.completed_wall),
         }
+
+    def _eta(self, callout: Callout) -> Json:
+        """When a responder is expected, null before a dispatch and once one is there. In minutes: from now on, and never below 0."""
+        eta_wall = callout.eta_wall if callout.arrived_wall is None else None
+        if self.eta_form is EtaForm.ABSENT:
+            return {}
+        if self.eta_form is EtaForm.INSTANT:
+            return {"estimatedTimeOfArrival": iso(eta_wall)}
+        return {"etaMinutes": None if eta_wall is None else max(0, math.ceil((eta_wall - self.now_wall) / 60))}
 
     def _url(self, callout: Callout) -> str:
         return f"{self.root_url}/track/{callout.track_key}"

@@ -47,7 +47,9 @@ class Simulation:
     def codec(self) -> Codec:
         """Answers in the chosen generation."""
         chosen = self.settings
-        return Codec(chosen.generation, self.root_url, chosen.incident_shape, chosen.response_types)
+        return Codec(
+            chosen.generation, self.root_url, chosen.incident_shape, chosen.response_types, eta_form=chosen.eta_form, now_wall=self.now()
+        )
 
     def apply(self, settings: Settings) -> None:
         """Other settings from now on."""
