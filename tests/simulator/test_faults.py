@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.faults import Action, Faults, Rule, read_rule
+from simulator.fault_keys import Action
+from simulator.faults import Faults, Rule, read_rule
 
 PATH = "/panic-api/v2/callouts/5/location"
 
@@ -75,6 +76,7 @@ def test_a_removed_rule_hits_nothing() -> None:
 def test_a_rule_is_read_from_json() -> None:
     rule = read_rule({"action": "status", "on": "raise", "status": 429, "retry_after": 2, "count": 3, "for_s": None})
     assert rule == Rule(Action.STATUS, on=("raise",), status=429, retry_after="2", count=3)
+    assert rule.carried_out is False
 
 
 @pytest.mark.parametrize(

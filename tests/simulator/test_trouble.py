@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
 import time
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.simulator.rooms import FIRST, HERE, THERE, Room
+from simulator.fault_keys import Shape
+from tests.simulator.rooms import FIRST, HERE, THERE, Room, wait_until
 
 RAISE = {"location": HERE, "responseTypeId": 1}
 
@@ -115,6 +119,93 @@ def test_a_wrong_shape_was_processed(room: Room) -> None:
     told = raise_(room)
     assert (told.status_code, told.json()) == (200, {"result": "ok"})
     assert room.seen(FIRST)["presses"] == 1
+
+
+@pytest.mark.parametrize("processed", [False, True])
+def test_a_half_open_request_is_read_and_never_answered_nor_closed(room: Room, *, processed: bool) -> None:
+    """Also not when the rule is long over: the client has to give up by itself."""
+    fault(room, action="half_open", on="raise", count=1, processed=processed)
+    body = json.dumps(RAISE)
+    head = "POST /panic-api/v2/customers/4711/callouts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", room.running.port), timeout=0.4) as device:
+        device.sendall(f"{head}Content-Length: {len(body)}\r\nAuthorization: {room.headers['Authorization']}\r\n\r\n{body}".encode())
+        wait_until(lambda: room.sim("GET", "/faults").json()[0]["spent"])
+        room.sim("DELETE", "/faults")
+        with pytest.raises(TimeoutError):
+            device.recv(1)
+        assert len(room.sim("GET", "/callouts").json()) == processed
+        assert room.sim("GET", "/requests").json()[-1]["took_s"] is None, "still open"
+    wait_until(lambda: room.sim("GET", "/requests").json()[-1]["took_s"] is not None)
+    assert room.sim("GET", "/requests").json()[-1]["status"] is None
+    assert raise_(room).status_code == (200 if processed else 201)
+
+
+def test_it_stops_within_a_second_though_a_request_is_half_open(room: Room) -> None:
+    """And says nothing to its client even then."""
+    fault(room, action="half_open", on="list_customer")
+    with socket.create_connection(("127.0.0.1", room.running.port), timeout=3) as device:
+        device.sendall(b"GET /panic-api/v2/customers/4711/callouts HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: room.sim("GET", "/faults").json()[0]["hits"])
+        began = time.monotonic()
+        room.running.stop()
+        assert time.monotonic() - began < 1.5
+        with contextlib.suppress(ConnectionResetError):
+            assert device.recv(1) == b""
+
+
+@pytest.mark.parametrize(("status", "answered"), [(None, 302), (307, 307), (303, 303)])
+def test_a_captive_portal_may_redirect_to_its_sign_in_page(room: Room, status: int | None, answered: int) -> None:
+    """To a host that does not exist: whoever follows learns nothing."""
+    fault(room, action="portal", portal="redirect", **({} if status is None else {"status": status}))
+    told = raise_(room)
+    assert (told.status_code, told.headers["location"][:32]) == (answered, "http://login.guest-wifi.example/")
+    assert room.sim("GET", "/callouts").json() == []
+
+
+def test_a_captive_portal_may_say_that_the_network_wants_a_sign_in(room: Room) -> None:
+    """511, with the page."""
+    fault(room, action="portal", portal="511")
+    told = raise_(room)
+    assert (told.status_code, "<html>" in told.text) == (511, True)
+
+
+def test_wrong_shapes_are_what_their_names_say(room: Room) -> None:
+    """All with 200; those made from the honest answer are as long as it, or without what identifies it."""
+    due = raise_(room).content
+    told = {}
+    for shape in Shape:
+        room.sim("PUT", "/faults", {"action": "odd", "shape": shape, "on": "raise"})
+        reply = raise_(room, timeout=20)
+        assert (reply.status_code, int(reply.headers["content-length"])) == (200, len(reply.content))
+        told[shape] = reply.content
+    assert [told[shape] for shape in (Shape.EMPTY, Shape.LIST, Shape.NULL)] == [b"", b"[]", b"null"]
+    with pytest.raises(ValueError, match="Expecting value"):
+        json.loads(told[Shape.NOT_JSON])
+    with pytest.raises(RecursionError):
+        json.loads(told[Shape.NESTED_DEEP])
+    assert len(told[Shape.NESTED_DEEP]) < 256 * 1024, "it is the depth that is too much"
+    without = json.loads(told[Shape.NO_ID])
+    assert "id" not in without["callout"]
+    assert without["callout"]["status"] == "created"
+    assert due.startswith(told[Shape.TRUNCATED][:40])
+    assert 0 < len(told[Shape.TRUNCATED]) < len(due)
+    assert len(told[Shape.HUGE]) > 8_000_000
+    assert json.loads(told[Shape.HUGE])["callout"]["id"] == FIRST
+    assert room.seen(FIRST)["presses"] == 1 + len(Shape), "each was carried out"
+
+
+def test_a_wrong_shape_may_come_from_somebody_who_did_nothing(room: Room) -> None:
+    """A proxy that answers for a service that never heard of it."""
+    for shape in Shape:
+        room.sim("PUT", "/faults", {"action": "odd", "shape": shape, "processed": False})
+        assert raise_(room, timeout=20).status_code == 200
+    assert room.sim("GET", "/callouts").json() == []
+
+
+def test_a_token_without_what_identifies_it_is_none(room: Room) -> None:
+    """Wrong shapes are of every operation."""
+    fault(room, action="odd", shape="no_id", on="mint")
+    assert not {"accessToken", "access_token"} & set(room.mint().json())
 
 
 def test_faults_hit_neither_the_desk_nor_the_page(room: Room) -> None:
