@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agent.model import Place
+from agent.model import CalloutId, Place
 
 SOURCE: Final = "customer"  # who speaks in an event: the wearer's side
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """One thing said in the newer documentation's keys and in the older one's. old None: there it cannot be said, or is the same."""
+
+    new: dict[str, Any] = field(repr=False)
+    old: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def position_body(latitude: float, longitude: float, accuracy_m: float | None) -> dict[str, float] | None:
@@ -48,13 +58,9 @@ def raise_body(
     return {"location": where, **body}
 
 
-def event_body(shape: str, text: str) -> dict[str, str]:
-    """A message for the event stream. Raises ValueError for a shape that is none of ours."""
-    if shape == "source_event":
-        return {"source": SOURCE, "event": text}
-    if shape == "message":
-        return {"message": text}
-    raise ValueError(f"no such shape of an event: {shape}")
+def event_bodies(text: str) -> Bodies:
+    """A message for the event stream."""
+    return Bodies({"source": SOURCE, "event": text}, {"message": text})
 
 
 def cancel_body(code: str | None) -> dict[str, str]:
@@ -64,6 +70,63 @@ def cancel_body(code: str | None) -> dict[str, str]:
     if not code.strip():
         raise ValueError("a blank code must never become the unconditional cancel")
     return {"safeCode": code}
+
+
+def reason_body(reason_id: int | None, notes: str | None) -> dict[str, Any]:
+    """A reason of the list, in words of one's own, or both. The older documentation has both optional, the newer wants the id."""
+    return _told(exceptionReasonId=reason_id, notes=notes)
+
+
+def rating_bodies(callout_id: CalloutId, stars: int, comment: str | None, *, may_contact: bool | None) -> Bodies:
+    """1 to 5 stars and a comment. Raises ValueError for any other number. Only the newer form says whether they may get in touch."""
+    if isinstance(stars, bool) or not 1 <= stars <= 5:
+        raise ValueError("a rating is 1 to 5")
+    rated: dict[str, Any] = {"calloutId": callout_id, "rating": stars}
+    new = {**rated, **_told(additionalDetails=comment, customerAllowedToBeContacted=may_contact)}
+    old = {**rated, **_told(comment=comment)}
+    return Bodies(new, None if old == new else old)
+
+
+def rating_item_bodies(
+    rating_id: CalloutId, description: str, *, item_id: CalloutId | None, sentiment: str | None, score: int | None
+) -> Bodies:
+    """One thing within a rating. The older form knows only items of the list, by number and score."""
+    new = {"calloutRatingId": rating_id, "ratingItemDescription": description, **_told(ratingItemId=item_id, sentiment=sentiment)}
+    if item_id is None or score is None:
+        return Bodies(new)
+    return Bodies(new, {"ratingId": rating_id, "ratingItemId": item_id, "score": score})
+
+
+def link_bodies(
+    customer_id: int, serial: str, supplier: str, *, device_type_id: int | None, alias: str | None, firmware: str | None
+) -> Bodies:
+    """Which device belongs to this customer. In the older form the serial is the deviceId; in the newer one dispatch tells that."""
+    new = {
+        "customerId": customer_id,
+        "deviceSerial": serial,
+        "deviceSupplier": supplier,
+        **_told(deviceType=device_type_id, deviceAlias=alias, firmwareVersion=firmware),
+    }
+    return Bodies(new, {"customerId": customer_id, "deviceId": serial, **_told(deviceTypeId=device_type_id)})
+
+
+def device_body(customer_id: int, device_id: CalloutId, device_type_id: int | None) -> dict[str, Any]:
+    """A linked device as it is to be."""
+    return {"customerId": customer_id, "deviceId": device_id, **_told(deviceTypeId=device_type_id)}
+
+
+def device_event_body(
+    device_id: CalloutId, device_type_id: int, message_type: int, place: Place | None, extra: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What a device says of itself; the template at dispatch gives message_type its meaning. extra never replaces a key of ours."""
+    where = None if place is None else position_body(place.latitude, place.longitude, place.accuracy_m)
+    known = {"device_id": device_id, "device_type_id": device_type_id, "message_type": message_type, **_told(location=where)}
+    return {**(extra or {}), **known}
+
+
+def _told(**values: Any) -> dict[str, Any]:
+    """Without what is None: nobody says that null is taken."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def encoded(document: Any) -> bytes:

@@ -13,7 +13,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from agent import wire
+from agent import paper_wire, wire
 from agent.model import Asked, CalloutId, Meaning, Outcome
 
 CLOSED_STATUS: Final = 285  # dispatch's own "Updates Not Required"; numerically a 2xx
@@ -57,13 +57,14 @@ class Reply:
 
 
 def outcome_of(asked: Asked, callout_id: CalloutId | None, reply: Reply, *, now_wall: float, shape: str | None = None) -> Outcome:
-    """What a reply means to this request. now_wall (UTC s) only serves a Retry-After date in a reply without a Date."""
+    """What a reply means to this request. now_wall (UTC s) stands in for the Date of a reply without one."""
     status = reply.status
     base = Outcome(asked, Meaning.RETRY, f"http_{status}", f"HTTP {status} to {asked}", callout_id, status, shape=shape)
+    answered_wall = now_wall if reply.date_wall is None else reply.date_wall
     if status == CLOSED_STATUS:  # tested before any 2xx test
-        return _closed(base, reply) if asked in CLOSES else _odd(base, reply)
+        return _closed(base, reply, answered_wall) if asked in CLOSES else _odd(base, reply)
     if 200 <= status < 300:
-        return _succeeded(base, reply)
+        return _succeeded(base, reply, answered_wall)
     return _failed(replace(base, retry_after_s=retry_after_s(reply, now_wall)), reply)
 
 
@@ -163,42 +164,33 @@ def _turn(*, has_position: bool, predefined: bool) -> tuple[str, ...]:
     return ("predefined", *turn) if predefined else turn
 
 
-EVENT_SHAPES: Final = ("source_event", "message")
-
-
-def other_event_shape(shape: str) -> str:
-    """The shape to try once after this one was refused; then the message is parked."""
-    return EVENT_SHAPES[1 - EVENT_SHAPES.index(shape)]
-
-
 # --- 2xx ----------------------------------------------------------------------------------------------------------------
 
 
-def _succeeded(base: Outcome, reply: Reply) -> Outcome:
+def _succeeded(base: Outcome, reply: Reply, answered_wall: float) -> Outcome:
     """Accepted if the body is what this request must bring; anything else may be a portal or a proxy speaking."""
     if reply.too_large:
         return replace(base, cause="too_large", text=f"{base.text}: the body is larger than any answer of dispatch")
     if reply.html:
         return _odd(base, reply)
     document = wire.document_of(reply.body)
-    found = _found(base, reply, document)
+    found = _with_paper(base, reply, document) if base.asked in paper_wire.BRINGS else _found(base, reply, document, answered_wall)
     return _odd(base, reply) if found is None else replace(found, meaning=Meaning.ACCEPTED, cause="ok")
 
 
-def _found(base: Outcome, reply: Reply, document: Any) -> Outcome | None:
+def _found(base: Outcome, reply: Reply, document: Any, answered_wall: float) -> Outcome | None:
     """The outcome with what was due in it; None when it is missing."""
-    empty = document is None and reply.body.strip() in (b"", b"null")
-    nothing_listed = reply.status == 204 and empty
+    nothing_listed = reply.status == 204 and _empty(reply, document)
     found: Outcome | None = None
     match base.asked:
         case Asked.RAISE:
-            callout = wire.callout_of(document)
+            callout = wire.callout_of(document, answered_wall)
             if callout is not None:
                 found = replace(base, callout=replace(callout, existed=_existed(callout.created_wall, reply)))
         case Asked.READ:
-            callout = None if base.callout_id is None else wire.read_callout_of(document, base.callout_id)
+            callout = None if base.callout_id is None else wire.read_callout_of(document, base.callout_id, answered_wall)
             found = None if callout is None else replace(base, callout=callout)
-        case Asked.LOOK_UP:
+        case Asked.LOOK_UP | Asked.LIST_ACTIVE:
             callouts = () if nothing_listed else wire.callouts_of(document)
             found = None if callouts is None else replace(base, callouts=callouts)
         case Asked.EVENTS:
@@ -206,22 +198,38 @@ def _found(base: Outcome, reply: Reply, document: Any) -> Outcome | None:
             found = None if events is None else replace(base, events=events)
         case Asked.TOKEN:
             found = base if wire.token_of(document, at=0.0, wall=None) else None
-        case Asked.CANCEL:
+        case Asked.CANCEL | Asked.PROBE:
             found = base  # nobody knows what a cancel is answered with: only a page for a person is not it
         case _:
-            found = _with_callout(base, document) if empty or isinstance(document, dict | list) else None
+            sound = _empty(reply, document) or isinstance(document, dict | list)
+            found = _with_callout(base, document, answered_wall) if sound else None
     return found
 
 
-def _closed(base: Outcome, reply: Reply) -> Outcome:
+def _with_paper(base: Outcome, reply: Reply, document: Any) -> Outcome | None:
+    """With what is not about an emergency itself; None when it was due and is missing. Nothing is due to what only writes."""
+    if _empty(reply, document):
+        empty = () if base.asked in paper_wire.LISTS and reply.status == 204 else None
+        return replace(base, paper=empty) if empty is not None or base.asked not in paper_wire.DUE else None
+    paper = paper_wire.paper_of(base.asked, document, reply.body)
+    if paper is None and (base.asked in paper_wire.DUE or not isinstance(document, dict | list)):
+        return None
+    return replace(base, paper=paper)
+
+
+def _empty(reply: Reply, document: Any) -> bool:
+    return document is None and reply.body.strip() in (b"", b"null")
+
+
+def _closed(base: Outcome, reply: Reply, answered_wall: float) -> Outcome:
     """Closed, whatever the body: a parse failure must not undo the stop."""
-    known = _with_callout(base, wire.document_of(reply.body))
+    known = _with_callout(base, wire.document_of(reply.body), answered_wall)
     return replace(known, meaning=Meaning.CLOSED, cause="closed", text="dispatch has closed the callout")
 
 
-def _with_callout(base: Outcome, document: Any) -> Outcome:
+def _with_callout(base: Outcome, document: Any, answered_wall: float) -> Outcome:
     """With the callout, if the reply names the very one that was asked about."""
-    callout = wire.callout_of(document)
+    callout = wire.callout_of(document, answered_wall)
     return replace(base, callout=callout) if callout is not None and str(callout.id) == str(base.callout_id) else base
 
 

@@ -34,7 +34,7 @@ from agent.delivery import KEEPALIVE_S, Reply
 # search path, on the event loop; asyncio is what it assumes without.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # documented: the import then fails at once
 
-MAX_BODY_BYTES: Final = 256 * 1024  # the largest honest answer, a long event stream, is far below this
+MAX_BODY_BYTES: Final = 256 * 1024  # far above any honest answer; who asks for something long says so
 CLOSE_S: Final = 1.0
 # The kernel notices a dead peer on an idle connection after 15 + 3 x 5 s; unacknowledged data ends it only after the longest
 # deadline that an attempt can have (60 s), so that it never cuts a slow but living link.
@@ -98,16 +98,19 @@ class Line:
         self._written: Callable[[], bytes] | None = None  # gives the body of the request that is on its way
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def exchange(self, method: str, url: str, *, bearer: str | None = None, body: Body = None) -> Reply | Failure:
+    async def exchange(
+        self, method: str, url: str, *, bearer: str | None = None, body: Body = None, limit_bytes: int = MAX_BODY_BYTES
+    ) -> Reply | Failure:
         """Send and read. A kept connection that turns out dead is replaced once, at once. Cancelling it drops the client.
 
         body: bytes, or who gives them once the connection is open: opening may take as long as a position takes to grow old.
+        limit_bytes: of the reply's body, unpacked; it is cut off there.
         """
         self.stage = "waiting for the connection"
         async with self._turn:
-            answer = await self._once(method, url, bearer, body)
+            answer = await self._once(method, url, bearer, body, limit_bytes)
             if isinstance(answer, Failure) and answer.cause == "reset" and not self._dialled:
-                answer = await self._once(method, url, bearer, body)
+                answer = await self._once(method, url, bearer, body, limit_bytes)
             return answer
 
     async def aclose(self) -> None:
@@ -116,7 +119,7 @@ class Line:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    async def _once(self, method: str, url: str, bearer: str | None, body: Body) -> Reply | Failure:
+    async def _once(self, method: str, url: str, bearer: str | None, body: Body, limit_bytes: int) -> Reply | Failure:
         self._dialled = False
         self._written = body if callable(body) else None
         content = b"{}" if callable(body) else body
@@ -127,7 +130,7 @@ class Line:
         try:
             request = client.stream(method, url, headers=_headers(bearer, content), content=content, extensions={"trace": self._trace})
             async with request as response:
-                reply = await _read(response, began_at)
+                reply = await _read(response, began_at, limit_bytes)
                 self._confirm(response)
         except Exception as error:  # noqa: BLE001 - whatever a network can provoke in four libraries must not end a raise
             self._drop()
@@ -249,33 +252,33 @@ def _headers(bearer: str | None, body: bytes | None) -> dict[str, str]:
     return headers
 
 
-async def _read(response: httpx.Response, began_at: float) -> Reply:
+async def _read(response: httpx.Response, began_at: float, limit_bytes: int) -> Reply:
     """The reply, its body cut off at the limit."""
     body = bytearray()
     async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], response.aiter_raw())) as chunks:
         async for chunk in chunks:
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
+            if len(body) > limit_bytes:
                 break
     headers = response.headers
-    plain = _plain(bytes(body), headers.get("content-encoding", ""))
+    plain = _plain(bytes(body), headers.get("content-encoding", ""), limit_bytes)
     return Reply(
         status=response.status_code,
-        body=plain[:MAX_BODY_BYTES],
+        body=plain[:limit_bytes],
         content_type=headers.get("content-type", ""),
         retry_after=headers.get("retry-after"),
         date=headers.get("date"),
         elapsed_s=time.monotonic() - began_at,
-        too_large=len(plain) > MAX_BODY_BYTES,
+        too_large=len(plain) > limit_bytes,
     )
 
 
-def _plain(body: bytes, encoding: str) -> bytes:
+def _plain(body: bytes, encoding: str, limit_bytes: int) -> bytes:
     """Some gateways compress although we ask them not to. Never unpacks more than the limit."""
     if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         return body
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MAX_BODY_BYTES + 1)
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, limit_bytes + 1)
     except zlib.error:
         return body
 

@@ -5,8 +5,8 @@ Imports model only. No implementation lives here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 from agent.kept import Missed, Remembered, StoreSummary, Write
 from agent.model import Acted, Ailment, CalloutId, Fix, Outcome, Place, Power, Report, SafeCode, Sign
@@ -91,7 +91,94 @@ class Supply(Protocol):
         """
 
 
-class Dispatch(Protocol):
+class Office(Protocol):
+    """What an emergency does not need of the Panic API, for operators and comforts. Every call returns an Outcome, as with Dispatch.
+
+    What comes back is `Outcome.paper`, see `paperwork`.
+    """
+
+    async def list_active(self, *, deadline_s: float) -> Outcome:
+        """List the active callouts of the whole source; needs a server token."""
+
+    async def reasons(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        """List the reasons for which a callout may be called off."""
+
+    async def add_reason(self, callout_id: CalloutId, reason_id: int | None, notes: str | None, *, deadline_s: float) -> Outcome:
+        """Say why a callout was called off."""
+
+    async def report(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        """Read the resolution report; REJECTED with http_status 404 while there is none."""
+
+    async def picture(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
+        """Read where the map is; 404 as with the report."""
+
+    async def rating_items(self, *, deadline_s: float) -> Outcome:
+        """List what a rating may speak of."""
+
+    async def rate(
+        self,
+        callout_id: CalloutId,
+        stars: int,
+        comment: str | None = None,
+        may_contact: bool | None = None,  # noqa: FBT001 - None is a third
+        *,
+        deadline_s: float,
+    ) -> Outcome:
+        """Rate a callout with 1 to 5 stars. Raises ValueError for any other number."""
+
+    async def rate_item(
+        self,
+        rating_id: CalloutId,
+        description: str,
+        *,
+        item_id: CalloutId | None = None,
+        sentiment: str | None = None,
+        score: int | None = None,
+        deadline_s: float,
+    ) -> Outcome:
+        """Say one thing within a rating."""
+
+    async def response_types(self, *, deadline_s: float) -> Outcome:
+        """List what a raise may ask for."""
+
+    async def link_device(
+        self,
+        serial: str,
+        supplier: str,
+        *,
+        device_type_id: int | None = None,
+        alias: str | None = None,
+        firmware: str | None = None,
+        deadline_s: float,
+    ) -> Outcome:
+        """Link a device to the customer."""
+
+    async def update_device(self, device_id: CalloutId, *, device_type_id: int | None = None, deadline_s: float) -> Outcome:
+        """Change a linked device."""
+
+    async def unlink_device(self, device_id: CalloutId, *, deadline_s: float) -> Outcome:
+        """Unlink a device."""
+
+    async def device_event(
+        self,
+        device_id: CalloutId,
+        device_type_id: int,
+        message_type: int,
+        *,
+        place: Place | None = None,
+        extra: Mapping[str, Any] | None = None,
+        deadline_s: float,
+    ) -> Outcome:
+        """Send what a device says of itself. Some message types open a callout. Raises ValueError or TypeError for what is no JSON."""
+
+    async def probe(self, method: str, path: str, *, deadline_s: float) -> Outcome:
+        """Find out whether a path exists."""
+
+    async def aclose(self) -> None:
+        """Drop the connection."""
+
+
+class Dispatch(Office, Protocol):
     """The Panic API over one connection. Every call returns an Outcome and never raises for what the network does."""
 
     async def raise_callout(
@@ -116,9 +203,6 @@ class Dispatch(Protocol):
 
     async def events(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
         """Read the callout's event stream."""
-
-    async def aclose(self) -> None:
-        """Drop the connection."""
 
 
 class Store(Protocol):

@@ -10,23 +10,22 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from agent.help_wire import help_of
 from agent.model import Callout, CalloutId, Event
-
-INSTANT_FROM: Final = 1e9  # an "expiresIn" above this is seconds since 1970 (the old service), not a lifetime
-MILLISECONDS_FROM: Final = 1e11  # an instant above this is in ms: as seconds it would be the year 5138
-MAX_ID_CHARS: Final = 128
-MAX_ID: Final = 2**63 - 1  # what the store can hold as a number; a larger one is kept as text
+from agent.scalars import INSTANT_FROM, first_text, id_of, line_of, number_of, text_of, wall_of
 
 LIST_KEYS: Final = ("callouts", "activeCallouts", "events", "calloutEvents", "data", "items", "results", "records")
 TEXT_KEYS: Final = ("message", "text", "event", "body", "content")
 SOURCE_KEYS: Final = ("source", "sender", "senderRole", "role", "createdBy")
+KIND_KEYS: Final = ("calloutEventType", "eventType", "type", "kind")
+NAME_KEYS: Final = ("name", "value", "code", "type")
+CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]{1,30}(_[A-Z0-9]{1,30}){1,8}")  # as webhooks name events
+MAX_KIND_CHARS: Final = 64
 TOKEN_KEYS: Final = ("accessToken", "access_token", "token", "calloutToken", "callout_token")
 EXPIRY_KEYS: Final = ("expiresIn", "expires_in", "expiresAt", "expires_at", "expiry", "exp")
 TOKEN_TEXT: Final = re.compile(r"[!-~]{8,8192}")  # printable ASCII without a blank: it stands in a header
@@ -61,37 +60,26 @@ def document_of(body: bytes) -> Any:
         return None
 
 
-def id_of(value: Any) -> CalloutId | None:
-    """An id as int where it is one; any other non-empty string as it is, unless it could not stand in a path."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int | str):
-        return None
-    text = str(value).strip()
-    if text.isascii() and text.removeprefix("-").isdigit() and len(text) <= MAX_ID_CHARS and abs(int(text)) <= MAX_ID:
-        return int(text)
-    return text if 0 < len(text) <= MAX_ID_CHARS and text.isprintable() and text not in (".", "..") else None
+def callout_of(document: Any, answered_wall: float | None = None) -> Callout | None:
+    """The callout in a reply: under `callout`, under `data.callout`, under `data`, or the document itself. None without an id.
 
-
-def callout_of(document: Any) -> Callout | None:
-    """The callout in a reply: under `callout`, under `data.callout`, under `data`, or the document itself. None without an id."""
+    answered_wall: UTC s when dispatch said it; without it a span of time says nothing about an instant.
+    """
     for candidate in _places(document):
         callout_id = id_of(candidate.get("id"))
         if callout_id is not None:
-            return _callout(callout_id, candidate)
+            return _callout(callout_id, candidate, answered_wall)
     return None
 
 
-def read_callout_of(document: Any, asked_id: CalloutId) -> Callout | None:
+def read_callout_of(document: Any, asked_id: CalloutId, answered_wall: float | None = None) -> Callout | None:
     """The callout in a reply about one that we named: it may leave out its id, but not tell another one."""
-    found = callout_of(document)
+    found = callout_of(document, answered_wall)
     if found is not None:
         return found if str(found.id) == str(asked_id) else None
     for candidate in _places(document):
-        if _text(candidate.get("status")) is not None:
-            return _callout(asked_id, candidate)
+        if text_of(candidate.get("status")) is not None:
+            return _callout(asked_id, candidate, answered_wall)
     return None
 
 
@@ -106,7 +94,7 @@ def callouts_of(document: Any) -> tuple[Callout, ...] | None:
 
 
 def events_of(document: Any) -> tuple[Event, ...] | None:
-    """The event stream, bare or wrapped. Entries without a text are left out. None when there is no list."""
+    """The event stream, bare or wrapped. Entries with neither text nor kind are left out. None when there is no list."""
     found = _list_in(document)
     if found is None:
         return None
@@ -140,21 +128,7 @@ def message_of(document: Any) -> str | None:
     """The human-readable `message` (or `error`) of a refusal."""
     if not isinstance(document, dict):
         return None
-    return _text(document.get("message")) or _text(document.get("error"))
-
-
-def wall_of(value: Any) -> float | None:
-    """UTC s of an ISO 8601 text or a number of s or ms since 1970; a text without a zone is UTC."""
-    number = _number(value)
-    if number is not None:
-        return number / 1000 if number > MILLISECONDS_FROM else number
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
+    return text_of(document.get("message")) or text_of(document.get("error"))
 
 
 def _places(document: Any) -> Iterable[dict[str, Any]]:
@@ -166,18 +140,19 @@ def _places(document: Any) -> Iterable[dict[str, Any]]:
     return (each for each in (document.get("callout"), inner, data, document) if isinstance(each, dict))
 
 
-def _callout(callout_id: CalloutId, raw: dict[str, Any]) -> Callout:
+def _callout(callout_id: CalloutId, raw: dict[str, Any], answered_wall: float | None) -> Callout:
     where = _position_in(raw)
     customer = id_of(raw.get("customerId"))
     return Callout(
         id=callout_id,
-        status=_text(raw.get("status")),
+        status=text_of(raw.get("status")),
         customer_id=customer if isinstance(customer, int) else None,
         latitude=where[0],
         longitude=where[1],
         accuracy_m=where[2],
         created_wall=wall_of(raw.get("createdAt")),
-        url=_text(raw.get("url")),
+        url=text_of(raw.get("url")),
+        help=help_of(raw, answered_wall),
     )
 
 
@@ -191,9 +166,9 @@ def _position_in(raw: dict[str, Any]) -> tuple[float | None, float | None, float
         for place in (outer, outer.get("location"), outer.get("calloutLocation")):
             if not isinstance(place, dict):
                 continue
-            latitude, longitude = _number(place.get("latitude")), _number(place.get("longitude"))
+            latitude, longitude = number_of(place.get("latitude")), number_of(place.get("longitude"))
             if latitude is not None and longitude is not None and abs(latitude) <= 90 and abs(longitude) <= 180:
-                accuracy_m = _number(place.get("accuracy"))
+                accuracy_m = number_of(place.get("accuracy"))
                 return latitude, longitude, accuracy_m if accuracy_m is not None and accuracy_m > 0 else None
     return None, None, None
 
@@ -217,15 +192,26 @@ def _event(raw: Any) -> Event | None:
         return None
     inner = raw.get("event")
     spoken = inner if isinstance(inner, dict) else {}
-    text = _first_text(raw, ("message",)) or _text(inner) or _first_text(spoken, TEXT_KEYS)
+    kind = _kind(raw, spoken)
+    text = first_text(raw, ("message",)) or text_of(inner) or first_text(spoken, TEXT_KEYS)
+    if kind is None and text is not None and CONSTANT.fullmatch(text.strip()):
+        kind = text.strip()
+    text = text or kind
     if text is None:
         return None
-    source = _first_text(spoken, SOURCE_KEYS) or _first_text(raw, SOURCE_KEYS) or "unknown"
-    return Event(id_of(raw.get("id")), source, text, wall_of(raw.get("createdAt")))
+    source = first_text(spoken, SOURCE_KEYS) or first_text(raw, SOURCE_KEYS) or "unknown"
+    return Event(id_of(raw.get("id")), source, text, wall_of(raw.get("createdAt")), kind)
+
+
+def _kind(raw: dict[str, Any], spoken: dict[str, Any]) -> str | None:
+    """The name of its type: a text, or under `name` of an object."""
+    told = (holder.get(key) for holder in (raw, spoken) for key in KIND_KEYS)
+    names = (line_of(first_text(each, NAME_KEYS) if isinstance(each, dict) else each, MAX_KIND_CHARS) for each in told)
+    return next((name for name in names if name is not None), None)
 
 
 def _token(value: str, told: Any, at: float, wall: float | None) -> Token:
-    number = _number(told)
+    number = number_of(told)
     if number is not None and number <= INSTANT_FROM:
         return Token(value, at, number, None if wall is None else wall + number)
     expires_wall = wall_of(told) if told is not None else None
@@ -245,23 +231,4 @@ def _jwt_expiry(value: str) -> float | None:
         claims = document_of(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):
         return None
-    return _number(claims.get("exp")) if isinstance(claims, dict) else None
-
-
-def _number(value: Any) -> float | None:
-    """A finite number, also from a string of one (fixed locations tell theirs as strings)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or (isinstance(value, str) and len(value) > 64):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def _first_text(raw: dict[str, Any], keys: tuple[str, ...]) -> str | None:
-    return next((text for text in (_text(raw.get(key)) for key in keys) if text is not None), None)
+    return number_of(claims.get("exp")) if isinstance(claims, dict) else None

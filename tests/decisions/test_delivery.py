@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent import delivery
 from agent.delivery import Reply, outcome_of
 from agent.model import Asked, Meaning, Outcome
+from agent.paperwork import Report
 
 JSON = "application/json"
 ID = 7
@@ -24,6 +25,20 @@ SOUND: dict[Asked, Any] = {
     Asked.CANCEL: {"callout": {"id": ID}},
     Asked.EVENT: {"calloutEvent": {}},
     Asked.EVENTS: [],
+    Asked.LIST_ACTIVE: {"callouts": [{"id": 8}]},
+    Asked.REASONS: [{"id": 1, "reason": "false alarm"}],
+    Asked.ADD_REASON: {"createdExceptionReason": {"id": 1, "reason": "false alarm"}},
+    Asked.REPORT: {"arrived": None},
+    Asked.MAP: {"url": "https://x/map", "image": None},
+    Asked.RATING_ITEMS: [{"id": 1, "description": "quick"}],
+    Asked.RATE_ITEM: {"calloutRatingItemResults": {"id": 3}},
+    Asked.RATE: {"calloutRatingPostResult": {"id": 9}},
+    Asked.LINK_DEVICE: {"id": 1, "deviceId": "8812345"},
+    Asked.UPDATE_DEVICE: {"deviceId": "8812345"},
+    Asked.UNLINK_DEVICE: {"message": "ok"},
+    Asked.DEVICE_EVENT: {"message": "ok", "resolvedAuraEvent": {"eventTypes": "BATTERY"}},
+    Asked.RESPONSE_TYPES: {"responseTypes": [{"id": 1, "value": "SECURITY"}]},
+    Asked.PROBE: {},
     Asked.TOKEN: {"accessToken": "abcdefgh", "expiresIn": 60},
 }
 every = pytest.mark.parametrize("asked", list(Asked))
@@ -80,6 +95,20 @@ def test_a_web_page_is_no_delivery(asked: Asked, kind: str) -> None:
         (Asked.LOCATION, "OK"),
         (Asked.LOCATION, 3),
         (Asked.EVENT, "x"),
+        (Asked.LIST_ACTIVE, {"message": "ok"}),
+        (Asked.REASONS, None),
+        (Asked.REASONS, {"message": "ok"}),
+        (Asked.REASONS, [{"id": 1}]),
+        (Asked.ADD_REASON, "ok"),
+        (Asked.REPORT, None),
+        (Asked.MAP, None),
+        (Asked.MAP, {"message": "ok"}),
+        (Asked.RATING_ITEMS, {}),
+        (Asked.RATE, 3),
+        (Asked.LINK_DEVICE, None),
+        (Asked.LINK_DEVICE, {"message": "ok"}),
+        (Asked.DEVICE_EVENT, "ok"),
+        (Asked.RESPONSE_TYPES, {"responseTypes": None}),
         (Asked.TOKEN, {"expiresIn": 60}),
     ],
 )
@@ -89,10 +118,45 @@ def test_2xx_without_what_is_due_is_tried_again(asked: Asked, document: Any) -> 
     assert (outcome.meaning, outcome.cause, outcome.callout) == (Meaning.RETRY, "odd", None)
 
 
-@pytest.mark.parametrize("asked", [Asked.LOCATION, Asked.CANCEL, Asked.EVENT, Asked.LOOK_UP, Asked.EVENTS])
+BRING_SOMETHING = {Asked.RAISE, Asked.READ, Asked.TOKEN, Asked.REPORT, Asked.MAP, Asked.LINK_DEVICE}
+
+
+@every
 def test_204_is_enough_where_nothing_is_due(asked: Asked) -> None:
     """The errors page lists 204 as a success without a body; for a list it means none."""
-    assert answered(asked, 204).meaning is Meaning.ACCEPTED
+    outcome = answered(asked, 204)
+    assert outcome.meaning is (Meaning.RETRY if asked in BRING_SOMETHING else Meaning.ACCEPTED)
+    if asked in (Asked.REASONS, Asked.RATING_ITEMS, Asked.RESPONSE_TYPES):
+        assert outcome.paper == ()
+
+
+@pytest.mark.parametrize("asked", [Asked.REASONS, Asked.LOOK_UP, Asked.EVENTS, Asked.RESPONSE_TYPES])
+def test_an_empty_200_is_no_empty_list(asked: Asked) -> None:
+    """Only 204 says that there is nothing."""
+    assert answered(asked, 200).meaning is Meaning.RETRY
+
+
+def test_a_report_may_be_plain_text_but_no_page_and_no_picture() -> None:
+    """Whatever dispatch says of the outcome is shown; a portal says nothing of it."""
+    told = answered(Asked.REPORT, 200, body="Arrived 12:01, all well \u00e9".encode(), kind="text/plain")
+    assert (told.meaning, told.paper) == (Meaning.ACCEPTED, Report({}, "Arrived 12:01, all well \u00e9"))
+    assert answered(Asked.REPORT, 200, body=b"%PDF-1.7 \xff\xfe\x00", kind="application/pdf").meaning is Meaning.RETRY
+
+
+def test_a_report_that_is_not_there_yet_is_rejected_with_404() -> None:
+    """Nothing is wrong: it comes with the close."""
+    outcome = answered(Asked.REPORT, 404, {"message": "not yet"})
+    assert (outcome.meaning, outcome.http_status, outcome.paper) == (Meaning.REJECTED, 404, None)
+
+
+@pytest.mark.parametrize("date", [None, "Mon, 02 Mar 2026 10:11:12 GMT"])
+def test_a_span_counts_from_the_replys_own_date(date: str | None) -> None:
+    """Else from our clock: 12 minutes from when dispatch said so."""
+    document = {"callout": {"id": ID, "incidentInformation": [{"etaMinutes": 12}]}}
+    reply = Reply(200, json.dumps(document).encode(), JSON, date=date)
+    callout = outcome_of(Asked.READ, ID, reply, now_wall=1_000_000_500.0).callout
+    assert callout is not None
+    assert callout.help.eta_wall == (1_000_000_500.0 if date is None else 1_772_446_272.0) + 720
 
 
 def test_a_location_answer_names_its_callout_or_none() -> None:
@@ -293,8 +357,3 @@ def test_once_a_shape_was_refused_every_further_try_changes_it() -> None:
         shapes.append(delivery.raise_shape(refused, has_position=False))
         refused = delivery.refused_tries(refused, answered(Asked.RAISE, status))
     assert shapes == ["nested", "nested", "nested", "flat", "legacy", "nested", "flat", "legacy"]
-
-
-def test_an_event_has_one_other_shape() -> None:
-    """Each is the other's other."""
-    assert [delivery.other_event_shape(each) for each in delivery.EVENT_SHAPES] == ["message", "source_event"]

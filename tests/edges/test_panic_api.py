@@ -113,7 +113,7 @@ async def test_a_code_goes_as_typed_and_appears_nowhere_else(rig: Wired, typed: 
         at.server.on("POST", "/callouts/7/cancel", reply(400, {"message": f"wrong code {typed}"}))
         outcome = await at.api.cancel(7, SafeCode(typed), deadline_s=2)
         assert at.server.seen[-1].json == {"safeCode": typed}
-        for shown in (repr(outcome), repr(at.api.__dict__), caplog.text):
+        for shown in (repr(outcome), repr(at.api.__dict__), repr(at.api._caller.__dict__), caplog.text):
             assert typed.strip() not in shown
 
 
@@ -267,7 +267,7 @@ async def test_the_kernel_is_told_to_notice_a_dead_peer(rig: Wired) -> None:
     async with rig() as at:
         at.server.on("GET", RAISE, reply(200, []))
         await at.api.look_up(deadline_s=2)
-        (stream,) = at.api._line._streams
+        (stream,) = at.api._caller._line._streams
         options = stream.get_extra_info("socket").getsockopt
         assert options(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) > delivery.DEADLINE_CAP_S * 1000
         assert options(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
@@ -709,7 +709,7 @@ def _hang_look_ups(loop: lookup.LookupLoop) -> Callable[[], None]:
 
 def test_a_client_is_shown_without_its_secrets(trusting: ssl.SSLContext) -> None:
     """No repr of anything on the way to dispatch holds a body."""
-    from agent.panic_api import Call
+    from agent.caller import Call
 
     assert "0042" not in repr(Call(Asked.CANCEL, "POST", "/callouts/7/cancel", b'{"safeCode":"0042"}'))
     assert Credentials.__repr__ is not object.__repr__
