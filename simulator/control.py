@@ -194,7 +194,7 @@ class Desk:
         return now if name == "beat" else {**now, "settings": settings.tell(self.sim.settings)}
 
     def _everything(self, listener: Listener) -> dict[str, Any]:
-        listener.told = {callout.id: len(callout.positions) for callout in self.sim.state.callouts.values()}
+        listener.told = {callout.id: desk.told_of(callout) for callout in self.sim.state.callouts.values()}
         return {
             "callouts": desk.callouts_view(self.sim.state),
             "customers": desk.customers_view(self.sim.state.customers.values()),
@@ -202,11 +202,12 @@ class Desk:
             "settings": settings.tell(self.sim.settings),
             "responseTypes": [{"id": number, "value": value} for number, value in self.sim.settings.response_types],
             "requests": [seen.tell() for seen in self.sim.traffic.since(self.sim.traffic.total - 40)],
+            "struck": [seen.tell() for seen in self.sim.traffic.since() if seen.fault],
         }
 
     def _news_of(self, callout: Callout, listener: Listener) -> dict[str, Any]:
-        view = desk.callout_view(self.sim.state, callout, listener.told.get(callout.id, 0))
-        listener.told[callout.id] = len(callout.positions)
+        view = desk.callout_view(self.sim.state, callout, listener.told.get(callout.id, desk.NOTHING))
+        listener.told[callout.id] = desk.told_of(callout)
         return view
 
     def faults_now(self) -> list[dict[str, Any]]:

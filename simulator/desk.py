@@ -1,6 +1,7 @@
-"""What the dispatcher sees: callouts, customers and tokens as JSON for the page and for tests.
+"""What the dispatcher sees: callouts, customers and tokens as JSON for the page and for tests; and what a customer's link shows.
 
-Pure views. Holds back what a view must not show: codes as typed (they have their own, keyed view), secrets, token texts.
+Pure views. Holds back what a view must not show: codes as typed (they have their own, keyed view), secrets, token texts. The
+customer's view is a list of what may be shown, so that whatever a callout is given later stays out of it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ from simulator.state import State, possible
 from simulator.tokens import Token
 
 Json = dict[str, Any]
+Told = tuple[int, int, int]  # how many positions, events and notes
+NOTHING: Told = (0, 0, 0)
 
 
-def callout_view(state: State, callout: Callout, positions_from: int = 0) -> Json:
-    """One callout with everything but codes. positions_from: leave out that many of the oldest positions."""
+def told_of(callout: Callout) -> Told:
+    """How much there is to tell of a callout."""
+    return len(callout.positions), len(callout.entries), len(callout.notes)
+
+
+def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
+    """One callout with everything but codes. told: leave out that many of the oldest positions, events and notes."""
+    positions_from, events_from, notes_from = told
     customer = state.customer(callout.customer_id)
     return {
         "id": callout.id,
@@ -36,18 +45,39 @@ def callout_view(state: State, callout: Callout, positions_from: int = 0) -> Jso
         "softCancelled": callout.soft_cancelled,
         "raised": iso(callout.raised_wall),
         "dispatched": iso(callout.dispatched_wall),
+        "eta": iso(callout.eta_wall),
         "arrived": iso(callout.arrived_wall),
         "completed": iso(callout.completed_wall),
+        "stoodDown": iso(callout.stood_down_wall),
         "closedAt": iso(callout.closed_wall),
         "possible": [str(act) for act in possible(callout)],
         "cancels": [_cancel(cancel) for cancel in callout.cancels],
+        "eventsFrom": events_from,
         "events": [
             {"id": entry.id, "received": iso(entry.wall), "source": entry.source, "text": entry.text, "kind": entry.kind}
-            for entry in callout.entries
+            for entry in callout.entries[events_from:]
         ],
-        "notes": [{"received": iso(note.wall), "text": note.text, "alarming": note.alarming} for note in callout.notes],
+        "notesFrom": notes_from,
+        "notes": [{"received": iso(note.wall), "text": note.text, "alarming": note.alarming} for note in callout.notes[notes_from:]],
         "positionsFrom": positions_from,
         "positions": [_position(position) for position in callout.positions[positions_from:]],
+    }
+
+
+def track_view(state: State, callout: Callout, positions_from: int = 0) -> Json:
+    """What a customer's tracking link shows: where, and how far help is. Whoever holds the customer may be reading."""
+    return {
+        "id": callout.id,
+        "closed": callout.closed,
+        "responseType": state.response_type(callout.response_type_id),
+        "raised": iso(callout.raised_wall),
+        "dispatched": iso(callout.dispatched_wall),
+        "eta": iso(callout.eta_wall),
+        "arrived": iso(callout.arrived_wall),
+        "completed": iso(callout.completed_wall),
+        "closedAt": iso(callout.closed_wall),
+        "positionsFrom": positions_from,
+        "positions": [_place(position) for position in callout.positions[positions_from:]],
     }
 
 
@@ -87,10 +117,13 @@ def _cancel(cancel: Cancel) -> Json:
 
 
 def _position(position: Position) -> Json:
+    return {**_place(position), "via": position.via}
+
+
+def _place(position: Position) -> Json:
     return {
         "received": iso(position.received_wall),
         "latitude": position.latitude,
         "longitude": position.longitude,
         "accuracy": position.accuracy_m,
-        "via": position.via,
     }

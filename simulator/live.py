@@ -13,17 +13,22 @@ from typing import Any
 
 # Longer than this without a word and a page thinks that the connection has died.
 BEAT_S = 10.0
+# Hundreds of callouts change every second: what comes within this time goes out together.
+GATHER_S = 0.05
 
 Topic = tuple[str, int | None]
+View = Callable[[Topic, "Listener"], Any]
+Wants = Callable[[Topic], bool]
 
 
 class Listener:
-    """One open page. `told` is how many positions of each callout it has."""
+    """One open page. `told`: of each callout, how many positions, events and notes it has. `wants`: what it is rung for."""
 
-    def __init__(self) -> None:
+    def __init__(self, wants: Wants = lambda _: True) -> None:
+        self.wants = wants
         self.news: dict[Topic, None] = {}
         self.rung = asyncio.Event()
-        self.told: dict[int, int] = {}
+        self.told: dict[int, tuple[int, int, int]] = {}
 
     def take(self) -> list[Topic]:
         """What is new since the last call, in order."""
@@ -42,22 +47,30 @@ class Hub:
     def tell(self, name: str, number: int | None = None) -> None:
         """Something changed."""
         for listener in self._listeners:
-            listener.news[(name, number)] = None
-            listener.rung.set()
+            if listener.wants((name, number)):
+                listener.news[(name, number)] = None
+                listener.rung.set()
 
-    async def stream(self, stopping: asyncio.Event, view: Callable[[Topic, Listener], Any]) -> AsyncIterator[str]:
-        """Frames for one listener until the server stops."""
-        listener = Listener()
+    async def stream(self, stopping: asyncio.Event, view: View, wants: Wants = lambda _: True) -> AsyncIterator[str]:
+        """Frames for one listener until the server stops. wants: leaves out topics; their coming and going shows nowhere."""
+        listener = Listener(wants)
         self._listeners.add(listener)
+        loop = asyncio.get_running_loop()
         try:
             yield frame("hello", view(("hello", None), listener))
+            spoke_at = loop.time()
             while not stopping.is_set():
-                if not await _ring(listener.rung, stopping):
-                    yield frame("beat", view(("beat", None), listener))
-                for topic in listener.take():
-                    # None: what changed has gone since, by a reset.
-                    if (document := view(topic, listener)) is not None:
-                        yield frame(topic[0], document)
+                rung = await _ring(listener.rung, stopping, spoke_at + BEAT_S - loop.time())
+                if rung:
+                    # The first of many goes at once; those that follow it closely go together.
+                    await _ring(None, stopping, spoke_at + GATHER_S - loop.time())
+                frames = _frames(view, listener)
+                # What was rung for may have come to nothing, and then the beat stays due when it was.
+                if not frames and loop.time() >= spoke_at + BEAT_S:
+                    frames = [frame("beat", view(("beat", None), listener))]
+                if frames:
+                    spoke_at = loop.time()
+                    yield "".join(frames)
         finally:
             self._listeners.discard(listener)
 
@@ -67,12 +80,18 @@ def frame(name: str, document: Any) -> str:
     return f"event: {name}\ndata: {json.dumps(document)}\n\n"
 
 
-async def _ring(rung: asyncio.Event, stopping: asyncio.Event) -> bool:
-    """Wait for news, the end or the next beat; whether there is news."""
-    waits = {asyncio.ensure_future(event.wait()) for event in (rung, stopping)}
+def _frames(view: View, listener: Listener) -> list[str]:
+    documents = ((topic, view(topic, listener)) for topic in listener.take())
+    # None: what changed has gone since, by a reset; or it shows nowhere in this view.
+    return [frame(topic[0], document) for topic, document in documents if document is not None]
+
+
+async def _ring(rung: asyncio.Event | None, stopping: asyncio.Event, within_s: float) -> bool:
+    """Wait for news (where `rung` is given), the end or the time; whether there is news."""
+    waits = {asyncio.ensure_future(event.wait()) for event in (rung, stopping) if event is not None}
     try:
-        await asyncio.wait(waits, timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(waits, timeout=max(0.0, within_s), return_when=asyncio.FIRST_COMPLETED)
     finally:
         for wait in waits:
             wait.cancel()
-    return rung.is_set()
+    return rung is not None and rung.is_set()
