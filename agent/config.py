@@ -22,6 +22,7 @@ from agent.settings import (
     Clock,
     Control,
     Credentials,
+    Device,
     Drill,
     GpsdReceiver,
     Heartbeat,
@@ -47,6 +48,7 @@ __all__ = [
     "ConfigError",
     "Control",
     "Credentials",
+    "Device",
     "Drill",
     "GpsdReceiver",
     "Heartbeat",
@@ -83,7 +85,7 @@ ALWAYS: Mapping[str, type] = {
     "power": Power,
     "control": Control,
 }
-IF_WRITTEN: Mapping[str, type] = {"indicator": Indicator, "site": Site, "keypad": Keypad, "heartbeat": Heartbeat}
+IF_WRITTEN: Mapping[str, type] = {"indicator": Indicator, "site": Site, "keypad": Keypad, "device": Device, "heartbeat": Heartbeat}
 
 
 class ConfigError(Exception):
@@ -118,6 +120,7 @@ class Config:
     hooks: Hooks = field(default_factory=Hooks)
     power: Power = field(default_factory=Power)
     keypad: Keypad | None = None
+    device: Device | None = None
     heartbeat: Heartbeat | None = None
     control: Control = field(default_factory=Control)
     where: Path = field(default=Path("config.toml"), compare=False)

@@ -55,6 +55,9 @@ class Connections:
             drill_classification_id=config.drill.classification_id,
             active_callouts_path=api.active_callouts_path,
             return_callout_path=api.return_callout_path,
+            report_path=api.report_path,
+            rating_items_path=api.rating_items_path,
+            response_types_path=api.response_types_path,
             predefined_location=None if config.site is None else config.site.predefined_location,
         )
 

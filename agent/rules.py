@@ -174,13 +174,16 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The path below base_url where a customer's callouts are listed."""
+    """A path below base_url. name: of the placeholder that it must contain; empty: it has none."""
+
+    name: str = "customer_id"
 
     def read(self, value: object) -> str:
         """Raises RefusedError."""
-        rest = value.replace("{customer_id}", "0", 1) if isinstance(value, str) else ""
-        if not isinstance(value, str) or "{customer_id}" not in value or "{" in rest or "}" in rest:
-            raise RefusedError("must contain {customer_id} exactly once and no other braces")
+        slot = "{" + self.name + "}" if self.name else ""
+        rest = value.replace(slot, "0", 1) if isinstance(value, str) and slot else value
+        if not isinstance(value, str) or not isinstance(rest, str) or slot not in value or "{" in rest or "}" in rest:
+            raise RefusedError(f"must contain {slot} exactly once and no other braces" if slot else "must be a path without braces")
         if not value.startswith("/") or _URL_PATH.fullmatch(rest) is None:
             raise RefusedError("must be a path below base_url", "begin it with /; no query, no blanks")
         return value

@@ -37,6 +37,9 @@ class PanicApi:
     deadline_s: Annotated[float, Number(0.5, 60)] = 10.0
     active_callouts_path: Annotated[str, Template()] = "/customers/{customer_id}/callouts"
     return_callout_path: Annotated[str, Segment()] = ""
+    report_path: Annotated[str, Template("callout_id")] = "/callouts/{callout_id}/resolutionReport"
+    rating_items_path: Annotated[str, Template("")] = "/rating-items"
+    response_types_path: Annotated[str, Template("")] = "/responseTypes"
     ca_file: Annotated[str | None, Place()] = None
     proxy: Annotated[str | None, Url("a proxy like http://10.0.0.1:3128", plain_anywhere=True, base=True)] = None
 
@@ -292,6 +295,30 @@ class Keypad:
     """Where a safe code is typed: an input device."""
 
     path: Annotated[str, Place()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What dispatch is told of the device itself, every so often. id: as linked at dispatch, not the serial.
+
+    type_id, battery_message_type, health_message_type: numbers of the device's template at dispatch, each with a meaning of its own
+    there: a wrong one may open a callout.
+    """
+
+    id: Annotated[str, Text("the deviceId that dispatch told when the device was linked", 100)]
+    type_id: Annotated[int, Whole(1, 2**53, put="the number of the device's template at dispatch")]
+    every_s: Annotated[float, Number(60, _DAY_S)] = 3600.0
+    battery_message_type: Annotated[int | None, _ID] = None
+    health_message_type: Annotated[int | None, _ID] = None
+
+    @staticmethod
+    def crossed(given: Given) -> Iterator[Problem]:
+        """Something is to be sent, and one number has one meaning."""
+        battery, health = given.values.get("battery_message_type"), given.values.get("health_message_type")
+        if not given.written & {"battery_message_type", "health_message_type"}:
+            yield Problem("health_message_type", "or battery_message_type, is required in a [device]", hint="else there is nothing to send")
+        elif battery is not None and battery == health:
+            yield Problem("health_message_type", "must differ from battery_message_type")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
