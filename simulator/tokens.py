@@ -25,34 +25,34 @@ class Token:
 
 
 class Tokens:
-    """Every token of this run, live or not."""
+    """Every token, live or not. book: by its text, in the order of minting."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)
-        self._book: dict[str, Token] = {}
+        self.book: dict[str, Token] = {}
 
     def mint(self, customer_id: int | None, now: float, life_s: float) -> Token:
         """A new token; earlier ones stay good until they expire."""
         text = self._sign({"sub": customer_id, "iat": int(now), "exp": int(now + life_s), "jti": secrets.token_hex(8)})
         token = Token(text, customer_id, now, now + life_s)
-        self._book[text] = token
+        self.book[text] = token
         return token
 
     def find(self, text: str, now: float) -> Token | None:
         """The live token with this text."""
-        token = self._book.get(text)
+        token = self.book.get(text)
         return token if token and now < token.expires_wall else None
 
     def expire(self, now: float, customer_id: int | None = None) -> int:
         """Expire at once, all or those of one customer. How many were live."""
-        live = [token for token in self._book.values() if token.expires_wall > now and customer_id in (None, token.customer_id)]
+        live = [token for token in self.book.values() if token.expires_wall > now and customer_id in (None, token.customer_id)]
         for token in live:
-            self._book[token.text] = replace(token, expires_wall=now)
+            self.book[token.text] = replace(token, expires_wall=now)
         return len(live)
 
     def all(self) -> list[Token]:
         """In the order of minting."""
-        return list(self._book.values())
+        return list(self.book.values())
 
     def _sign(self, claims: dict[str, object]) -> str:
         head = _encode(json.dumps({"alg": "HS256", "typ": "JWT"}).encode())
