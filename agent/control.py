@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_LINE = 65_536  # a request is a few hundred bytes; a status document some thousands
+MAX_LINE = 65_536  # a request is a few hundred bytes
+MAX_ANSWER = 8 * 1024 * 1024  # a status document is some thousands, a report or a picture of dispatch up to four millions
 MOST = 32  # conversations at once; descriptors belong to lanes and receivers first
 IDLE_S = 30.0  # without a request, or without the asker reading its answer
 GROUP = "callout-agent"  # who may raise, say, cancel with a code and read status
@@ -139,7 +140,7 @@ def ask(path: Path, request: dict[str, Any], *, timeout_s: float = 5.0) -> dict[
             sock.connect(str(path))
             sock.sendall(json.dumps(request).encode() + b"\n")
             with sock.makefile("rb") as lines:
-                line = lines.readline(MAX_LINE * 16)
+                line = lines.readline(MAX_ANSWER)
     except PermissionError as error:
         raise NotAllowedError(f"{path}: not allowed; join the group {GROUP} or use sudo") from error
     except TimeoutError:

@@ -10,11 +10,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from agent import enquiries
 from agent.control import Peer, refusal
+from agent.documents import NOTHING, failure
+from agent.enquiries import Enquiries
 from agent.lifecycle import may_drill
 from agent.model import CalloutId, SafeCode
 from agent.presses import Made
-from agent.signals import CancelAsked, Forgotten, Happening, Phase, State
+from agent.signals import CancelAsked, Forgotten, Happening, Phase
 
 CANCEL_ANSWER_S = 0.75  # longer than any step waits for the store, so that all cases take the same time
 HANDED_OVER = "The cancel was handed over."
@@ -24,15 +27,10 @@ MAX_WAIT_S = 86_400.0
 DRILL_OPEN_S = 600.0  # a window that is forgotten must not make a drill of tomorrow's emergency
 
 BLANK_HINT = "type the code; it is 1 to 16 characters"
-NO_CALLOUT = ("no callout is active", "raise one first: `callout-agent raise`")
 
 
-class Rooms(Protocol):
+class Rooms(enquiries.Rooms, Protocol):
     """What requests need of the daemon."""
-
-    @property
-    def state(self) -> State:
-        """The lifecycle's state."""
 
     @property
     def allow_unconditional(self) -> bool:
@@ -69,6 +67,7 @@ class Requests:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._made: dict[int, Made] = {}
+        self._enquiries = Enquiries(rooms)
         self._handlers: dict[str, Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
             "raise": self._raise,
@@ -77,6 +76,7 @@ class Requests:
             "say": self._say,
             "forget": self._forget,
             "drill": self._drill,
+            **dict.fromkeys(enquiries.VERBS, self._enquiries.handle),
         }
 
     async def handle(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
@@ -176,15 +176,18 @@ class Requests:
             return refusal("an unconditional cancel is not allowed", "root may, if [control] allow_unconditional = true")
         return None
 
-    async def _say(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:
+    async def _say(self, request: dict[str, Any], peer: Peer) -> dict[str, Any]:
+        """Outwardly queued for the event lane, which outlives a dead zone; the inner way speaks to dispatch at once."""
         text = _text(request, "text", 1_000)
         if text is None:
             return refusal("nothing to say", 'callout-agent say "TEXT"')
+        if request.get("inner") is True:
+            return await self._enquiries.inner(request, peer)
         state = self._rooms.state
         if state.calm or state.phase is Phase.STANDBY:
-            return refusal(*NO_CALLOUT)
+            return failure(NOTHING, *enquiries.NO_CALLOUT)
         if state.callout_id is None:
-            return refusal("dispatch has not accepted the callout yet", "try again once it has")
+            return failure(NOTHING, *enquiries.NOT_ACCEPTED)
         self._rooms.tell(state.callout_id, text)
         return {"ok": True, "text": "The message is on its way."}
 

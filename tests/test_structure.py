@@ -51,6 +51,7 @@ DECISIONS = (
     "agent.journey",
     "agent.particulars",
     "agent.trail",
+    "agent.documents",
 )
 
 # The config is read before anything else is there: it knows nobody, and its parts know only each other.
@@ -155,7 +156,12 @@ EDGES = {
         {f"agent.tracks.{part}" for part in ("history", "ink", "marks", "picture", "points", "story", "words", "xmltext")},
         "the picture with its tables",
     ),
-    "agent.requests": ({"agent.control", "agent.presses"}, "answers what comes over the socket, about presses it made"),
+    "agent.operations": (set(), "what an operator asks of dispatch, over a connection that it is given"),
+    "agent.enquiries": ({"agent.control", "agent.operations"}, "who may ask which of these"),
+    "agent.requests": (
+        {"agent.control", "agent.enquiries", "agent.presses"},
+        "answers what comes over the socket, about presses it made and callouts",
+    ),
     "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention", "agent.trails"}, "the config's tables to the rooms' values"),
     "agent.recovery": (
         {"agent.identity", "agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},

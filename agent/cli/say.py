@@ -1,19 +1,15 @@
-"""`callout-agent say TEXT`: a message into the event stream of the callout that is on."""
+"""`callout-agent say TEXT`: short for `callout-agent callout say TEXT`."""
 
 from __future__ import annotations
 
 import argparse
 
-from agent.cli import talk
+from agent.cli import callout_say
 
-HELP = "tell dispatch something about the callout that is on"
+HELP = callout_say.HELP
+run = callout_say.run
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("text", nargs="+", metavar="TEXT", help="at most 1000 characters")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Exit 0 queued, 1 refused, 2 not running."""
-    return talk.hand_over(args, {"do": "say", "text": " ".join(args.text)}, "NOT SENT")
+    callout_say.add(parser, nested=False)
