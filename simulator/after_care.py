@@ -51,8 +51,10 @@ def rating_of(state: State, rating_id: int) -> tuple[Callout, Rating]:
 
 def rate_item(state: State, callout: Callout, wanted: RatedItem) -> RatedItem:
     """Create, or update the item of the same rating and item id. wanted.id is replaced. Raises Refused BAD for an unknown item."""
-    if wanted.item_id is not None and wanted.item_id not in dict(state.settings.rating_items):
+    known = dict(state.settings.rating_items)
+    if wanted.item_id is not None and wanted.item_id not in known:
         raise Refused(Refusal.BAD, f"Unknown ratingItemId {wanted.item_id}")
+    wanted.description = wanted.description or known.get(wanted.item_id or 0)
     state.touched.add(callout.id)
     for place, kept in enumerate(callout.rated_items):
         same = kept.item_id == wanted.item_id if wanted.item_id is not None else kept.description == wanted.description

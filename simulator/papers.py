@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.codec import Json, iso
-from simulator.records import Callout, Device, RatedItem, Rating, Reason
+from simulator.records import Callout, Customer, Device, RatedItem, Rating, Reason, Site, Subscription, Webhook
 
 # The tenant that all of a simulation belongs to.
 SOURCE_ID = 1
@@ -43,6 +43,7 @@ class Papers:
             "id": reason.id,
             "calloutId": callout.id,
             "exceptionReasonId": reason.reason_id,
+            "reason": reason.text,
             "notes": reason.notes,
             "createdAt": iso(reason.wall),
         }
@@ -85,9 +86,10 @@ class Papers:
         return self._list("Rating items", "ratingItems", ({"id": number, "description": text} for number, text in known))
 
     def rated_item(self, item: RatedItem) -> Json:
-        """The answer to a rating of one aspect. The plural key holds a list."""
+        """The answer to a rating of one aspect. The plural key holds a list; OLD's is not documented, and repeats the body."""
         if not self.new:
-            return {"id": item.id, "ratingId": item.rating_id, "ratingItemId": item.item_id, "score": item.score}
+            flat = {"id": item.id, "ratingId": item.rating_id, "ratingItemId": item.item_id}
+            return {**flat, "description": item.description, "score": item.score}
         result = {
             "id": item.id,
             "calloutRatingId": item.rating_id,
@@ -128,3 +130,93 @@ class Papers:
         resolved = {"eventTypes": meaning, "eventResponse": {"calloutId": callout.id if callout else None, "deviceId": device.device_id}}
         echo: dict[str, Any] = {"input": sent} if self.new else {}
         return {"message": "Device event received", **echo, "resolvedAuraEvent": resolved}
+
+    # --- customers ---
+
+    def customer(self, customer: Customer, now: float) -> Json:
+        """The answer to a new customer. NEW tells the subscription beside it, OLD within."""
+        told: Json = {
+            "id": customer.id,
+            "customerSourceId": SOURCE_ID,
+            "name": customer.name,
+            "surname": customer.surname,
+            "mobile": customer.mobile,
+            "email": customer.email,
+            "createdAt": iso(customer.created_wall),
+        }
+        latest = self.subscription(customer, customer.subscriptions[-1], now) if customer.subscriptions else None
+        if self.new:
+            return {"message": "Customer created", "customer": told, "subscription": latest}
+        return {**told, "subscription": latest}
+
+    def subscriptions(self, customer: Customer, now: float) -> Json | list[Json]:
+        """Every subscription that a customer had or has."""
+        rows = (self.subscription(customer, each, now) for each in customer.subscriptions)
+        return self._list("Customer subscriptions", "subscriptions", rows)
+
+    def subscription(self, customer: Customer, subscription: Subscription, now: float) -> Json:
+        """One subscription. OLD says what it is now; NEW leaves that to its dates. CancelledDate is spelt as documented."""
+        told: Json = {
+            "id": subscription.id,
+            "customerId": customer.id,
+            "subscriptionTypeId": subscription.type_id,
+            "validFrom": iso(subscription.valid_from_wall),
+            "validTo": iso(subscription.valid_to_wall),
+            "CancelledDate": iso(subscription.cancelled_wall),
+        }
+        return told if self.new else {**told, "status": _status(subscription, now)}
+
+    def subscribed(self, customer: Customer, subscription: Subscription, now: float) -> Json:
+        """The answer to a new subscription or to its end."""
+        return self._one("Subscription", "subscription", self.subscription(customer, subscription, now))
+
+    def subscription_types(self, known: Sequence[tuple[int, str]]) -> Json | list[Json]:
+        """The kinds of subscription."""
+        return self._list("Subscription types", "subscriptionTypes", ({"id": number, "name": name} for number, name in known))
+
+    # --- places and the webhook ---
+
+    def site(self, site: Site) -> Json:
+        """A fixed location. Some keys have a dot in them, as documented."""
+        told = {
+            "id": site.id,
+            "externalReferenceId": site.reference,
+            "locationIdentifier": site.identifier,
+            "customerId": site.customer_id,
+            "latitude": str(site.latitude),
+            "longitude": str(site.longitude),
+            "calloutLocationType.id": site.type_id,
+            "locationDescription": site.description,
+            "locationAdditionalInformation": site.additional_information,
+            "formattedAddress": site.formatted_address,
+            "w3w": site.w3w,
+            "createdAt": iso(site.created_wall),
+        }
+        return self._one("Fixed location created", "predefinedLocation", told)
+
+    def response_types(self, known: Sequence[tuple[int, str]]) -> Json | list[Json]:
+        """Kinds of response, each for fixed locations and for persons."""
+        everywhere = {"fixedLocation": True, "personalSafety": True}
+        rows = (
+            {"id": number, "value": value, "description": value.capitalize(), "enabledLocations": everywhere} for number, value in known
+        )
+        return self._list("Response types", "responseTypes", rows)
+
+    def webhook(self, webhook: Webhook) -> Json:
+        """The answer to a registration. Headers are secrets and do not come back."""
+        told = {
+            "id": webhook.id,
+            "url": webhook.url,
+            "events": webhook.events,
+            "method": webhook.method,
+            "createdAt": iso(webhook.created_wall),
+        }
+        return {"message": "Webhook registered", "notifier": told}
+
+
+def _status(subscription: Subscription, now: float) -> str:
+    if subscription.cancelled_wall is not None:
+        return "cancelled"
+    if subscription.active_at(now):
+        return "active"
+    return "pending" if now < subscription.valid_from_wall else "expired"

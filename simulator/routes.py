@@ -100,7 +100,7 @@ def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awai
 def _say(reply: Reply) -> Response:
     if reply.kind == "application/json":
         return answer(reply.body, reply.status)
-    return Response(reply.body, reply.status, media_type=reply.kind)
+    return Response(reply.body, reply.status, headers={"Content-Type": reply.kind})
 
 
 class Following(Route):

@@ -7,7 +7,7 @@ or a rating is has rooms of its own (`membership`, `gadgets`, `after_care`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from simulator.records import (
@@ -172,6 +172,13 @@ class State:
             raise Refused(Refusal.CONFLICT, "A customer with this id or mobile number exists")
         self.customers[customer.id] = customer
         self.notice(Happening.CREATED_CUSTOMER, "customer", customer.id)
+
+    def add_site(self, site: Site) -> Site:
+        """The site with an id of its own. Raises Refused CONFLICT for a reference that is taken."""
+        if site.reference in self.sites:
+            raise Refused(Refusal.CONFLICT, "A fixed location with this externalReferenceId exists")
+        self.sites[site.reference] = replace(site, id=self.next_id("site"))
+        return self.sites[site.reference]
 
     def raise_callout(self, wanted: Wanted, now: float, track_key: str) -> tuple[Callout, bool]:
         """The callout, and whether it is new. An active callout is returned as it is, never duplicated or moved."""

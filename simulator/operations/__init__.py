@@ -6,7 +6,7 @@ nothing but their rows.
 
 from __future__ import annotations
 
-from simulator.operations import admission, after_care, callouts, devices
+from simulator.operations import admission, after_care, callouts, customers, devices, notifiers, places
 from simulator.operations.calls import Call, Door, Operation, Reply, Unauthorised
 from simulator.settings import Generation, Settings
 
@@ -43,6 +43,16 @@ OPERATIONS = (
     Operation("device_update", "PUT", "/devices", Door.SCOPED, devices.update),
     Operation("device_unlink", "DELETE", "/devices/{deviceId}", Door.SCOPED, devices.unlink),
     Operation("device_event", "POST", "/deviceEvent", Door.SCOPED, devices.event),
+    Operation("create_site", "POST", "/predefinedLocations", Door.SCOPED, places.create_site),
+    Operation("response_types", "GET", "/responseTypes", Door.SCOPED, places.response_types),
+    Operation("coverage", "GET", "/coverage/{responseTypeId}", Door.SCOPED, places.coverage),
+    Operation("webhook", "POST", "/notifiers", Door.SCOPED, notifiers.register),
+    Operation("create_customer", "POST", "/customers", Door.SCOPED, customers.create),
+    Operation("delete_customer", "POST", "/customers/{customerId}/delete", Door.SCOPED, customers.delete, optional_body=True),
+    Operation("subscriptions", "GET", "/customers/{customerId}/subscriptions", Door.SCOPED, customers.subscriptions),
+    Operation("create_subscription", "POST", "/subscriptions", Door.SCOPED, customers.subscribe),
+    Operation("subscription_types", "GET", "/subscriptions/subscriptionTypes", Door.SCOPED, customers.subscription_types),
+    Operation("cancel_subscription", "DELETE", "/subscriptions/{subscriptionId}", Door.SCOPED, customers.unsubscribe),
 )
 # fmt: on
 
