@@ -46,7 +46,11 @@ class Desk:
 
     def customers(self, _: Request, __: Any) -> Any:
         """Every customer."""
-        return desk.customers_view(self.sim.state.customers.values())
+        return desk.customers_view(self.sim.state.customers.values(), self.sim.now())
+
+    def devices(self, _: Request, __: Any) -> Any:
+        """Every linked device and what it last told."""
+        return desk.devices_view(self.sim.state.devices.values())
 
     def callouts(self, _: Request, __: Any) -> Any:
         """Every callout."""
@@ -92,7 +96,7 @@ class Desk:
         self.sim.state.add_customer(customer)
         membership.set_subscribed(self.sim.state, customer, self.sim.now(), wanted=_flag(wanted, "subscribed", default=True))
         self.sim.hub.tell("customers")
-        return answer(desk.customers_view([customer])[0], 201)
+        return answer(desk.customers_view([customer], self.sim.now())[0], 201)
 
     def change_customer(self, request: Request, body: Any) -> Any:
         """Subscribe or unsubscribe."""
@@ -100,7 +104,7 @@ class Desk:
         wanted = _flag(_object(body), "subscribed", default=customer.subscribed_at(self.sim.now()))
         membership.set_subscribed(self.sim.state, customer, self.sim.now(), wanted=wanted)
         self.sim.hub.tell("customers")
-        return desk.customers_view([customer])[0]
+        return desk.customers_view([customer], self.sim.now())[0]
 
     def raise_elsewhere(self, _: Request, body: Any) -> Any:
         """A callout raised by the customer's phone, not by the device."""
@@ -120,6 +124,7 @@ class Desk:
     def say(self, request: Request, body: Any) -> Any:
         """A message from dispatch."""
         callout = self._callout(request)
+        self.sim.state.own(callout, self.sim.now())
         self.sim.state.say(callout, "dispatch", bodies.text(_object(body), "message"), self.sim.now())
         return desk.callout_view(self.sim.state, callout)
 
@@ -190,14 +195,14 @@ class Desk:
         if name == "faults":
             return {**now, "faults": self.faults_now()}
         if name == "customers":
-            return {**now, "customers": desk.customers_view(self.sim.state.customers.values())}
+            return {**now, "customers": desk.customers_view(self.sim.state.customers.values(), self.sim.now())}
         return now if name == "beat" else {**now, "settings": settings.tell(self.sim.settings)}
 
     def _everything(self, listener: Listener) -> dict[str, Any]:
         listener.told = {callout.id: desk.told_of(callout) for callout in self.sim.state.callouts.values()}
         return {
             "callouts": desk.callouts_view(self.sim.state),
-            "customers": desk.customers_view(self.sim.state.customers.values()),
+            "customers": desk.customers_view(self.sim.state.customers.values(), self.sim.now()),
             "faults": self.faults_now(),
             "settings": settings.tell(self.sim.settings),
             "responseTypes": [{"id": number, "value": value} for number, value in self.sim.settings.response_types],
@@ -256,6 +261,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sim/customers", Desk.customers),
     ("POST", "/sim/customers", Desk.add_customer),
     ("PATCH", "/sim/customers/{customer:int}", Desk.change_customer),
+    ("GET", "/sim/devices", Desk.devices),
     ("GET", "/sim/callouts", Desk.callouts),
     ("POST", "/sim/callouts", Desk.raise_elsewhere),
     ("GET", "/sim/callouts/{callout:int}", Desk.callout),

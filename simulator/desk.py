@@ -6,11 +6,12 @@ customer's view is a list of what may be shown, so that whatever a callout is gi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from simulator.codec import iso
-from simulator.records import Callout, Cancel, Customer, Position
+from simulator.records import Callout, Cancel, Customer, Device, Position
 from simulator.state import State, possible
 from simulator.tokens import Token
 
@@ -27,7 +28,7 @@ def told_of(callout: Callout) -> Told:
 def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
     """One callout with everything but codes. told: leave out that many of the oldest positions, events and notes."""
     positions_from, events_from, notes_from = told
-    customer = state.customer(callout.customer_id)
+    customer = state.customers[callout.customer_id]  # also one that was deleted since
     return {
         "id": callout.id,
         "customerId": customer.id,
@@ -92,10 +93,41 @@ def codes_view(callout: Callout) -> list[Json]:
     return [{**_cancel(cancel), "typed": cancel.typed} for cancel in callout.cancels]
 
 
-def customers_view(customers: Iterable[Customer]) -> list[Json]:
-    """Every customer; the mobile number is theirs, the safe code follows from it."""
+def customers_view(customers: Iterable[Customer], now: float) -> list[Json]:
+    """Every customer that is not deleted; the mobile number is theirs, the safe code follows from it."""
     return [
-        {"id": customer.id, "name": customer.name, "mobile": customer.mobile, "subscribed": customer.subscribed} for customer in customers
+        {
+            "id": customer.id,
+            "name": " ".join(part for part in (customer.name, customer.surname) if part),
+            "mobile": customer.mobile,
+            "subscribed": customer.subscribed_at(now),
+        }
+        for customer in customers
+        if customer.deleted_wall is None
+    ]
+
+
+def devices_view(devices: Iterable[Device]) -> list[Json]:
+    """Every linked device and what it last told."""
+    return [
+        {
+            "deviceId": device.device_id,
+            "serial": device.serial,
+            "supplier": device.supplier,
+            "typeId": device.type_id,
+            "customerId": device.customer_id,
+            "alias": device.alias,
+            "lastEvent": device.last_event,
+            "lastHeard": iso(device.last_wall),
+            "latitude": device.latitude,
+            "longitude": device.longitude,
+            "accuracy": device.accuracy_m,
+            "battery": device.battery_percent,
+            "batteryHeard": iso(device.battery_wall),
+            "health": None if device.health is None else json.loads(device.health),
+            "healthHeard": iso(device.health_wall),
+        }
+        for device in devices
     ]
 
 

@@ -45,11 +45,6 @@ class Customer:
         return any(each.active_at(now) for each in self.subscriptions)
 
     @property
-    def subscribed(self) -> bool:
-        """Whether a subscription is not cancelled, whenever it is valid."""
-        return any(each.cancelled_wall is None for each in self.subscriptions)
-
-    @property
     def safe_code(self) -> str:
         """Four digits, leading zeros kept."""
         return "".join(letter for letter in self.mobile if letter.isdigit())[-4:]
