@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from simulator import bodies, desk, membership, settings
+from simulator import bodies, desk, membership, scenario_routes, settings
 from simulator.fault_keys import kinds
 from simulator.faults import NeedsTlsError, Rule, read_rules
 from simulator.live import Listener, Topic
@@ -287,7 +287,8 @@ def routes(sim: Simulation) -> list[Route]:
     """The simulator's own API as routes."""
     room = Desk(sim)
     acts = [("POST", f"/sim/callouts/{{callout:int}}/{act}", _act(act)) for act in Act]
-    return [Route(path, _endpoint(room, handler), methods=[method]) for method, path, handler in (*TABLE, *acts)]
+    own = [Route(path, _endpoint(room, handler), methods=[method]) for method, path, handler in (*TABLE, *acts)]
+    return [*own, *scenario_routes.routes(sim, own, _foreign)]
 
 
 def _act(act: Act) -> Handler:
@@ -311,6 +312,7 @@ def _endpoint(room: Desk, handler: Handler) -> Callable[[Request], Awaitable[Res
             return answer({"message": str(error)}, 400)
         finally:
             room.sim.publish()
+        room.sim.transcript.acted(request.method, request.url.path, raw, request.scope.get("simulator.by", "dispatcher"))
         return result if isinstance(result, Response) else answer(result)
 
     return serve
