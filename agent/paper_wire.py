@@ -22,7 +22,7 @@ from agent.paperwork import (
     Report,
     ResponseType,
 )
-from agent.scalars import first_text, id_of, text_of
+from agent.scalars import exact_id_of, first_text, id_of, text_of
 
 Item = TypeVar("Item")
 
@@ -30,7 +30,7 @@ MAX_ITEMS: Final = 1000
 WRAPPERS: Final = ("data", "items", "results", "records")
 REASON_KEYS: Final = ("reason", "description", "name", "value", "exceptionReason")
 REASON_LISTS: Final = ("exceptionReasons", "cancellationReasons", "reasons", "calloutExceptionReasons")
-REASON_HOLDERS: Final = ("createdExceptionReason", "exceptionReason", "calloutExceptionReason")
+REASON_HOLDERS: Final = ("exceptionReason", "calloutExceptionReason")
 ITEM_KEYS: Final = ("description", "ratingItemDescription", "ratingItem", "name", "value")
 ITEM_LISTS: Final = ("ratingItems", "calloutRatingItems", "calloutRatingItemResults")
 RATING_HOLDERS: Final = ("calloutRatingPostResult", "calloutRating", "rating")
@@ -45,8 +45,8 @@ def _reason(raw: dict[str, Any]) -> CancellationReason | None:
 def _report(document: Any, body: bytes) -> Report | None:
     """Any object is a report; anything else that can be read as text is one in words."""
     if isinstance(document, dict):
-        inner = document.get("data")
-        return Report(inner if isinstance(inner, dict) and len(document) == 1 else document)
+        inner = [value for key, value in document.items() if key != "message"]
+        return Report(inner[0] if len(inner) == 1 and isinstance(inner[0], dict) else document)
     if isinstance(document, list):
         return Report({"items": document})
     if isinstance(document, str):
@@ -63,6 +63,16 @@ def _picture(raw: dict[str, Any]) -> MapPicture | None:
     if "url" not in raw and "image" not in raw:
         return None
     return MapPicture(text_of(raw.get("url")), text_of(raw.get("image")))
+
+
+def _added_reason(document: Any) -> CancellationReason | None:
+    """The newer answer is of the link between callout and reason: it need not repeat the reason's words."""
+    linked = document.get("createdExceptionReason") if isinstance(document, dict) else None
+    if isinstance(linked, dict):
+        told = linked.get("exceptionReasonId")
+        reason_id = id_of(linked.get("id") if told is None else told)
+        return CancellationReason(reason_id, first_text(linked, (*REASON_KEYS, "notes")) or "")
+    return _first(document, REASON_HOLDERS, _reason)
 
 
 def _item(raw: dict[str, Any]) -> RatingItem | None:
@@ -88,7 +98,7 @@ def _type(raw: dict[str, Any]) -> ResponseType | None:
 
 def _device(raw: dict[str, Any]) -> Device | None:
     """`id` is a row's, not the device's: only `deviceId` serves the other calls."""
-    device_id, serial = id_of(raw.get("deviceId")), text_of(raw.get("deviceSerial"))
+    device_id, serial = exact_id_of(raw.get("deviceId")), text_of(raw.get("deviceSerial"))
     if device_id is None and serial is None and id_of(raw.get("id")) is None:
         return None
     return Device(device_id, serial, raw)
@@ -135,7 +145,7 @@ def _first(document: Any, holders: tuple[str, ...], read: Callable[[dict[str, An
 
 READERS: Final[Mapping[Asked, Callable[[Any], Paper | None]]] = {
     Asked.REASONS: lambda document: _list_of(document, REASON_LISTS, _reason),
-    Asked.ADD_REASON: lambda document: _first(document, REASON_HOLDERS, _reason),
+    Asked.ADD_REASON: _added_reason,
     Asked.MAP: lambda document: _first(document, ("map", "calloutMap"), _picture),
     Asked.RATING_ITEMS: lambda document: _list_of(document, ITEM_LISTS, _item),
     Asked.RATE_ITEM: _rated_item,

@@ -32,6 +32,12 @@ def id_of(value: Any) -> CalloutId | None:
     return text if 0 < len(text) <= MAX_ID_CHARS and text.isprintable() and text not in (".", "..") else None
 
 
+def exact_id_of(value: Any) -> CalloutId | None:
+    """An id that is a name, like a device's: digits become an int only where that changes nothing, so never with a leading zero."""
+    found = id_of(value)
+    return value.strip() if isinstance(value, str) and isinstance(found, int) and str(found) != value.strip() else found
+
+
 def wall_of(value: Any) -> float | None:
     """UTC s of an ISO 8601 text or a number of s or ms since 1970; a text without a zone is UTC."""
     number = number_of(value)

@@ -173,6 +173,7 @@ EDGES = {
         "a press lies in the runtime directory until the store has it",
     ),
     "agent.hooks": ({"agent.aside"}, "programs of the owner, read from a disk that may hang"),
+    "agent.device_report": (set(), "tells dispatch of the device"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
     "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
     "agent.overview": (
@@ -211,7 +212,7 @@ LIBRARIES = {
     "click": {"agent.cli.track_export"},  # a progress bar; it comes with sqlite-utils
     "gpiod": {"hardware.gpio"},
     "gpsd": {"agent.cli.doctor"},
-    "httpx": {"agent.line", "agent.cli.stage"},
+    "httpx": {"agent.line", "agent.cli.stage", "simulator.webhooks"},
     "pynmeagps": {"hardware.sentence"},
     "serial": {"hardware.serial_port"},
     "sqlite_utils": {"agent.schema", "agent.tracks.history"},
