@@ -100,8 +100,8 @@ class DeviceReport:
     async def _send(self, message_type: int) -> Outcome:
         """One message, begun and ended while no raise is owed; given up and sent anew afterwards where one comes between."""
         while True:
-            while self._owed():
-                await asyncio.sleep(LOOK_S)  # noqa: ASYNC110 - the lifecycle rings for its lanes, not for comforts
+            while self._owed():  # noqa: ASYNC110 - the lifecycle rings for its lanes, not for comforts
+                await asyncio.sleep(LOOK_S)
             sending = asyncio.ensure_future(self._exchange(message_type))
             try:
                 while not sending.done() and not self._owed():
