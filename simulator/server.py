@@ -13,7 +13,7 @@ import ssl
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,6 +32,7 @@ from simulator.settings import Settings
 from simulator.simulation import PREFIX, Simulation
 from simulator.tls import Certificates
 from simulator.traffic import Watch
+from simulator.webhooks import is_acceptable
 
 START_S = 10.0
 # Answers under way at the stop have this long before their connections are dropped.
@@ -89,9 +90,10 @@ def _protocol(connections: Connections) -> type[H11Protocol]:
 class _Server(uvicorn.Server):
     """Tells when it listens, and ends when told to instead of at the next tick. Its connections come through a door."""
 
-    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door, errand: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
         self._door = door
+        self._errand = errand
         self.listening = threading.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.leave = asyncio.Event()
@@ -100,7 +102,8 @@ class _Server(uvicorn.Server):
         ticking = asyncio.ensure_future(super().main_loop())
         leaving = asyncio.ensure_future(self.leave.wait())
         serving = asyncio.ensure_future(self._door.run(self._protocol, self.config.ssl))
-        tasks = {ticking, leaving, serving}
+        errand = asyncio.ensure_future(self._errand())
+        tasks = {ticking, leaving, serving, errand}
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
@@ -121,9 +124,11 @@ class Running:
     """A running simulator, as a context manager.
 
     port 0 takes a free one. tls: HTTPS with a throw-away CA in `ca_file`, by default in a folder of its own that goes with it.
-    `stop` and `start` in between are an outage: port, certificate and everything the simulation knows stay.
+    `stop` and `start` in between are an outage: port, certificate and everything the simulation knows stay. state_file: what outlives
+    the process too. webhook: registered at the start for every event; https, or http to this machine.
     Attributes once entered: `root_url`, `base_url` (of the Panic API), `token_url` (the backend's mint), `ca_file` (None without
-    TLS), `port`. Raises OSError where the port is taken, ValueError for a host that is not loopback unless `expose`.
+    TLS), `port`. Raises OSError where the port is taken, ValueError for a host that is not loopback unless `expose` and for a webhook
+    that is not to be told, UnusableError for a state file that cannot be used.
     """
 
     def __init__(
@@ -135,12 +140,18 @@ class Running:
         tls: bool = False,
         ca_file: Path | None = None,
         expose: bool = False,
+        state_file: Path | None = None,
+        webhook: str | None = None,
     ) -> None:
         if not expose and not _is_loopback(host):
             raise ValueError(f"{host} is not a loopback address")
+        if webhook is not None and not is_acceptable(webhook):
+            raise ValueError("the webhook must be an https url, or http to this machine")
         self.settings = settings or Settings()
         self.host = host
         self.port = port
+        self._state_file = state_file
+        self._webhook = webhook
         self._tls = tls
         self._tidy: weakref.finalize[..., Any] | None = None
         self._certificates: Certificates | None = None
@@ -166,6 +177,8 @@ class Running:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+        if self._sim:
+            self._sim.close()
         if self._tidy:
             self._tidy()
 
@@ -179,7 +192,7 @@ class Running:
             raise
         sim.stopping = asyncio.Event()
         context = self._certificates.context if self._certificates else None
-        self._server = _Server(_configure(sim, context), Door(listener, lambda: sim.faults.stalled(sim.now())))
+        self._server = _Server(_configure(sim, context), Door(listener, lambda: sim.faults.stalled(sim.now())), sim.webhooks.run)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
         self._thread.start()
         if not self._server.listening.wait(START_S):
@@ -205,7 +218,9 @@ class Running:
             self._make_tls()
             name = f"[{self.host}]" if ":" in self.host else self.host
             self.root_url = f"{'https' if self._tls else 'http'}://{name}:{port}"
-            self._sim = Simulation(self.settings, self.root_url)
+            self._sim = Simulation(self.settings, self.root_url, self._state_file)
+            if self._webhook:
+                self._sim.tell_all(self._webhook)
             if self._certificates:
                 self._certificates.wrong = _wrong_certificate(self._sim)
         return self._sim

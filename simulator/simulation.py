@@ -6,12 +6,18 @@ Wires, decides nothing. Everything here lives on the server's loop; other thread
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+import sqlite3
 import time
+from pathlib import Path
 
 from simulator.codec import Codec
 from simulator.faults import Faults
+from simulator.keeping import Keeping
 from simulator.live import Hub
+from simulator.outbox import Outbox
+from simulator.records import Happening, Webhook
 from simulator.sabotage import Connections
 from simulator.settings import Settings
 from simulator.state import State
@@ -19,14 +25,18 @@ from simulator.tokens import Tokens
 from simulator.traffic import Traffic
 from simulator.transcript import Transcript
 from simulator.transcript_redaction import worth
+from simulator.webhooks import Webhooks
 
 PREFIX = "/panic-api/v2"
 
 
 class Simulation:
-    """Everything that one running simulator knows. root_url: where it is reached, without a slash at the end."""
+    """Everything that one running simulator knows. root_url: where it is reached, without a slash at the end.
 
-    def __init__(self, settings: Settings, root_url: str) -> None:
+    state_file: where it is kept, None to forget it at the end. Raises UnusableError where that file cannot be used.
+    """
+
+    def __init__(self, settings: Settings, root_url: str, state_file: Path | None = None) -> None:
         self.settings = settings
         self.root_url = root_url
         first = settings.first_callout_id
@@ -39,6 +49,11 @@ class Simulation:
         self.traffic = Traffic(self.transcript)
         self.hub = Hub()
         self.stopping = asyncio.Event()
+        self.outbox = Outbox()
+        self.webhooks = Webhooks(self.outbox, lambda: self.state.webhook, self._delivered, self.now)
+        self.keeping = Keeping(state_file, self.state, self.tokens, self.outbox, settings) if state_file else None
+        if self.keeping:
+            self.apply(self.keeping.settings)
 
     def now(self) -> float:
         """UTC seconds since 1970."""
@@ -65,10 +80,32 @@ class Simulation:
         self.hub.tell("reset")
 
     def publish(self) -> None:
-        """Tell the listeners which callouts changed."""
+        """End a step: keep what changed, have the webhook told of it, tell the listeners. Raises sqlite3.Error where it is not kept."""
+        self.outbox.take(self.state.notices, self.state, self.codec(), self.now())
+        self.state.notices.clear()
+        if self.keeping:
+            self.keeping.save(self.settings, self.state.touched)
+        self.webhooks.ring()
         for number in sorted(self.state.touched):
             self.hub.tell("callout", number)
         self.state.touched.clear()
+
+    def tell_all(self, url: str) -> None:
+        """Register a webhook for everything that can be told, in place of the one that is registered."""
+        everything = [str(each) for each in Happening]
+        self.state.webhook = Webhook(self.state.next_id("webhook"), url, everything, "webhook", {}, self.now())
+        self.publish()
+
+    def close(self) -> None:
+        """Keep the last of it and let go of the file; once the loop has ended."""
+        if self.keeping:
+            with contextlib.closing(self.keeping):
+                self.keeping.save(self.settings, self.state.callouts)
+
+    def _delivered(self) -> None:
+        # What is not kept now is kept by the next step, or delivered twice after a restart.
+        with contextlib.suppress(sqlite3.Error):
+            self.publish()
 
     def track_key(self) -> str:
         """A name for a tracking page that cannot be guessed."""
