@@ -124,6 +124,7 @@ class Running:
     """A running simulator, as a context manager.
 
     port 0 takes a free one. tls: HTTPS with a throw-away CA in `ca_file`, by default in a folder of its own that goes with it.
+    transcript: a file that is not there yet, for every request (`transcript`); OSError at the start where it cannot be written.
     `stop` and `start` in between are an outage: port, certificate and everything the simulation knows stay. state_file: what outlives
     the process too. webhook: registered at the start for every event; https, or http to this machine.
     Attributes once entered: `root_url`, `base_url` (of the Panic API), `token_url` (the backend's mint), `ca_file` (None without
@@ -140,6 +141,7 @@ class Running:
         tls: bool = False,
         ca_file: Path | None = None,
         expose: bool = False,
+        transcript: Path | None = None,
         state_file: Path | None = None,
         webhook: str | None = None,
     ) -> None:
@@ -149,6 +151,7 @@ class Running:
             raise ValueError("the webhook must be an https url, or http to this machine")
         self.settings = settings or Settings()
         self.host = host
+        self._transcript = transcript
         self.port = port
         self._state_file = state_file
         self._webhook = webhook
@@ -219,6 +222,8 @@ class Running:
             name = f"[{self.host}]" if ":" in self.host else self.host
             self.root_url = f"{'https' if self._tls else 'http'}://{name}:{port}"
             self._sim = Simulation(self.settings, self.root_url, self._state_file)
+            if self._transcript:
+                self._sim.transcript.write_to(self._transcript)
             if self._webhook:
                 self._sim.tell_all(self._webhook)
             if self._certificates:
