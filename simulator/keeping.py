@@ -34,7 +34,7 @@ _MAGIC = b"SQLite format 3\0"
 _BUSY_S = 1.0
 
 
-class UnusableError(Exception):
+class UnusableError(ValueError):
     """The file cannot be used as it is. The text is one sentence for a person and says what to do."""
 
 

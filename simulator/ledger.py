@@ -39,14 +39,16 @@ class Ledger:
     def compare_keyed(self, step: Step, table: Table, now: Mapping[Any, Any], only: Collection[Any] | None = None) -> None:
         """Records by their key. only: the keys of which something may have changed beside those that came or went."""
         before: dict[Any, None] = self._held.get((table.name, ()), {})
-        due = now.keys() if only is None else [key for key in only if key in now]
+        come: list[Any] = []
         if before.keys() != now.keys():
             for key in before:
                 if key not in now:
                     self._take_out(step, table, (key,))
-            due = {**dict.fromkeys(due), **dict.fromkeys(key for key in now if key not in before)}.keys()
+            come = [key for key in now if key not in before]
             step.held[table.name, ()] = dict.fromkeys(now)
-        for key in due:
+        stayed = (key for key in (now if only is None else only) if key in now and key in before)
+        # Those that came in their order: it is the order of their rows.
+        for key in (*stayed, *come):
             self._compare_record(step, table, key, now[key], fresh=key not in before)
 
     def _compare_record(self, step: Step, table: Table, key: Any, record: Any, *, fresh: bool) -> None:

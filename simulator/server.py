@@ -224,6 +224,7 @@ class Running:
             self._sim = Simulation(self.settings, self.root_url, self._state_file)
             if self._transcript:
                 self._sim.transcript.write_to(self._transcript)
+            self.settings = self._sim.settings
             if self._webhook:
                 self._sim.tell_all(self._webhook)
             if self._certificates:

@@ -23,6 +23,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s); others open it to the network")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a throw-away certificate authority")
     parser.add_argument("--ca-file", type=Path, metavar="PATH", help="where to write that authority's certificate")
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="keep everything in this file over restarts (SQLite, for its owner only)"
+    )
+    parser.add_argument("--webhook", metavar="URL", help="tell this address of every event; https, or http on this machine")
     parser.add_argument("--generation", choices=("old", "new"), default="new", help="shapes of the answers (default %(default)s)")
 
 
@@ -47,11 +51,15 @@ def run(args: argparse.Namespace) -> int:
     # Waiting for the signals instead of handling them: nothing can arrive between the test and the wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
-        with Running(settings, host=args.host, port=port, tls=args.tls, ca_file=args.ca_file, expose=True) as running:
+        kept = {"state_file": args.state, "webhook": args.webhook}
+        with Running(settings, host=args.host, port=port, tls=args.tls, ca_file=args.ca_file, expose=True, **kept) as running:
             print(describe(running), flush=True)
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except OSError as trouble:
         print(f"Cannot serve on {args.host} port {port}: {trouble.strerror or trouble}", file=sys.stderr)
+        return 1
+    except ValueError as refusal:  # a webhook that is not to be told, a state file that cannot be used
+        print(refusal, file=sys.stderr)
         return 1
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
