@@ -70,6 +70,10 @@ class Desk:
         """Every token without its text."""
         return desk.tokens_view(self.sim.tokens.all(), self.sim.now())
 
+    def webhooks(self, _: Request, __: Any) -> Any:
+        """The registered webhook and how its deliveries go."""
+        return self.sim.outbox.tell(self.sim.state.webhook)
+
     def requests(self, request: Request, _: Any) -> Any:
         """The request log; ?since=N leaves out older ones."""
         since = request.query_params.get("since", "0")
@@ -269,6 +273,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sim/callouts/{callout:int}/say", Desk.say),
     ("GET", "/sim/tokens", Desk.tokens),
     ("POST", "/sim/tokens/expire", Desk.expire_tokens),
+    ("GET", "/sim/webhooks", Desk.webhooks),
     ("GET", "/sim/requests", Desk.requests),
     ("DELETE", "/sim/requests", Desk.clear_requests),
     ("GET", "/sim/faults", Desk.faults),
