@@ -7,22 +7,12 @@ document holds that the rows are true. Must not import what serves the operation
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from simulator import contract_backend
+from simulator.contract_row import Row
 from simulator.schemas import ACCURACY, ID, LATITUDE, LONGITUDE, TEXT, Schema, answer, choice, listed, maybe, record, ref
 from simulator.settings import Generation, Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One operation. body None: takes none. answers: the schema by status; None: no body. id_at: where its answer names a callout."""
-
-    body: Schema | None = None
-    answers: Mapping[int, Any] = field(default_factory=dict)
-    refusals: tuple[int, ...] = (401,)
-    body_optional: bool = False
-    id_at: str | None = None
 
 
 class Contract:
@@ -36,7 +26,8 @@ class Contract:
 
     def rows(self) -> dict[str, Row]:
         """Every operation by its name."""
-        return {**self._tokens(), **self._raising(), **self._reading(), **self._streaming(), **self._talking()}
+        callouts = {**self._tokens(), **self._raising(), **self._reading(), **self._streaming(), **self._talking()}
+        return {**callouts, **contract_backend.rows(self._settings)}
 
     def _tokens(self) -> dict[str, Row]:
         made = {200: ref("Token")}
@@ -51,16 +42,16 @@ class Contract:
         chosen = self._settings
         shape = answer({"message": {"type": "string"}, "callout": ref("Callout")}) if self._new else ref("Callout")
         made = dict.fromkeys((chosen.created_status, chosen.existing_status), shape)
-        id_at = "/callout/id" if self._new else "/id"
+        leads = {"calloutId": "/callout/id" if self._new else "/id"}
         at_site = shape
         if self._new:
             extra = {"installerIdentifier": maybe(TEXT), "externalReferenceId": {"type": "string"}}
             at_site = answer({"message": {"type": "string"}, **extra, "callout": ref("Callout")})
         site_body = record({}, {"installerIdentifier": TEXT}) if self._new else record({"responseTypeId": self._type_id()})
         return {
-            "raise": Row(self._raise_body(position=True), made, (400, 401, 403, 404), id_at=id_at),
-            "raise_legacy": Row(self._raise_body(position=self._new, required={"customerId": ID}), made, (400, 401, 403, 404), id_at=id_at),
-            "raise_site": Row(site_body, dict.fromkeys(made, at_site), (400, 401, 403), body_optional=self._new, id_at=id_at),
+            "raise": Row(self._raise_body(position=True), made, (400, 401, 403, 404), leads=leads),
+            "raise_legacy": Row(self._raise_body(position=self._new, required={"customerId": ID}), made, (400, 401, 403, 404), leads=leads),
+            "raise_site": Row(site_body, dict.fromkeys(made, at_site), (400, 401, 403), body_optional=self._new, leads=leads),
         }
 
     def _type_id(self) -> Schema:
@@ -91,6 +82,7 @@ class Contract:
             "list_active": Row(answers={200: several}),
             "read": Row(answers={200: one}, refusals=(401, 404)),
             "map": Row(answers={200: picture}, refusals=(401, 404)),
+            "dismiss": Row(record({}), {200: ref("Callout")}, (400, 401, 404), body_optional=True),
         }
 
     def _one(self, name: str) -> Schema:

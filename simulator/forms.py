@@ -13,8 +13,6 @@ from typing import Any
 from simulator import bodies
 from simulator.bodies import Body, bad
 
-MOST_NAME = 2**53
-
 
 def optional_text(body: Body, key: str) -> str | None:
     """A string that is not blank, None where it is absent."""
@@ -52,8 +50,8 @@ def percent(body: Body, key: str) -> float:
 def label(body: Body, key: str) -> str:
     """A name that comes as a text or as a whole number, as a text."""
     value = body.get(key)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < MOST_NAME:
-        return str(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(bodies.integer(body, key))
     return bodies.text(body, key).strip()
 
 

@@ -10,23 +10,25 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulator.contract import Contract, Row
-from simulator.operations import Door, Operation
+from simulator.contract import Contract
+from simulator.contract_row import Row
+from simulator.operations import Door, Operation, path_of
 from simulator.schemas import components, ref
 from simulator.settings import Settings
 
 Json = dict[str, Any]
 REASONS = {400: "Malformed", 401: "No token, a bad one, or one outside its scope", 403: "Not allowed", 404: "Not there", 409: "Conflict"}
-LED_TO = ("read", "locate", "list_events", "send_event", "cancel")
 
 
 def document(settings: Settings, base_url: str, operations: Sequence[Operation], sites: Mapping[str, int]) -> Json:
     """The whole document. base_url: of the Panic API. sites: ids of fixed locations by their reference."""
     rows = Contract(settings, sites).rows()
-    served = {each.name for each in operations}
+    served = {each.name: path for each in operations if (path := path_of(each, settings)) is not None}
     paths: Json = {}
     for each in operations:
-        paths.setdefault(each.path, {})[each.method.lower()] = _operation(each, rows[each.name], served, sites)
+        if each.name in served:
+            told = _operation(each, rows[each.name], served, sites)
+            paths.setdefault(served[each.name], {})[each.method.lower()] = told
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,11 +46,11 @@ def document(settings: Settings, base_url: str, operations: Sequence[Operation],
     }
 
 
-def _operation(operation: Operation, row: Row, served: set[str], sites: Mapping[str, int]) -> Json:
+def _operation(operation: Operation, row: Row, served: Mapping[str, str], sites: Mapping[str, int]) -> Json:
     told: Json = {
         "operationId": operation.name,
         "summary": (operation.act.__doc__ or operation.name).strip().split("\n")[0],
-        "parameters": [_parameter(name, sites) for name in re.findall(r"{(\w+)}", operation.path)],
+        "parameters": [_parameter(name, sites) for name in _named(served[operation.name])],
         "responses": {str(status): _answer(schema, row, served) for status, schema in row.answers.items()},
     }
     for status in row.refusals:
@@ -62,18 +64,28 @@ def _operation(operation: Operation, row: Row, served: set[str], sites: Mapping[
 
 def _parameter(name: str, sites: Mapping[str, int]) -> Json:
     number: Json = {"type": "integer", "minimum": 1, "maximum": 10**15 - 1}
-    schema = {"enum": sorted(sites)} if name == "externalReferenceId" else number
+    schema = {"externalReferenceId": {"enum": sorted(sites)}, "deviceId": {"type": "string", "minLength": 1}}.get(name, number)
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _answer(schema: Any, row: Row, served: set[str]) -> Json:
+def _answer(schema: Any, row: Row, served: Mapping[str, str]) -> Json:
     told: Json = {"description": "Done"}
     if schema is not None:
-        told["content"] = _json(schema)
-    if row.id_at is not None:
-        parameters = {"calloutId": f"$response.body#{row.id_at}"}
-        told["links"] = {name: {"operationId": name, "parameters": parameters} for name in LED_TO if name in served}
+        told["content"] = {row.kind: {"schema": schema}}
+    links = {
+        f"{name}_by_{parameter}": {"operationId": name, "parameters": {parameter: f"$response.body#{pointer}"}}
+        for parameter, pointer in row.leads.items()
+        for name, path in served.items()
+        if parameter in _named(path)
+    }
+    if links:
+        told["links"] = links
     return told
+
+
+def _named(path: str) -> list[str]:
+    """The parameters of a path."""
+    return re.findall(r"{(\w+)}", path)
 
 
 def _json(schema: Json) -> Json:

@@ -132,7 +132,12 @@ def name_of(table: list[Route], scope: Scope) -> str | None:
     return next((route.name for route in table if route.matches(scope)[0] is Match.FULL), None)
 
 
-async def misrouted(_: Request, error: Exception) -> Response:
-    """404 and 405 in the service's own shape."""
+async def misrouted(request: Request, error: Exception) -> Response:
+    """404 and 405 in the service's own shape; a 405 says what is allowed, which several routes of one path have between them."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return answer({"message": "No such route" if status == 404 else "Method not allowed"}, status)
+    if status == 404:
+        return answer({"message": "No such route"}, 404)
+    routes_here = [each for each in request.app.routes if isinstance(each, Route) and each.matches(request.scope)[0] is not Match.NONE]
+    told = answer({"message": "Method not allowed"}, status)
+    told.headers["Allow"] = ", ".join(sorted({method for each in routes_here for method in each.methods or ()}))
+    return told
