@@ -51,6 +51,8 @@ def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
         "completed": iso(callout.completed_wall),
         "stoodDown": iso(callout.stood_down_wall),
         "closedAt": iso(callout.closed_wall),
+        "reasons": [{"received": iso(reason.wall), "text": reason.text, "notes": reason.notes} for reason in callout.reasons],
+        "ratings": [{"received": iso(rating.wall), "stars": rating.stars, "comment": rating.comment} for rating in callout.ratings],
         "possible": [str(act) for act in possible(callout)],
         "cancels": [_cancel(cancel) for cancel in callout.cancels],
         "eventsFrom": events_from,

@@ -8,14 +8,14 @@ from __future__ import annotations
 from simulator import bodies, forms, membership
 from simulator.operations.calls import Call, Reply, made, number, own
 from simulator.papers import Papers
-from simulator.records import Customer
+from simulator.records import DIGITS, Customer
 
 
 def create(call: Call) -> Reply:
     """A customer, and a subscription where one is asked for; both or neither. The mobile number makes them unique."""
     wanted = forms.record(call.body, "customer")
     mobile = bodies.text(wanted, "mobile").strip()
-    if sum(letter.isdigit() for letter in mobile) < 4:
+    if sum(letter in DIGITS for letter in mobile) < 4:
         bodies.bad("mobile must have at least four digits")
     state = call.sim.state
     customer = Customer(

@@ -83,24 +83,22 @@ def event(call: Call) -> Reply:
 
 
 def _carry_out(call: Call, device: Device, meaning: str, point: Point | None) -> Callout | None:
-    """The callout that a message was about, None where it was about none."""
+    """The callout that a message was about, None where it was about none. What does not fit is refused before anything changes."""
     if meaning == "LOCATION_UPDATE" and point is None:
         bodies.bad("location is required")
-    if meaning == "BATTERY":
+    if meaning == "BATTERY" or (meaning == "HEALTH" and "battery_level" in call.body):
         device.battery_percent, device.battery_wall = forms.percent(call.body, "battery_level"), call.now
-        return None
     gadgets.place(device, point)
+    if meaning == "HEALTH":
+        device.health, device.health_wall = _health(call.body), call.now
+    if meaning in ("BATTERY", "HEALTH"):
+        return None
     if meaning == "NEW_CALLOUT":
         return gadgets.raise_by(call.sim.state, device, call.now, call.sim.track_key())[0]
-    if meaning == "HEALTH":
-        _note_health(call, device)
-        return None
     return gadgets.act(call.sim.state, device, meaning, point, call.now)
 
 
-def _note_health(call: Call, device: Device) -> None:
-    device.health_wall = call.now
-    rest = {key: value for key, value in call.body.items() if key not in {"device_id", "device_type_id", "message_type", "location"}}
-    device.health = json.dumps(rest) if rest else None
-    if "battery_level" in rest:
-        device.battery_percent, device.battery_wall = forms.percent(rest, "battery_level"), call.now
+def _health(body: bodies.Body) -> str | None:
+    """What came beyond the documented keys, as JSON."""
+    rest = {key: value for key, value in body.items() if key not in {"device_id", "device_type_id", "message_type", "location"}}
+    return json.dumps(rest) if rest else None
