@@ -21,6 +21,7 @@ from agent.signals import Phase, State
 
 AT_ONCE: Final = 2  # connections to dispatch beside those of the lanes
 MAX_WAIT_S: Final = 60.0
+TOGETHER_S: Final = 0.1  # what dispatch told at once is answered at once
 INNER_ONLY: Final = ("the inner view is for root only", "leave out --inner")
 NO_CALLOUT: Final = ("no callout is on", "raise one first: `callout-agent raise`; root may ask about any with --inner ID")
 NOT_ACCEPTED: Final = ("dispatch has not accepted the callout yet", "try again once it has")
@@ -50,6 +51,9 @@ class Rooms(Protocol):
     @property
     def conversation(self) -> Conversation:
         """What was said about the callout that is on."""
+
+    def outwardly_calm(self) -> bool:
+        """Whether a cancel was handed over, or may have been: the store has not told yet."""
 
     def open(self) -> Dispatch:
         """A connection of one's own."""
@@ -87,7 +91,7 @@ class Enquiries:
         if request.get("all") is True:
             return failure(REFUSED, *WHOLE_SOURCE)
         answer = await self._ask({**request, "url": False})
-        return {"ok": True, "callouts": []} if self._rooms.state.calm and "callouts" in answer else answer
+        return {"ok": True, "callouts": []} if self._rooms.outwardly_calm() and "callouts" in answer else answer
 
     async def _of_the_callout(self, request: dict[str, Any]) -> dict[str, Any]:
         on = self._on()
@@ -95,7 +99,7 @@ class Enquiries:
         if refused is not None:
             return refused
         answer = await self._ask({**request, "id": on})
-        if self._rooms.state.calm:  # handed over meanwhile: dispatch may have answered what it came to
+        if self._rooms.outwardly_calm():  # handed over meanwhile: dispatch may have answered what it came to
             return failure(NOTHING, *NO_CALLOUT)
         return answer
 
@@ -118,13 +122,14 @@ class Enquiries:
             async with asyncio.timeout(wait_s):
                 while _same(on, self._on()) and _mark(self._rooms.conversation.events) == mark:
                     await self._rooms.conversation.more()
+                    await asyncio.sleep(TOGETHER_S)
         except TimeoutError:
             return
 
     def _on(self) -> CalloutId | None:
         """The callout that is on, for everybody to know."""
         state = self._rooms.state
-        return None if state.calm or state.phase is Phase.STANDBY else state.callout_id
+        return None if self._rooms.outwardly_calm() or state.phase is Phase.STANDBY else state.callout_id
 
     def _refused(self, given: object, on: CalloutId | None) -> dict[str, Any] | None:
         """Why nothing can be said of this one; in standby and while calm the same."""
@@ -132,8 +137,7 @@ class Enquiries:
             return elsewhere(given)
         if on is not None:
             return None
-        state = self._rooms.state
-        raising = state.phase is not Phase.STANDBY and not state.calm
+        raising = self._rooms.state.phase is not Phase.STANDBY and not self._rooms.outwardly_calm()
         return failure(NOTHING, *(NOT_ACCEPTED if raising else NO_CALLOUT))
 
     async def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from agent.documents import (
     report_document,
 )
 from agent.model import Asked, CalloutId, Meaning, Outcome
-from agent.paperwork import CancellationReason, Device, MapPicture, Rating, RatingItem, Report
+from agent.paperwork import CancellationReason, Device, DeviceAnswer, MapPicture, Rating, RatingItem, Report
 from agent.ports import Dispatch
 
 DEADLINE_S: Final = 15.0  # of one request, however many questions it takes
@@ -191,8 +191,9 @@ async def _rate(asking: Asking) -> Answer:
     rating_id = outcome.paper.id if isinstance(outcome.paper, Rating) else None
     answer: Answer = {"ok": True, "id": asking.id, "rating": {"id": rating_id, "stars": stars}, "items": []}
     for wanted in items:
-        taken = rating_id is not None and await _rate_item(asking, rating_id, _matching(wanted, known), stars)
-        answer["items"].append({"description": wanted, "taken": taken})
+        item = _matching(wanted, known)
+        taken = rating_id is not None and await _rate_item(asking, rating_id, item, stars)
+        answer["items"].append({**item_document(item), "taken": taken})
     missed = [each["description"] for each in answer["items"] if not each["taken"]]
     if not missed:
         return answer
@@ -257,6 +258,18 @@ async def _device_unlink(asking: Asking) -> Answer:
     return {"ok": True, "id": asking.id} if _taken(outcome) else failed(outcome)
 
 
+async def _device_send(asking: Asking) -> Answer:
+    """One message of a device. What its number means is known to the template at dispatch alone: see `device` about who may."""
+    type_id, message_type, extra = asking.whole("type_id", 0, 2**53), asking.whole("message_type", 0, 2**53), asking.request.get("extra")
+    if type_id is None or message_type is None or not isinstance(extra, dict | None):
+        raise ValueError("type_id and message_type are needed, and extra must be an object")
+    outcome = await asking.dispatch.device_event(asking.id, type_id, message_type, extra=extra, deadline_s=asking.left_s)
+    if not _taken(outcome):
+        return failed(outcome)
+    made = outcome.paper if isinstance(outcome.paper, DeviceAnswer) else DeviceAnswer(None, None)
+    return {"ok": True, "id": asking.id, "event": made.event, "callout_id": made.callout_id}
+
+
 OPERATIONS: Final[Mapping[str, Callable[[Asking], Awaitable[Answer]]]] = {
     "list": _list,
     "show": _show,
@@ -271,6 +284,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Asking], Awaitable[Answer]]]] = {
     "device_link": _device_link,
     "device_update": _device_update,
     "device_unlink": _device_unlink,
+    "device_send": _device_send,
 }
 
 

@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, str] = {
     "drill": "drill",
     "say": "say",
     "callout": "callout",
+    "device": "device",
+    "doctor": "doctor",
     "check": "check",
     "replay": "replay",
     "track": "track",
@@ -37,6 +39,8 @@ COMMANDS: Mapping[str, str] = {
 }
 
 TROUBLE = 1
+USAGE = 64  # EX_USAGE of sysexits.h, where 2 means that the daemon is not running
+TALKERS = frozenset({"callout", "device", "doctor", "say"})
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 
@@ -60,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _run(arguments)
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: 0 after --help, 2 after a mistake
-        return stop.code if isinstance(stop.code, int) else TROUBLE
+        mistaken = stop.code == 2 and _command_in(arguments) in TALKERS
+        return USAGE if mistaken else stop.code if isinstance(stop.code, int) else TROUBLE
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

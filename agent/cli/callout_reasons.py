@@ -37,4 +37,4 @@ def _listed(reply: enquiry.Reply) -> str:
 def _added(reply: enquiry.Reply) -> str:
     reason = reply["reason"]
     named = plain(reason["reason"] or ("your note" if reason["id"] is None else f"reason {reason['id']}"))
-    return f"callout {reply['id']}: dispatch has taken {named}; the callout itself goes on until dispatch closes it"
+    return f"callout {reply['id']}: dispatch has taken {named}. That ends nothing: only dispatch closes a callout"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agent import enquiries
+from agent import enquiries, operations
 from agent.cli import outward, talk
 from agent.clock import SystemClock
 from agent.config import Config, ConfigError, load
@@ -21,32 +21,40 @@ from agent.connections import Connections
 from agent.documents import REFUSED, failure
 from agent.lookup import LookupLoop
 from agent.model import CalloutId
-from agent.operations import DEADLINE_S, perform
 from agent.ports import Dispatch
 from agent.store import peek
 
 T = TypeVar("T")
 
 
-def ask(args: argparse.Namespace, request: dict[str, Any]) -> dict[str, Any]:
-    """What `enquiries.inner` would answer."""
+def inner(args: argparse.Namespace, request: dict[str, Any]) -> dict[str, Any]:
+    """What `Enquiries.inner` would answer."""
     try:
-        config = configured(Path(args.config), getattr(args, "token_file", None))
+        config = configured(args)
     except ConfigError as error:
-        return failure(REFUSED, f"the config cannot be used: {error.errors[0]}", "callout-agent check names every problem")
+        return broken(error)
     calm, callout_id, closed = known(args, config)
-    wanted = enquiries.about(request, callout_id, closed)
+    return {**perform(config, enquiries.about(request, callout_id, closed)), "inner": True, "calm": calm}
+
+
+def perform(config: Config, request: dict[str, Any]) -> dict[str, Any]:
+    """One operation of `operations`."""
 
     async def answer(connections: Connections) -> dict[str, Any]:
         async with opened(connections) as dispatch:
-            return await perform(dispatch, wanted, DEADLINE_S)
+            return await operations.perform(dispatch, request)
 
-    return {**run(config, answer), "inner": True, "calm": calm}
+    return run(config, answer)
 
 
-def configured(path: Path, token_file: Path | None) -> Config:
+def broken(error: ConfigError) -> dict[str, Any]:
+    """A config that cannot be used, as an answer."""
+    return failure(REFUSED, f"the config cannot be used: {error.errors[0]}", "callout-agent check names every problem")
+
+
+def configured(args: argparse.Namespace) -> Config:
     """The config; with another token than the device's if one is given. Raises ConfigError."""
-    config = load(path)
+    config, token_file = load(Path(args.config)), args.token_file
     if token_file is None:
         return config
     given = replace(config.credentials, token_url=None, client_id=None, token_file=str(token_file.absolute()))

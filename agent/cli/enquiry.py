@@ -45,10 +45,15 @@ def declare(parser: argparse.ArgumentParser, *, subject: bool = True, inner: boo
         parser.add_argument(
             "--inner", action="store_true", help="root only: straight from dispatch, any callout, whatever the device shows"
         )
-        help_ = "with --inner: another token than the device's, like a server token; it is used for this request and not kept"
-        parser.add_argument("--token-file", metavar="FILE", type=Path, help=help_)
+        declare_token(parser, "with --inner: ")
     if nested:
         parser.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def declare_token(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """Another token than the device's, for what a callout token may not."""
+    help_ = f"{when}another token than the device's, like a server token, in a file; it is used for this and not kept"
+    parser.add_argument("--token-file", metavar="FILE", type=Path, help=help_)
 
 
 def ask(args: argparse.Namespace, request: Reply, *, timeout_s: float = ANSWER_S) -> Reply:
@@ -74,7 +79,7 @@ def ask(args: argparse.Namespace, request: Reply, *, timeout_s: float = ANSWER_S
 def _direct(args: argparse.Namespace, request: Reply) -> Reply:
     from agent.cli import direct  # noqa: PLC0415 - brings the whole way to dispatch along
 
-    return direct.ask(args, request)
+    return direct.inner(args, request)
 
 
 def finish(args: argparse.Namespace, reply: Reply, words: Callable[[Reply], str], failed: str = "") -> int:
