@@ -10,14 +10,13 @@ import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlsplit
 
-from simulator.codec import Codec, iso
-from simulator.records import Callout, Customer, Notice, Subscription, Webhook
+from simulator.codec import Codec, Json, iso
+from simulator.papers import Papers
+from simulator.records import Callout, Notice, Webhook
+from simulator.settings import Generation
 from simulator.state import State
-
-Json = dict[str, Any]
 
 # Beyond these, the oldest one that waits is dropped: the newest tell how things stand.
 MOST_WAITING = 1000
@@ -117,9 +116,13 @@ def document(notice: Notice, state: State, codec: Codec) -> Json:
             "callout": codec.flat(callout) if callout else {"id": notice.id},
             **_incident(notice, callout, codec),
         }
+    papers = Papers(codec.generation is Generation.NEW)
     if notice.entity == "customer":
-        return {"message": notice.event, "customer": _customer(notice.id, state.customers.get(notice.id))}
-    return {"message": notice.event, notice.entity: _subscription(notice.id, state)}
+        customer = state.customers.get(notice.id)
+        told = papers.customer(customer, codec.now_wall) if customer else {"id": notice.id}
+        # The newer answer to a new customer has the subscription beside it; here it is about the customer alone.
+        return {"message": notice.event, "customer": told.get("customer", told)}
+    return {"message": notice.event, notice.entity: _subscription(notice.id, state, papers, codec.now_wall)}
 
 
 def _incident(notice: Notice, callout: Callout | None, codec: Codec) -> Json:
@@ -130,27 +133,12 @@ def _incident(notice: Notice, callout: Callout | None, codec: Codec) -> Json:
     return {"incidentInformation": told[0] if isinstance(told, list) else told}
 
 
-def _customer(number: int, customer: Customer | None) -> Json:
-    if customer is None:
-        return {"id": number}
-    return {"id": number, "name": customer.name, "surname": customer.surname, "mobile": customer.mobile, "email": customer.email}
-
-
-def _subscription(number: int, state: State) -> Json:
+def _subscription(number: int, state: State, papers: Papers, now: float) -> Json:
     for customer in state.customers.values():
         for each in customer.subscriptions:
             if each.id == number:
-                return {"id": number, "customerId": customer.id, **_span(each)}
+                return papers.subscription(customer, each, now)
     return {"id": number}
-
-
-def _span(subscription: Subscription) -> Json:
-    return {
-        "subscriptionTypeId": subscription.type_id,
-        "validFrom": iso(subscription.valid_from_wall),
-        "validTo": iso(subscription.valid_to_wall),
-        "CancelledDate": iso(subscription.cancelled_wall),
-    }
 
 
 def _shown(delivery: Delivery, result: str, wall: float | None) -> Json:
