@@ -72,6 +72,7 @@ class Player:
             for step in progress.scenario.steps:
                 progress.enter(step, time.monotonic())
                 await self._wait(step, sight, since)
+                progress.come(step)
                 since = sight.tally()
                 await self._do(step, sight)
                 if step.effect:

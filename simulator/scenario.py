@@ -95,7 +95,7 @@ class Step:
     def words(self) -> str:
         """The whole step for a person."""
         moment = f"after {self.after_s:g} s" if self.after_s else f"when {self.when.words}" if self.when else ""
-        act = self.note or self.doing
+        act = f"{self.doing} ({self.note})" if self.note and self.effect else self.note or self.doing
         return f"{moment}: {act}" if moment and act else moment or act
 
     @property

@@ -122,6 +122,9 @@ class _Reader:
         if act == "fault":
             return self._fault(line, where, value)
         if act == "mend":
+            if not self._faults:
+                self._complain(self._line("mend", line), where, "mend", "no step before this one switches a fault on")
+                return None
             return self._try(line, where, values.choice, "mend", value, (*sorted(self._faults), "*"))
         return self._try(line, where, values.VALUES[act], value)
 

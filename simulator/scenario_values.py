@@ -127,7 +127,7 @@ def text(table: Mapping[str, Any], key: str, most: int) -> str:
     """A text that is not blank, without the space around it."""
     value = table.get(key)
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= most:
-        raise Problem(key, f"{_shown(value)}: a text of 1 to {most} characters")
+        raise Problem(key, f"{_shown(value) if key in table else 'missing'}: a text of 1 to {most} characters")
     return value.strip()
 
 

@@ -2,7 +2,7 @@
 
 A simulator over TLS, a receiver log on a real serial line, a button, a lamp and a keypad, a link that can be cut, the agent as its own
 process (`stage`); then a drill from press to close. Every step is checked from outside: at the simulator, by the lamp, in `status`, by
-exit codes. It proves nothing by asking the agent alone.
+exit codes. It proves nothing by asking the agent alone. With a scenario it plays that instead of its own story.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ import time
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.cli import talk
 from agent.cli.replay import Heard
 from agent.cli.stage import Stage, staged
 from agent.wording import MAX_EVENT_CHARS
+
+if TYPE_CHECKING:
+    from simulator.scenario import Scenario
 
 HELP = "everything on this machine: simulator, receiver, agent, a drill from press to close"
 WRONG_CODE = "9999"
@@ -36,6 +39,8 @@ SETTLE_S = 5.0  # more than twice the demo's cadence: what would come would have
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--log", type=Path, metavar="FILE", help="a receiver log (NMEA) to play instead of the shipped drive")
+    parser.add_argument("--scenario", metavar="NAME_OR_FILE", help="play this scenario on it instead of the drill, the wearer's part too")
+    parser.add_argument("--transcript", type=Path, metavar="FILE", help="write what the simulator was asked to this new file")
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end, until Ctrl-C")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="of the simulator and its page (default: a free one)")
 
@@ -50,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
     lines = _read_log(args.log)
     if lines is None or (args.log is not None and not _usable(args.log)):
         return 1
-    return asyncio.run(_play(args, lines))
+    from agent.cli import rehearsal  # noqa: PLC0415 - not before it is known that the simulator is there
+
+    scenario = rehearsal.find(args.scenario) if args.scenario else None
+    return 1 if args.scenario and scenario is None else asyncio.run(_play(args, lines, scenario))
 
 
 def _read_log(path: Path | None) -> list[bytes] | None:
@@ -74,12 +82,14 @@ def _usable(path: Path) -> bool:
     return False
 
 
-async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
+async def _play(args: argparse.Namespace, lines: list[bytes], scenario: Scenario | None) -> int:
+    from simulator.scenario_reading import start_settings  # noqa: PLC0415 - likewise
+
+    settings = start_settings(scenario.settings if scenario else {})
     folder = Path(tempfile.mkdtemp(prefix="callout-demo-"))
     try:
-        async with staged(args, folder, lines) as stage:
-            story = Story(stage)
-            held = await story.tell()
+        async with staged(args, folder, lines, settings) as stage:
+            held = await (_rehearse(stage, scenario, settings) if scenario else Story(stage).tell())
             if args.keep:
                 await stage.start_agent()
                 print(f"\nEverything is left running, the agent started again: {stage.page} (Ctrl-C ends it)", flush=True)
@@ -89,6 +99,27 @@ async def _play(args: argparse.Namespace, lines: list[bytes]) -> int:
             return 0 if held else 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _rehearse(stage: Stage, scenario: Scenario, settings: Any) -> bool:
+    from agent.cli import rehearsal, wearer  # noqa: PLC0415 - likewise
+
+    print(f"{rehearsal.describe(scenario)}\nControl room: {stage.page}\n", flush=True)
+    digits = "".join(filter(str.isdigit, settings.customer_mobile))
+    try:
+        held = await wearer.Wearer(stage, digits[-4:]).rehearse(scenario)
+    except (TimeoutError, OSError) as error:
+        print(f"the wearer's part could not be played: {error or 'it took too long'}", flush=True)
+        held = False
+    if not held:
+        _show_log(stage.folder)
+    return await stage.stop_agent() == 0 and held
+
+
+def _show_log(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        log = (folder / "agent.log").read_text(errors="replace").splitlines()[-30:]
+        print("\n".join(["last lines of the agent's log:", *log]), flush=True)
 
 
 class Story:
@@ -244,9 +275,7 @@ class Story:
     async def _explain(self) -> None:
         """What an engineer would ask for next."""
         self._say("status: " + json.dumps(await self._stage.status(inner=os.geteuid() == 0)))
-        with contextlib.suppress(OSError):
-            log = (self._stage.folder / "agent.log").read_text(errors="replace").splitlines()[-30:]
-            print("\n".join(["last lines of the agent's log:", *log]), flush=True)
+        _show_log(self._stage.folder)
 
     def _sum_up(self) -> bool:
         held = sum(1 for _, held in self._held if held)

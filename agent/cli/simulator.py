@@ -1,4 +1,4 @@
-"""`callout-agent simulator`: the Panic API stand-in and its control room page, until Ctrl-C.
+"""`callout-agent simulator`: the Panic API stand-in and its control room page, until Ctrl-C or the end of a scenario.
 
 Starts and prints, decides nothing. The simulator is imported only when it runs: a device does not have it installed.
 """
@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from simulator.scenario import Scenario
     from simulator.server import Running
+
+ENDS = {signal.SIGINT, signal.SIGTERM}
+LOOK_S = 0.2  # between two looks at a scenario: what it prints is for a person
+CUT_SHORT = 130  # a scenario that was ended by a signal, as a shell says it
 
 HELP = "a stand-in for the Panic API with a control room page"
 
@@ -28,6 +33,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--webhook", metavar="URL", help="tell this address of every event; https, or http on this machine")
     parser.add_argument("--generation", choices=("old", "new"), default="new", help="shapes of the answers (default %(default)s)")
+    parser.add_argument("--scenario", metavar="NAME_OR_FILE", help="play this rehearsal; a name that does not exist is told which ones do")
+    parser.add_argument("--exit-at-end", action="store_true", help="end with the scenario: exit 0, or 1 where a step failed")
+    parser.add_argument("--transcript", type=Path, metavar="FILE", help="write every request to this new file, a line of JSON each")
+    parser.add_argument(
+        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="serve nothing; tell how two transcripts differ (exit 0, 1)"
+    )
 
 
 def port(text: str) -> int:
@@ -39,31 +50,80 @@ def port(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM. 0 after that, 1 where it cannot start."""
+    """Serve until SIGINT or SIGTERM, or compare. 0 after that, 1 where it cannot start or a scenario failed, 130 where it was cut short."""
     try:
-        from simulator.server import Running  # noqa: PLC0415 - a device has no simulator
-        from simulator.settings import Generation, Settings  # noqa: PLC0415
+        from agent.cli import rehearsal  # noqa: PLC0415 - a device has no simulator
     except ImportError as missing:
         print(f"The simulator needs {missing.name}: pip install 'callout-agent[simulator]'", file=sys.stderr)
         return 1
-    port = args.port if args.port is not None else (8443 if args.tls else 8080)
-    settings = Settings(generation=Generation(args.generation))
-    # Waiting for the signals instead of handling them: nothing can arrive between the test and the wait.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        kept = {"state_file": args.state, "webhook": args.webhook}
-        with Running(settings, host=args.host, port=port, tls=args.tls, ca_file=args.ca_file, expose=True, **kept) as running:
-            print(describe(running), flush=True)
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    except OSError as trouble:
-        print(f"Cannot serve on {args.host} port {port}: {trouble.strerror or trouble}", file=sys.stderr)
+    if args.compare:
+        return rehearsal.compared(*args.compare)
+    scenario = rehearsal.find(args.scenario) if args.scenario else None
+    if args.scenario and scenario is None:
         return 1
+    # Waiting for the signals instead of handling them: nothing can arrive between the test and the wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    try:
+        return _serve(args, scenario)
+    except OSError as trouble:
+        where = f"Cannot serve on {args.host} port {_port(args)}" if trouble.filename is None else str(trouble.filename)
+        print(f"{where}: {trouble.strerror or trouble}", file=sys.stderr)
     except ValueError as refusal:  # a webhook that is not to be told, a state file that cannot be used
         print(refusal, file=sys.stderr)
-        return 1
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+    return 1
+
+
+def _port(args: argparse.Namespace) -> int:
+    return int(args.port) if args.port is not None else (8443 if args.tls else 8080)
+
+
+def _serve(args: argparse.Namespace, scenario: Scenario | None) -> int:
+    from simulator.scenario_reading import start_settings  # noqa: PLC0415 - likewise
+    from simulator.server import Running  # noqa: PLC0415 - likewise
+
+    settings = start_settings({"generation": args.generation, **(scenario.settings if scenario else {})})
+    with Running(
+        settings,
+        host=args.host,
+        port=_port(args),
+        tls=args.tls,
+        ca_file=args.ca_file,
+        expose=True,
+        transcript=args.transcript,
+        state_file=args.state,
+        webhook=args.webhook,
+    ) as running:
+        print(describe(running), flush=True)
+        if scenario:
+            return _rehearse(running, scenario, exit_at_end=args.exit_at_end)
+        signal.sigwait(ENDS)
     return 0
+
+
+def _rehearse(running: Running, scenario: Scenario, *, exit_at_end: bool) -> int:
+    """Play and tell it; then serve on, unless told not to."""
+    from agent.cli import rehearsal  # noqa: PLC0415 - likewise
+
+    print("\n" + rehearsal.describe(scenario), flush=True)
+    desk, telling = rehearsal.Desk(running.root_url, running.ca_file), rehearsal.Telling()
+    try:
+        progress = desk.start(scenario)
+    except rehearsal.RefusedError as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
+    telling.print(progress)
+    while progress["state"] == "playing":
+        if signal.sigtimedwait(ENDS, LOOK_S) is not None:
+            telling.print(desk.stop())
+            return CUT_SHORT
+        progress = desk.progress()
+        telling.print(progress)
+    if not exit_at_end:
+        print("It goes on serving; Ctrl-C ends it.", flush=True)
+        signal.sigwait(ENDS)
+    return 0 if progress["state"] == "ended" else 1
 
 
 def describe(running: Running) -> str:

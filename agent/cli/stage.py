@@ -148,6 +148,23 @@ class Stage:
         """Press one of the dispatcher's buttons."""
         (await self._dispatcher.post(f"/sim/callouts/{callout_id}/{action}")).raise_for_status()
 
+    async def start_scenario(self, text: str) -> dict[str, Any]:
+        """Let the simulator play this scenario; how far it is."""
+        reply = (await self._dispatcher.post("/sim/scenario", json={"toml": text})).raise_for_status()
+        progress: dict[str, Any] = reply.json()
+        return progress
+
+    async def scenario(self) -> dict[str, Any]:
+        """How far it is."""
+        progress: dict[str, Any] = (await self._dispatcher.get("/sim/scenario")).raise_for_status().json()
+        return progress
+
+    async def cut_power(self) -> None:
+        """SIGKILL: what a device is told of a battery that is pulled."""
+        if self.agent is not None and self.agent.returncode is None:
+            self.agent.kill()
+            await self.agent.wait()
+
     async def aclose(self) -> None:
         """End what was started."""
         await self._dispatcher.aclose()
@@ -165,16 +182,14 @@ def _trust(ca_file: Path | None) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def staged(args: argparse.Namespace, folder: Path, lines: list[bytes]) -> AsyncIterator[Stage]:
-    """Everything up but the agent. lines: the receiver's log."""
+async def staged(args: argparse.Namespace, folder: Path, lines: list[bytes], settings: Any) -> AsyncIterator[Stage]:
+    """Everything up but the agent. lines: the receiver's log. settings: of the simulator."""
     from hardware.feeder import Feeder  # noqa: PLC0415 - with the rest of the demo's cast
     from hardware.played_chip import PlayedChip  # noqa: PLC0415 - likewise
     from hardware.played_keypad import PlayedKeypad  # noqa: PLC0415 - likewise
     from simulator.server import Running  # noqa: PLC0415 - likewise
-    from simulator.settings import Settings  # noqa: PLC0415 - likewise
 
-    settings = Settings()
-    with Running(settings, port=args.port, tls=True) as simulator:
+    with Running(settings, port=args.port, tls=True, transcript=args.transcript) as simulator:
         link = Link(simulator.port)
         await link.mend()
         base_url = simulator.base_url.replace(f":{simulator.port}", f":{link.port}")
