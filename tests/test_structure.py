@@ -199,10 +199,12 @@ EDGES = {
 
 # What commands may import beyond the agent's own rooms: they start the stand-in, and play or replay logs, but open no device.
 COMMANDS = {
-    "agent.cli.demo": {"simulator.server"},
-    "agent.cli.stage": {"hardware.feeder", "hardware.played_chip", "hardware.played_keypad", "simulator.server", "simulator.settings"},
+    "agent.cli.demo": {"simulator.scenario", "simulator.scenario_reading", "simulator.server"},
+    "agent.cli.stage": {"hardware.feeder", "hardware.played_chip", "hardware.played_keypad", "simulator.server"},
     "agent.cli.replay": {"hardware.replay"},
-    "agent.cli.simulator": {"simulator.server", "simulator.settings"},
+    "agent.cli.simulator": {"simulator.scenario", "simulator.scenario_reading", "simulator.server"},
+    "agent.cli.rehearsal": {"simulator.compare", "simulator.scenario", "simulator.scenario_reading", "simulator.scenario_values"},
+    "agent.cli.wearer": {"simulator.scenario"},
 }
 
 # A library lives in one room, so that it can be replaced there.
