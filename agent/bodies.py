@@ -35,18 +35,15 @@ def position_body(latitude: float, longitude: float, accuracy_m: float | None) -
 
 
 def raise_body(
-    shape: str, place: Place | None, *, response_type_id: int, classification_id: int | None, customer_id: int, drill: bool = False
+    shape: str, place: Place | None, *, response_type_id: int, classification_id: int | None, customer_id: int
 ) -> dict[str, Any]:
     """The body of a raise. A place that is no position on Earth is left out: a raise is never held back for it.
 
-    "predefined" is `{}`, except that a drill says its classification there too: nothing else would mark it as one.
-    Raises ValueError for a shape that is none of ours.
+    Raises ValueError for a shape that is none of ours; "predefined" has `site_bodies`.
     """
-    if shape not in ("nested", "flat", "legacy", "predefined"):
+    if shape not in ("nested", "flat", "legacy"):
         raise ValueError(f"no such shape of a raise: {shape}")
-    classified: dict[str, Any] = {} if classification_id is None else {"calloutClassificationId": classification_id}
-    if shape == "predefined":
-        return classified if drill else {}
+    classified = _told(calloutClassificationId=classification_id)
     where = None if place is None else position_body(place.latitude, place.longitude, place.accuracy_m)
     body: dict[str, Any] = {"responseTypeId": response_type_id, **classified}
     if shape == "legacy":
@@ -56,6 +53,15 @@ def raise_body(
     if shape == "flat":  # the documents show no accuracy in the flat form
         return {"latitude": where["latitude"], "longitude": where["longitude"], **body}
     return {"location": where, **body}
+
+
+def site_bodies(*, response_type_id: int, classification_id: int | None, drill: bool) -> Bodies:
+    """A raise for a site that dispatch knows: newer `{}`, older with the response type.
+
+    A drill says its classification in both: nothing else would mark it as one.
+    """
+    classified = _told(calloutClassificationId=classification_id)
+    return Bodies(classified if drill else {}, {"responseTypeId": response_type_id, **classified})
 
 
 def event_bodies(text: str) -> Bodies:

@@ -67,7 +67,7 @@ class Caller:
         self._credentials = credentials
         self._line = Line(tls, proxy=proxy)
         self._wall = wall
-        self._old: set[Asked] = set()  # what dispatch last took in the older documentation's keys
+        self._old: set[tuple[Asked, str | None]] = set()  # what dispatch last took in the older documentation's keys
         self._scoped_at: dict[str, float] = {}  # when a fresh token was refused on this route
         self._served: set[str] = set()  # routes on which dispatch has taken a token of ours: a 401 is no matter of scope there
 
@@ -91,15 +91,16 @@ class Caller:
         if body.old is None:
             return await self.send(replace(call, body=bodies.encoded(body.new)), deadline_s)
         until_at = time.monotonic() + deadline_s
-        new = replace(call, body=bodies.encoded(body.new), shape="new")
-        old = replace(call, body=bodies.encoded(body.old), shape="old")
-        first, other = (old, new) if call.asked in self._old else (new, old)
+        new = replace(call, body=bodies.encoded(body.new), shape=call.shape or "new")
+        old = replace(call, body=bodies.encoded(body.old), shape=call.shape or "old")
+        kind = (call.asked, call.shape)
+        first, other = (old, new) if kind in self._old else (new, old)
         refused = await self.send(first, deadline_s)
         if refused.http_status not in delivery.REFUSED_SHAPE:
             return refused
         outcome = await self.send(other, until_at - time.monotonic())
         if outcome.meaning is Meaning.ACCEPTED:
-            (self._old.add if other is old else self._old.discard)(call.asked)
+            (self._old.add if other is old else self._old.discard)(kind)
         return refused if outcome.http_status in delivery.REFUSED_SHAPE else outcome
 
     async def aclose(self) -> None:

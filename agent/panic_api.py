@@ -74,20 +74,22 @@ class PanicApi:
         """POST /customers/{id}/callouts (page "Create a customer callout"), or one of its relatives, by shape.
 
         "nested": the newer `location`. "flat": the older coordinates. "legacy": POST /callouts (page "Create a callout, legacy").
-        "predefined": POST /predefinedLocations/externalRef/{reference}/callouts (page "Create a fixed-location callout").
+        "predefined": POST /predefinedLocations/externalRef/{reference}/callouts (page "Create a fixed-location callout"): newer with an
+        empty body, older with a response type.
         Raises ValueError for another shape, or "predefined" without a configured site. The shapes take turns: see `delivery`.
         """
         service = self._service
         drilled = drill and service.drill_classification_id is not None
+        classification_id = service.drill_classification_id if drilled else service.classification_id
+        call = Call(Asked.RAISE, "POST", self._raise_path(shape), shape=shape)
+        if shape == "predefined":
+            site = bodies.site_bodies(response_type_id=response_type_id, classification_id=classification_id, drill=drill)
+            return await self._caller.send_either(call, site, deadline_s)
+        customer_id = service.customer_id
         body = bodies.raise_body(
-            shape,
-            place,
-            response_type_id=response_type_id,
-            classification_id=service.drill_classification_id if drilled else service.classification_id,
-            customer_id=service.customer_id,
-            drill=drill,
+            shape, place, response_type_id=response_type_id, classification_id=classification_id, customer_id=customer_id
         )
-        return await self._caller.send(Call(Asked.RAISE, "POST", self._raise_path(shape), bodies.encoded(body), shape=shape), deadline_s)
+        return await self._caller.send(replace(call, body=bodies.encoded(body)), deadline_s)
 
     async def locate(self, callout_id: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
         """POST /callouts/{id}/location (page "Update callout location"); flat in both generations.
@@ -180,7 +182,8 @@ class PanicApi:
     ) -> Outcome:
         """POST /ratings (page "Create a callout rating"): 1 to 5 stars; a Rating. Raises ValueError for any other number.
 
-        The comment is `additionalDetails`, in the older generation `comment`; may_contact is known to the newer one alone.
+        The comment is `additionalDetails`, in the older generation `comment`; may_contact is known to the newer one alone. An older
+        service that ignores keys which it does not know takes the stars without the comment, and its answer does not say so.
         """
         rated = bodies.rating_bodies(callout_id, stars, comment, may_contact=may_contact)
         return await self._caller.send_either(Call(Asked.RATE, "POST", "/ratings", callout_id=callout_id), rated, deadline_s)

@@ -275,14 +275,21 @@ def test_only_positions_on_earth_go_out(latitude: float, longitude: float, accur
     bodies.encoded(body)
 
 
-@pytest.mark.parametrize("shape", ["nested", "flat", "legacy", "predefined"])
+@pytest.mark.parametrize("shape", ["nested", "flat", "legacy"])
 @given(numbers, numbers)
 def test_a_raise_is_never_held_back_by_its_position(shape: str, latitude: float, longitude: float) -> None:
     """A position that is none is left out; the rest of the body stands."""
     place = Place(latitude, longitude, None, Quality.LIVE, None)
     body = bodies.raise_body(shape, place, response_type_id=3, classification_id=1, customer_id=4711)
-    assert shape == "predefined" or (body["responseTypeId"], body["calloutClassificationId"]) == (3, 1)
+    assert (body["responseTypeId"], body["calloutClassificationId"]) == (3, 1)
     bodies.encoded(body)
+
+
+@pytest.mark.parametrize(("drill", "new"), [(False, {}), (True, {"calloutClassificationId": 2})])
+def test_a_raise_for_a_site_is_empty_unless_it_is_a_drill(drill: bool, new: dict[str, int]) -> None:  # noqa: FBT001 - a parameter of a table
+    """The older page wants a response type there, and takes a classification of any raise."""
+    both = bodies.site_bodies(response_type_id=3, classification_id=2, drill=drill)
+    assert (both.new, both.old) == (new, {"responseTypeId": 3, "calloutClassificationId": 2})
 
 
 @given(st.text(min_size=1, max_size=16).filter(lambda text: text.strip()))
