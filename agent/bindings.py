@@ -71,5 +71,5 @@ def played(config: Config) -> Severity:
 
 def unserved(config: Config) -> tuple[str, ...]:
     """Tables that this version accepts and does not serve yet."""
-    tables = {"hooks.on_event": config.hooks.on_event, "heartbeat": config.heartbeat}
+    tables = {"heartbeat": config.heartbeat}
     return tuple(name for name, table in tables.items() if table)

@@ -1,4 +1,4 @@
-"""When to record a fix, and when to send the next one.
+"""When to record a fix, when to send the next one, and when to look at what dispatch wrote.
 
 Pure: fixes, times and what became of earlier positions in, yes or seconds out. What it must not do: silence an active callout because
 nothing moves, nor spare a line that has merely been away.
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
+from agent.conversation import Responder
 from agent.geo import bearing_deg, distance_m, turn_deg
 from agent.model import Fix
-from agent.signs import Responder
 
 TOLERANCE_S = 0.25  # epochs come a few milliseconds early or late; without it every second one would be skipped
 
@@ -128,3 +128,25 @@ def send_in_s(posted_at: float | None, now_at: float, every_s: float, pace: Pace
     if posted_at is None:
         return 0.0
     return max(0.0, posted_at + (min(pace.send_min_s, every_s) if manoeuvre else every_s) - now_at)
+
+
+# --- listening ----------------------------------------------------------------------------------------------------------
+
+LISTEN_EVERY = 2  # every second read: what is written is for a person, and costs as much as the read before it
+LISTEN_MOST_S = 60.0  # whoever waits for help reads an answer within a minute
+LISTEN_BYTES_PER_S = 1_000.0  # on average: the list comes whole each time, and only ever grows
+ENTRY_BYTES = 400  # of an entry of the list, beside its text
+LETTER_BYTES = 1.2  # UTF-8 and escapes
+
+
+def listen_s(read_s: float, entries: int, letters: int, deliveries: tuple[Delivery, ...], failures: int) -> float:
+    """Seconds until the next look at the event stream. read_s: between two reads of the callout.
+
+    entries, letters: of the list as it was last. failures: looks in a row that came to nothing. A list of more than 60 kB goes over the
+    budget: by then a minute is worth more than the bytes.
+    """
+    list_bytes = entries * ENTRY_BYTES + letters * LETTER_BYTES
+    every_s = max(LISTEN_EVERY * read_s, list_bytes / LISTEN_BYTES_PER_S)
+    if poor(deliveries):
+        every_s *= 2
+    return min(LISTEN_MOST_S, every_s * 2.0 ** min(failures, 10))

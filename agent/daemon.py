@@ -20,6 +20,7 @@ from agent import aside, bindings, checkup, control, health, links, resume, word
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
+from agent.conversing import Conversing
 from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions, Origin
@@ -74,8 +75,10 @@ class Daemon:
         self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed, restamped=stamped)
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
-        self.telling = Telling(self.store, self.clock, lanes=lambda: self.lanes)
-        self.lanes = Lanes(self, self.telling.settled)
+        hooks = config.hooks
+        self.conversation = Conversing(self, hooks.on_event, shown=self._heard)
+        self.telling = Telling(self.store, self.clock, lanes=lambda: self.lanes, said=self.conversation.say)
+        self.lanes = Lanes(self, self.telling.settled, self.conversation)
         self.trails = Trails(self, self.store, self.telling, bindings.manner(config))
         self.overview = Overview(self)
         track = partial(Tracking, self.positions, self.store, self.clock, self.terms.pace, state=lambda: self.state)
@@ -84,7 +87,6 @@ class Daemon:
         self.recovery = recovery(base_url=base_url, customer_id=customer_id)
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.panel = self._open_panel()
-        hooks = config.hooks
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._doubt_told_at = float("-inf")
         self._step_done = asyncio.Event()
@@ -283,6 +285,14 @@ class Daemon:
         """A small fact that the store knew at start."""
         return self.recovery.note(name)
 
+    def outwardly_calm(self) -> bool:
+        """Whether a cancel was handed over, or may have been: the store has not told yet."""
+        return self.overview.outward().calm
+
+    def _heard(self) -> None:
+        """Dispatch said something."""
+        self.panel.follow()
+
     async def changed(self) -> None:
         """Ends after the next step."""
         self._step_done.clear()
@@ -307,6 +317,7 @@ class Daemon:
         self._log_step(before, after)
         accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED
         self.recovery.follow(after, event, accepted_wall=event.wall if accepted and isinstance(event, RaiseReplied) else None)
+        self.conversation.follow(before, after, event)
         if isinstance(event, Pressed):
             self.conditions.drop("drill.failed")
             self.lanes.alert.hurry()
@@ -353,7 +364,7 @@ class Daemon:
             self.timekeeping.follow()
             self.connections.follow(self.store)
             document = self.document()
-            self.journal.follow(self.conditions.shown(calm=self.overview.outward().calm))
+            self.journal.follow(self.conditions.shown(calm=self.outwardly_calm()))
             self.supervisor.status(health.line(document))
             self.supervisor.alive()
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from agent import __version__, wording
+from agent.conversation import Conversation
 from agent.kept import StoreSummary
 from agent.model import Condition, Fix, Severity
 from agent.signals import Phase, State
@@ -110,6 +111,7 @@ class Facts:
     rejected: dict[str, int] = field(default_factory=dict)
     clock: Standing = field(default_factory=Standing)
     armed_proof_wall: float | None = None
+    conversation: Conversation = field(default_factory=Conversation)
 
 
 def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
         "armed": armed(facts.conditions),
         "armed_proof": _utc(facts.armed_proof_wall),
         "conditions": [_condition(condition) for condition in facts.conditions],
-        "callout": _callout(State() if idle else state),
+        "callout": _callout(State() if idle else state, Conversation() if idle else facts.conversation),
         "fix": _fix(facts),
         "store": _store(facts.store, idle=idle, hidden=hidden),
         "stream": _stream(Stream() if idle else facts.stream, facts.at),
@@ -146,7 +148,7 @@ def _condition(condition: Condition) -> dict[str, str | None]:
     }
 
 
-def _callout(state: State) -> dict[str, Any]:
+def _callout(state: State, conversation: Conversation) -> dict[str, Any]:
     on = state.phase is not Phase.STANDBY
     origin = state.origin or (state.owed[0].origin if state.owed else "")
     since = state.since_wall or (state.owed[0].wall if state.owed else None)
@@ -157,7 +159,27 @@ def _callout(state: State) -> dict[str, Any]:
         "drill": on and state.drill,
         "since": _utc(since) if on else None,
         "dispatch_status": state.status,
+        "responder": _responder(conversation),
+        "messages": _messages(conversation),
     }
+
+
+def _responder(conversation: Conversation) -> dict[str, str | None]:
+    """How far help has come. eta: UTC; eta_text: where dispatch told no time."""
+    return {
+        "stage": conversation.stage.value,
+        "eta": _utc(conversation.eta_wall),
+        "eta_text": conversation.eta_text,
+        "name": conversation.name,
+    }
+
+
+def _messages(conversation: Conversation) -> dict[str, Any]:
+    """What dispatch wrote. time: null where it told none."""
+    messages = conversation.messages
+    last = messages[-1].event if messages else None
+    told = None if last is None else {"time": _utc(last.wall), "source": last.source, "text": last.text}
+    return {"heard": len(messages), "last": told}
 
 
 def _fix(facts: Facts) -> dict[str, Any] | None:

@@ -14,14 +14,66 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from agent import aside
+from agent.health import Conditions, Origin
+from agent.model import Severity
+from agent.ports import Clock
 
 LIMIT_S: Final = 50.0  # ended before the next one of its kind is due
 LOOK_S: Final = 0.1
+FAILED: Final = "hook.failed"
 PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME")
+
+
+class Hook:
+    """One program of the owner, run for one thing at a time. That it failed is a condition until it succeeds again."""
+
+    def __init__(self, command: Sequence[str], clock: Clock, conditions: Conditions, *, limit_s: float = LIMIT_S) -> None:
+        """command: empty for none: then nothing is ever run. limit_s: how long one run may take."""
+        self._command, self._limit_s = tuple(command), limit_s
+        self._clock, self._conditions = clock, conditions
+        self._failed = False
+        self.running: asyncio.Task[None] | None = None
+
+    def __bool__(self) -> bool:
+        """Whether there is a program."""
+        return bool(self._command)
+
+    def start(self, document: Mapping[str, Any], ended: Callable[[], None] | None = None) -> None:
+        """Run it, unless it runs already or there is none. ended: called when it has ended by itself."""
+        if not self._command or self.running is not None:
+            return
+        self.running = running = asyncio.create_task(self._tell(document), name="hook")
+
+        def over(_: asyncio.Task[None]) -> None:
+            if self.running is running:
+                self.running = None
+            if running.cancelled():
+                return
+            running.result()
+            if ended is not None:
+                ended()
+
+        running.add_done_callback(over)
+
+    def end(self) -> None:
+        """End it with all that it started, if it runs."""
+        if self.running is not None:
+            self.running.cancel()
+
+    async def _tell(self, document: Mapping[str, Any]) -> None:
+        failed = await run(self._command, document, limit_s=self._limit_s)
+        if failed is None:
+            if self._failed:  # another program may have failed, too: that is not mended by this one
+                self._conditions.drop(FAILED, origin=Origin.CALLOUT)
+            self._failed = False
+            return
+        self._failed = True
+        hint = "run it by hand as the agent's user with a line of JSON on standard input"
+        self._conditions.put(FAILED, Severity.DEGRADED, failed, hint, wall=self._clock.wall(), origin=Origin.CALLOUT)
 
 
 async def run(command: Sequence[str], document: Mapping[str, Any], *, limit_s: float = LIMIT_S) -> str | None:

@@ -151,6 +151,8 @@ class Sign(StrEnum):
     FAILING = "failing"  # a press is owed and attempts fail, or dispatch has lost the callout; attempts go on
     ACCEPTED = "accepted"  # dispatch has the callout
     RESPONDING = "responding"  # dispatch says that a responder is on the way
+    ARRIVED = "arrived"  # dispatch says that a responder is at the scene
+    MESSAGE = "message"  # for some seconds: dispatch wrote something
 
 
 @dataclass(frozen=True, slots=True)

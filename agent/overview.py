@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from agent import checkup, health
+from agent.conversing import Conversing
 from agent.health import Conditions, Facts
 from agent.panel import Panel
 from agent.ports import Clock
@@ -31,6 +32,7 @@ class Rooms(Protocol):
     tracking: Tracking
     recovery: Recovery
     panel: Panel
+    conversation: Conversing
 
     @property
     def clock(self) -> Clock:
@@ -72,6 +74,7 @@ class Overview:
             rejected=rooms.positions.rejected(now_at),
             clock=rooms.timekeeping.standing(),
             armed_proof_wall=rooms.recovery.proof_wall,
+            conversation=rooms.conversation.outward,
         )
         return health.document(facts, inner=inner)
 

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from agent import spool
 from agent.acts import Acts, Confirm, MakePress, OpenWindow, TakeBack
+from agent.conversation import Responder
 from agent.health import Conditions
 from agent.kept import NoteKept
 from agent.model import Act, Acted, Ailment, SafeCode, Severity, Sign
@@ -40,8 +41,22 @@ class Wired:
     response_type_id: int | None = None
 
 
+class Talk(Protocol):
+    """What dispatch says back, as far as the lamp shows it."""
+
+    def responder(self) -> Responder:
+        """How far help has come."""
+
+    def message_new(self) -> bool:
+        """Whether dispatch wrote something a moment ago."""
+
+
 class Rooms(Protocol):
     """What the panel needs of the daemon."""
+
+    @property
+    def conversation(self) -> Talk:
+        """What dispatch says back."""
 
     @property
     def state(self) -> State:
@@ -228,8 +243,15 @@ class Panel:
 
     def sign(self) -> Sign:
         """What the lamp is to say."""
-        acts = self._acts
-        return sign_of(self._rooms.state, touched=acts.touched, window=acts.window_open, failing=self._rooms.failing())
+        acts, talk = self._acts, self._rooms.conversation
+        return sign_of(
+            self._rooms.state,
+            touched=acts.touched,
+            window=acts.window_open,
+            failing=self._rooms.failing(),
+            responder=talk.responder(),
+            message=talk.message_new(),
+        )
 
     def _ail(self, kind: str, name: str, ailment: Ailment | None) -> None:
         if ailment is None:

@@ -22,7 +22,9 @@ DEVICE = "device"  # the source of a message: this device itself
 class Telling:
     """One per daemon."""
 
-    def __init__(self, store: Store, clock: Clock, lanes: Callable[[], Lanes]) -> None:
+    def __init__(self, store: Store, clock: Clock, lanes: Callable[[], Lanes], said: Callable[[CalloutId, Sequence[str]], None]) -> None:
+        """said: told what is about to leave, so that it is known again where dispatch lists it."""
+        self._said = said
         self._store, self._clock, self._lanes = store, clock, lanes
         self._count = 0
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -30,6 +32,7 @@ class Telling:
     def tell(self, callout_id: CalloutId, text: str, *, urgent: bool = False) -> None:
         """Queue a message. An urgent one goes before all others."""
         message = self._make(callout_id, text)
+        self._said(callout_id, [message.text])
         self._store.step(self._kept(message, told=False))
         lane = self._lanes().urgent if urgent else self._lanes().event
         lane.add(message)
@@ -40,6 +43,7 @@ class Telling:
         with_it: what is written in the same transaction.
         """
         messages = [self._make(callout_id, text, TRAIL) for text in texts]
+        self._said(callout_id, [message.text for message in messages])
         loop = asyncio.get_running_loop()
         for message in messages:
             self._waiting[message.key] = loop.create_future()
@@ -50,6 +54,7 @@ class Telling:
 
     def recall(self, message: Message) -> None:
         """A message that an earlier process kept and did not tell."""
+        self._said(message.callout_id, [message.text])
         self._lanes().event.add(message)
 
     def settled(self, message: Message, told: bool) -> None:  # noqa: FBT001 - a callback's one fact

@@ -5,6 +5,7 @@ Words only; decides nothing but how to say it. Times are UTC, because the contro
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -17,6 +18,8 @@ DRILL_FOUND_ONE = "the raise returned a callout that was already open; nothing w
 FIXED_LOCATION = "Raised for the fixed location that dispatch knows of this device; its position is not measured."
 UNVOUCHED = " Times by a clock that was not yet set."  # behind a message whose times nobody vouches for
 MAX_EVENT_CHARS = 1_000
+# Categories of Unicode that a terminal or a log may act upon instead of showing them: controls, marks of direction, halves of characters.
+UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def utc(wall: float) -> str:
@@ -181,3 +184,23 @@ def where(place: Place, now_wall: float) -> str:
     spread = "" if place.accuracy_m is None else f" within {place.accuracy_m:.0f} m"
     age = "" if place.wall is None else f", {span(now_wall - place.wall)} old"
     return f"{place.latitude:.5f}, {place.longitude:.5f}{spread}{age}"
+
+
+def harmless(text: str, limit: int) -> str:
+    """A text from outside as one line that can be shown anywhere: blanks are one space, what could drive a terminal is a mark."""
+    blanks = " ".join(text[: 4 * limit].split())
+    clean = "".join("\ufffd" if unicodedata.category(letter) in UNSHOWN else letter for letter in blanks)
+    return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
+
+
+def clock(wall: float) -> str:
+    """The time of day of UTC s: `14:32 UTC`; "an unknown time" for what no calendar can show."""
+    told = utc(wall)
+    return f"{told[11:16]} UTC" if told.endswith("Z") else told
+
+
+def responder_coming(eta_wall: float | None, eta_text: str | None) -> str:
+    """A responder is on the way. eta_wall: UTC s. eta_text: as dispatch told it, where it is no time."""
+    if eta_wall is not None:
+        return f"A responder is on the way, expected at {clock(eta_wall)}."
+    return "A responder is on the way." if eta_text is None else f"A responder is on the way; dispatch says: {eta_text}."

@@ -13,7 +13,7 @@ from contextlib import suppress
 from agent.model import Ailment, Sign
 from hardware.gpio import RETRY_S, Tenancy, Waking
 from hardware.lines import Gone, Lines, Wish
-from hardware.patterns import BUZZER, LAMP
+from hardware.patterns import BUZZER, FLOURISHES, LAMP
 
 TICK_S = 0.03
 _LOOK_S = 1.0  # a chip that vanished without a word is noticed within this time
@@ -44,13 +44,19 @@ class GpioIndicator:
         self._waking = Waking()
         self._sign = Sign.NOTHING
         self._shown_at = clock_at()
+        self._under = (Sign.NOTHING, float("-inf"))  # what a flourish lies over, and since when that is shown
         self._ticked_at = float("-inf")
 
     def show(self, sign: Sign) -> None:
-        """See `Indicator.show`."""
-        if sign != self._sign:
-            self._sign, self._shown_at = sign, self._clock_at()
-            self._waking.call()
+        """See `Indicator.show`. What a flourish lay over goes on after it: its beginning would say that it happened again."""
+        if sign == self._sign:
+            return
+        before = (self._sign, self._shown_at)
+        goes_on = self._sign in FLOURISHES and sign == self._under[0]
+        self._sign, self._shown_at = self._under if goes_on else (sign, self._clock_at())
+        if sign in FLOURISHES:
+            self._under = before
+        self._waking.call()
 
     def tick(self) -> None:
         """See `Indicator.tick`. It lies over what the buzzer does for the sign, and waits for nothing."""

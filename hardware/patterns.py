@@ -53,9 +53,12 @@ class Pattern:
 DARK = Pattern()
 LIT = Pattern(rests=True)
 _LONG_S = 0.8
+_SHORT_S = 0.12
 _TWICE: tuple[Step, ...] = ((0.12, 0.18), (0.12, 1.08))
 # The lamp of a held button is on already, and dispatch may answer before it blinks: the hand must see that it may let go.
 _BLINK: tuple[Step, ...] = ((0.0, 0.2), (0.2, 0.2))
+
+FLOURISHES = frozenset({Sign.MESSAGE})  # shown for some seconds over what goes on
 
 LAMP: Mapping[Sign, Pattern] = MappingProxyType(
     {
@@ -66,6 +69,8 @@ LAMP: Mapping[Sign, Pattern] = MappingProxyType(
         Sign.FAILING: Pattern(then=_TWICE),
         Sign.ACCEPTED: Pattern(first=_BLINK, rests=True),
         Sign.RESPONDING: Pattern(then=((1.9, 0.1),)),
+        Sign.ARRIVED: Pattern(first=((0.0, 0.2),), then=((1.0, 1.0),)),
+        Sign.MESSAGE: Pattern(first=((0.0, 0.2),), then=((0.2, 0.2), (0.2, 0.2), (0.2, 0.2), (0.8, 0.4))),
     }
 )
 BUZZER: Mapping[Sign, Pattern] = MappingProxyType(
@@ -77,5 +82,7 @@ BUZZER: Mapping[Sign, Pattern] = MappingProxyType(
         Sign.FAILING: Pattern(then=_TWICE),
         Sign.ACCEPTED: Pattern(first=((_LONG_S, 0.0),)),
         Sign.RESPONDING: Pattern(first=((_LONG_S, 0.4), (_LONG_S, 0.0))),
+        Sign.ARRIVED: Pattern(first=((_LONG_S, 0.4), (_LONG_S, 0.4), (_LONG_S, 0.0))),
+        Sign.MESSAGE: Pattern(first=((_SHORT_S, 0.12), (_SHORT_S, 0.12), (_SHORT_S, 0.0))),
     }
 )

@@ -10,7 +10,7 @@ from agent.lanes.desk import Desk
 from agent.lanes.event import EventLane, Message, UrgentLane
 from agent.lanes.location import LocationLane
 from agent.lanes.turns import Rank, Turns
-from agent.lanes.watch import WatchLane
+from agent.lanes.watch import Ears, WatchLane
 from agent.model import Outcome
 from agent.signals import Command, LocateNow, LookUpNow, Probe, ReadNow
 
@@ -18,16 +18,16 @@ SILENCE_S = 10.0  # no lane got an answer for so long; after less no lane waits 
 
 
 class Lanes:
-    """One of each. settled: told of every message whether dispatch has it."""
+    """One of each. settled: told of every message whether dispatch has it. ears: whoever hears what dispatch says back."""
 
-    def __init__(self, desk: Desk, settled: Callable[[Message, bool], None]) -> None:
+    def __init__(self, desk: Desk, settled: Callable[[Message, bool], None], ears: Ears) -> None:
         turns = Turns()
         self.alert = AlertLane(desk, turns)
         self.cancel = CancelLane(desk, turns)
-        self.location = LocationLane(desk, turns)
+        self.location = LocationLane(desk, turns, ears.responder)
         self.event = EventLane(desk, turns, settled)
         self.urgent = UrgentLane(desk, turns, settled, Rank.AT_ONCE)
-        self.watch = WatchLane(desk, turns, lambda: self.location.interval_s)
+        self.watch = WatchLane(desk, turns, lambda: self.location.interval_s, ears, lambda: self.location.deliveries)
         self._desk = desk
         self._silent, self._answered_at = False, float("-inf")
         self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)

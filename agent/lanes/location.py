@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from agent.cadence import REMEMBERED, SHARP_DEG, Delivery, interval_s, manoeuvred, send_in_s
+from agent.conversation import Responder
 from agent.delivery import backoff_s, lost
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
@@ -18,7 +20,6 @@ from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import stream_to
 from agent.model import Asked, CalloutId, Fix, Meaning, Outcome
 from agent.signals import LocationReplied
-from agent.signs import responder_of
 
 PROBE_EVERY_S = 60.0  # DESIGN section 4: a callout that is closed for us and open for dispatch
 UNKNOWN_EVERY_S = 60.0  # DESIGN section 4: `callout.unknown` is tried once a minute
@@ -29,8 +30,10 @@ MAX_CUTS = 3  # in a row: a network that flaps must not keep a slow line from ev
 class LocationLane(Lane):
     """Posts at cadence while a callout is on; at once when told to, or when the wearer starts, stops or turns."""
 
-    def __init__(self, desk: Desk, turns: Turns) -> None:
+    def __init__(self, desk: Desk, turns: Turns, responder: Callable[[], Responder]) -> None:
+        """responder: how far help has come."""
         super().__init__(desk, turns, Rank.POSITION)
+        self._responder = responder
         self._dispatch = desk.open()
         self._to: CalloutId | None = None
         self._handed: Fix | None = None  # the newest fix that this callout has, or has refused
@@ -65,7 +68,12 @@ class LocationLane(Lane):
     @property
     def interval_s(self) -> float:
         """Seconds between two positions as things are; reads of the callout follow it."""
-        return interval_s(self.desk.terms.pace, responder_of(self.desk.state.status), tuple(self._deliveries))
+        return interval_s(self.desk.terms.pace, self._responder(), self.deliveries)
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """How the last positions fared, by which the line is judged."""
+        return tuple(self._deliveries)
 
     def probe(self, callout_id: CalloutId) -> None:
         """One position to a callout that we know as closed, at most one a minute."""

@@ -1,32 +1,64 @@
-"""The watch lane: reads the callout at cadence, and looks for one that was raised elsewhere.
+"""The watch lane: reads the callout at cadence, listens to what dispatch writes, and looks for a callout that was raised elsewhere.
 
 The look-up beside a raise runs here, on a connection of its own, and neither delays nor prevents the raise. Absence from a
-list ends nothing.
+list ends nothing. It listens between two reads, where the connection is open, and only for as long as no read is due.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
-from agent.delivery import backoff_s
+from agent.cadence import LISTEN_EVERY, Delivery, listen_s
+from agent.conversation import Responder
+from agent.delivery import backoff_s, lost
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
 from agent.lifecycle import covers, stream_to
-from agent.model import CalloutId, Meaning, Outcome
+from agent.model import Asked, CalloutId, Meaning, Outcome
 from agent.signals import AdoptPolicy, LookedUp, ReadReplied
 
 JITTER = 0.2  # DESIGN section 8: five hundred devices must not ask at the same moment
 FAILED_POLL_S = 30.0  # after failed polls sooner than at the poll's own pace, at first at once: `armed` is to be honest again soon
+SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not read here is tried again every 5 min
+REFUSED_EVERY_S = 60.0
+ROOM_S = 5.0  # before the next read that is enough to listen in; where reads come quicker, half of the time between them
+GRACE_S = 1.0  # a look at the event stream that others wait for has this long to end before it is given up, and its connection with it
+
+
+class Ears(Protocol):
+    """Whoever hears what dispatch says back."""
+
+    def responder(self) -> Responder:
+        """How far help has come."""
+
+    def wanted(self) -> CalloutId | None:
+        """Whose event stream is to be read; None for none."""
+
+    def size(self) -> tuple[int, int]:
+        """Entries of the stream as it was last, and letters in their texts."""
+
+    def take_read(self, outcome: Outcome) -> bool:
+        """A read of the callout. Whether what dispatch says of a responder has changed."""
+
+    def take_events(self, outcome: Outcome) -> None:
+        """What a look at the event stream came to."""
 
 
 class WatchLane(Lane):
-    """Reads and look-ups, one at a time; a look-up that was asked for goes first."""
+    """Reads, looks at the event stream and look-ups, one at a time; a look-up that was asked for goes first."""
 
-    def __init__(self, desk: Desk, turns: Turns, every_s: Callable[[], float]) -> None:
-        """every_s: seconds between two reads, which keep pace with the positions."""
+    def __init__(
+        self, desk: Desk, turns: Turns, every_s: Callable[[], float], ears: Ears, deliveries: Callable[[], tuple[Delivery, ...]]
+    ) -> None:
+        """every_s: seconds between two reads, which keep pace with the positions. deliveries: by which the line is judged."""
         super().__init__(desk, turns, Rank.READ)
-        self._every_s = every_s
+        self._every_s, self._ears, self._deliveries = every_s, ears, deliveries
+        self._listen_at = float("-inf")
+        self._listening: asyncio.Timeout | None = None  # of a look at the event stream that is on its way
+        self._deaf = 0  # looks in a row that came to nothing
         self._dispatch = desk.open()
         self._look_up_at = float("-inf")  # when the next scheduled poll is due
         self._asked = False
@@ -38,16 +70,19 @@ class WatchLane(Lane):
     def look_up_now(self) -> None:
         """Ask at once, beside whatever else goes on."""
         self._asked = True
+        self._stop_listening()
         self.ring()
 
     def read_now(self) -> None:
         """Read the callout at once."""
         self._read_at = float("-inf")
+        self._stop_listening()
         self.ring()
 
     def poll_now(self) -> None:
         """The link came back: the scheduled poll is due, and the read."""
         self._look_up_at = self._read_at = float("-inf")
+        self._stop_listening()
         self.ring()
 
     async def run(self) -> None:
@@ -61,13 +96,17 @@ class WatchLane(Lane):
                 await self._read()
             elif self._look_up_at <= now_at:
                 await self._poll()
+            elif self._listen_due() <= now_at:
+                await self._listen()
             else:
-                await self._rung(min(self._read_due(), self._look_up_at) - now_at)
+                await self._rung(min(self._read_due(), self._look_up_at, self._listen_due()) - now_at)
 
     def _read_due(self) -> float:
         to = stream_to(self.desk.state)
         if to != self._reading:
             self._reading, self._read_at, self._failures = to, float("-inf"), 0
+            # Little has been said when it begins, and others open their connections then.
+            self._listen_at, self._deaf = self.desk.clock.at() + LISTEN_EVERY * self._every_s(), 0
         return float("inf") if to is None else self._read_at
 
     async def _read(self) -> None:
@@ -87,7 +126,40 @@ class WatchLane(Lane):
             self._failures = 0
         self._read_at = self.desk.clock.at() + pace_s
         self.desk.notice(outcome, Origin.CALLOUT)
+        if self._ears.take_read(outcome):
+            self._listen_at = float("-inf")  # whoever was sent may have been announced in words, too
         await self.desk.decide(ReadReplied(outcome, self.desk.clock.at()))
+
+    def _listen_due(self) -> float:
+        """Where no connection is open, or a read is due too soon, the next read comes first."""
+        room = self._read_at - self.desk.clock.at() >= min(ROOM_S, self._every_s() / 2)
+        return self._listen_at if room and self.connected and self._ears.wanted() is not None else float("inf")
+
+    async def _listen(self) -> None:
+        of, left_s = self._ears.wanted(), self._read_due() - self.desk.clock.at()
+        if of is None:
+            return
+        try:
+            async with asyncio.timeout(None) as self._listening:
+                outcome = await self._dispatch.events(of, deadline_s=min(self.deadline_s, left_s))
+        except TimeoutError:
+            outcome = lost(Asked.EVENTS, of, "reset", "given up: something else was due")
+        finally:
+            self._listening = None
+        self.learn(outcome)
+        self._ears.take_events(outcome)
+        self._deaf = 0 if outcome.meaning is Meaning.ACCEPTED else self._deaf + 1
+        every_s = listen_s(self._every_s(), *self._ears.size(), self._deliveries(), self._deaf)
+        if outcome.meaning is Meaning.UNAUTHORISED:
+            every_s = SCOPE_EVERY_S if outcome.cause == "scope" else REFUSED_EVERY_S
+        self._listen_at = self.desk.clock.at() + every_s
+
+    def _stop_listening(self) -> None:
+        """Something else is to go at once."""
+        if self._listening is not None:
+            loop_at = asyncio.get_running_loop().time() + GRACE_S
+            due_at = self._listening.when()
+            self._listening.reschedule(loop_at if due_at is None else min(due_at, loop_at))
 
     async def _poll(self) -> None:
         outcome = await self._look_up(Origin.DEVICE)

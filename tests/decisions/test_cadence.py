@@ -9,10 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cadence import REMEMBERED, SHARP_DEG, Delivery, Pace, interval_s, manoeuvred, poor, record_due, send_in_s, turned_deg
+from agent.cadence import (
+    ENTRY_BYTES,
+    LISTEN_BYTES_PER_S,
+    LISTEN_MOST_S,
+    REMEMBERED,
+    SHARP_DEG,
+    Delivery,
+    Pace,
+    interval_s,
+    listen_s,
+    manoeuvred,
+    poor,
+    record_due,
+    send_in_s,
+    turned_deg,
+)
+from agent.conversation import Responder
 from agent.geo import bearing_deg
 from agent.model import Fix
-from agent.signs import Responder
 
 PACE = Pace()
 DEGREE_M = 111_195.0
@@ -175,3 +190,31 @@ def test_pause_is_never_outside_its_bounds_whatever_dispatch_line_and_wearer_do(
     assert due_s >= 0
     assert later_s + due_s <= max(most, later_s) + 1e-6
     assert due_s > 0 or later_s >= least - 1e-6
+
+
+# --- listening ----------------------------------------------------------------------------------------------------------
+
+
+def test_event_stream_is_looked_at_every_second_read_while_it_is_short():
+    assert listen_s(5.0, 3, 200, (GOOD,) * 6, 0) == 10.0
+    assert listen_s(20.0, 3, 200, (GOOD,) * 6, 0) == 40.0
+
+
+def test_long_stream_costs_no_more_than_its_budget_up_to_a_minute():
+    every_s = listen_s(5.0, 50, 20_000, (GOOD,) * 6, 0)
+    assert every_s == pytest.approx((50 * ENTRY_BYTES + 20_000 * 1.2) / LISTEN_BYTES_PER_S)
+    assert listen_s(5.0, 500, 500_000, (GOOD,) * 6, 0) == LISTEN_MOST_S
+
+
+def test_poor_line_and_looks_that_come_to_nothing_make_it_rarer():
+    assert listen_s(5.0, 0, 0, (LABOURED,) * 6, 0) == 20.0
+    assert [listen_s(5.0, 0, 0, (), failures) for failures in range(5)] == [10.0, 20.0, 40.0, 60.0, 60.0]
+
+
+@given(st.floats(0.01, 1_000), st.integers(0, 5_000), st.integers(0, 10**7), deliveries, st.integers(0, 10**6))
+def test_listening_is_never_at_once_again_nor_rarer_than_once_a_minute(
+    read_s: float, entries: int, letters: int, line: tuple[Delivery, ...], failures: int
+):
+    every_s = listen_s(read_s, entries, letters, line, failures)
+    assert min(2 * read_s, LISTEN_MOST_S) <= every_s <= LISTEN_MOST_S
+    assert every_s <= listen_s(read_s, entries + 1, letters + 400, line, failures + 1)

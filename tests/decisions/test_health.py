@@ -88,6 +88,8 @@ def test_document_has_every_field_of_the_contract():
         "drill": False,
         "since": "2027-01-15T08:00:00Z",
         "dispatch_status": "created",
+        "responder": {"stage": "none", "eta": None, "eta_text": None, "name": None},
+        "messages": {"heard": 0, "last": None},
     }
     assert told["fix"] == {
         "time": "2027-01-15T07:59:59Z",

@@ -12,8 +12,9 @@ from dispatchers import Line, Service
 
 from agent.cadence import Pace
 from agent.clock import SystemClock
+from agent.conversing import Conversing
 from agent.decider import Decider
-from agent.health import Origin
+from agent.health import Conditions, Origin
 from agent.kept import Write
 from agent.lanes.board import Lanes
 from agent.lanes.desk import Terms
@@ -45,7 +46,9 @@ class Bench:
         self.origins: list[tuple[Asked, Origin]] = []  # whose each of these was said to be
         self.accepted: list[float] = []
         self.settled: list[tuple[str, bool]] = []
-        self.lanes = Lanes(self, lambda message, told: self.settled.append((message.text, told)))
+        self.conditions, self.store = Conditions(), Paper()
+        self.conversation = Conversing(self, (), shown=lambda: None)
+        self.lanes = Lanes(self, lambda message, told: self.settled.append((message.text, told)), self.conversation)
         self.decider = Decider(Paper(), self.clock, base_url="https://x", customer_id=1, changed=self._changed)  # type: ignore[arg-type]
         self._keys = itertools.count()
         self.stepped = asyncio.Event()
@@ -77,13 +80,20 @@ class Bench:
         self.origins.append((outcome.asked, origin))
         self.lanes.heard(outcome)
 
+    def outwardly_calm(self) -> bool:
+        return self.state.calm
+
+    def kept_note(self, _name: str) -> str | None:
+        return None
+
     def sent(self, fix: Fix) -> None:
         self.accepted.append(fix.at)
 
     def not_sent(self) -> None:
         """Nothing to count here."""
 
-    def _changed(self, _before: State, _after: State, event: Happening, commands: tuple[Command, ...]) -> None:
+    def _changed(self, before: State, after: State, event: Happening, commands: tuple[Command, ...]) -> None:
+        self.conversation.follow(before, after, event)
         if isinstance(event, Pressed):
             self.lanes.alert.hurry()
         for command in commands:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from agent.model import Asked, Callout, CalloutId, Fix, Meaning, Outcome, Place, SafeCode
+from agent.model import Asked, Callout, CalloutId, Event, Fix, Help, Meaning, Outcome, Place, SafeCode
 
 
 class Service:
@@ -22,6 +22,8 @@ class Service:
         self.callouts: dict[CalloutId, str] = {}
         self.positions: list[tuple[CalloutId, float]] = []  # (callout, `at` of the fix), in order of arrival
         self.events: list[tuple[CalloutId, str]] = []
+        self.stream: list[Event] = []  # what the event stream lists
+        self.help = Help()  # what a read tells of the responder
         self.cancels: list[tuple[CalloutId, str | None]] = []
         self.asked: list[Asked] = []
         self.shapes: list[str] = []
@@ -113,7 +115,7 @@ class Line:
         return await self._service.answer(Asked.LOCATION, callout_id, process)
 
     async def read(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
-        callout = Callout(callout_id, self._service.callouts.get(callout_id))
+        callout = Callout(callout_id, self._service.callouts.get(callout_id), help=self._service.help)
         return await self._service.answer(
             Asked.READ,
             callout_id,
@@ -143,7 +145,11 @@ class Line:
         return await self._service.answer(Asked.EVENT, callout_id, process)
 
     async def events(self, callout_id: CalloutId, *, deadline_s: float) -> Outcome:
-        return Outcome(Asked.EVENTS, Meaning.ACCEPTED, "ok", callout_id=callout_id, events=())
+        def process() -> Outcome:
+            listed = tuple(self._service.stream)
+            return Outcome(Asked.EVENTS, Meaning.ACCEPTED, "ok", callout_id=callout_id, http_status=200, events=listed)
+
+        return await self._service.answer(Asked.EVENTS, callout_id, process)
 
     async def aclose(self) -> None:
         """Drop the connection."""

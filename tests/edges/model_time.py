@@ -72,6 +72,7 @@ ASKED = {
     "look_up": Asked.LOOK_UP,
     "cancel": Asked.CANCEL,
     "tell": Asked.EVENT,
+    "events": Asked.EVENTS,
 }
 
 

@@ -198,7 +198,7 @@ class Journey(Trial):
         """SIGKILL and a new process: what the store and the lifecycle keep is all that is left."""
         await self.down()
         self.positions = self._waking(max(self.road.passed, key=lambda fix: fix.at, default=None))
-        self.lanes = Lanes(self, lambda _message, _told: None)
+        self.lanes = Lanes(self, lambda _message, _told: None, self.conversation)
         self.up()
         self.lanes.obey(LocateNow())
 

@@ -15,6 +15,7 @@ import pytest
 from devices import Device, Fused, Hanging, device, run, stored
 
 from agent import recovery
+from agent.conversation import Responder
 from agent.health import Conditions
 from agent.model import Act, Acted, Ailment, Asked, Callout, Meaning, Outcome, SafeCode, Severity, Sign
 from agent.panel import Panel, Wired
@@ -86,11 +87,24 @@ class Pad:
         await asyncio.get_running_loop().create_future()
 
 
+class Talk:
+    """What dispatch has said back."""
+
+    def __init__(self) -> None:
+        self.stage, self.wrote = Responder.NONE, False
+
+    def responder(self) -> Responder:
+        return self.stage
+
+    def message_new(self) -> bool:
+        return self.wrote
+
+
 class Wearer:
     """A device with a panel."""
 
     def __init__(self, of: Device, windows_s: dict[str, float]) -> None:
-        self.of, self.conditions, self.lamp = of, Conditions(), Lamp()
+        self.of, self.conditions, self.lamp, self.conversation = of, Conditions(), Lamp(), Talk()
         self.clock, self.presses = of.clock, of.presses
         self.decided: list[Happening] = []
         self.attempts_fail = False

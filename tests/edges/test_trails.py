@@ -14,7 +14,7 @@ from dispatchers import Service, lost
 
 from agent import trail
 from agent.decider import Decider
-from agent.health import Conditions, Origin
+from agent.health import Origin
 from agent.kept import Remembered
 from agent.lanes.board import Lanes
 from agent.model import Asked, Fix, Meaning, Outcome, Place, Press, Quality, SafeCode
@@ -37,11 +37,10 @@ class Device(Bench):
 
     def __init__(self, service: Service, *, poll_s: float) -> None:
         super().__init__(service, poll_s=poll_s)
-        self.conditions = Conditions()
         self.store = Store(self.folder / "agent.db", pace=PROMPT)
         self.decider = Decider(self.store, self.clock, base_url="https://x", customer_id=1, changed=self._stepped)
-        self.telling = Telling(self.store, self.clock, lambda: self.lanes)
-        self.lanes = Lanes(self, self.telling.settled)
+        self.telling = Telling(self.store, self.clock, lambda: self.lanes, self.conversation.say)
+        self.lanes = Lanes(self, self.telling.settled, self.conversation)
         self.trails = Trails(self, self.store, self.telling, self.manner)
         self.first_at = self.clock.at() - 50.0
         self.first_wall = self.clock.wall() - 50.0

@@ -65,7 +65,7 @@ class Rig:
         """Look at a moment, and wait for a program that runs."""
         self.clock.now = at
         self.of.look(state)
-        running = self.of._running
+        running = self.of._hook.running
         if running is not None:
             await asyncio.wait({running})
             await asyncio.sleep(0)
@@ -147,7 +147,7 @@ def test_calm_device_tells_nobody_and_ends_a_siren_that_sounds(tmp_path: Path):
         async with asyncio.timeout(10):
             while not rig.told():  # noqa: ASYNC110 - another process writes the file
                 await asyncio.sleep(0.01)
-        running = rig.of._running
+        running = rig.of._hook.running
         assert running is not None
         rig.of.look(replace(RAISING, calm=True))
         async with asyncio.timeout(5):

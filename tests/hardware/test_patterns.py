@@ -37,12 +37,16 @@ def played(pattern: Pattern, for_s: float) -> list[tuple[bool, float]]:
         (LAMP[Sign.FAILING], [(True, 0.12), (False, 0.18), (True, 0.12), (False, 1.08)] * 2),
         (LAMP[Sign.ACCEPTED], [(False, 0.2), (True, 0.2), (False, 0.2), (True, 2.4)]),
         (LAMP[Sign.RESPONDING], [(True, 1.9), (False, 0.1), (True, 1.0)]),
+        (LAMP[Sign.ARRIVED], [(False, 0.2), (True, 1.0), (False, 1.0), (True, 1.0), (False, 1.0)]),
+        (LAMP[Sign.MESSAGE], [(False, 0.2), *[(True, 0.2), (False, 0.2)] * 3, (True, 0.8), (False, 0.4), (True, 0.2)]),
         (BUZZER[Sign.NOTHING], [(False, 3.0)]),
         (BUZZER[Sign.PRESSED], [(False, 3.0)]),
         (BUZZER[Sign.CONTACTING], [(False, 3.0)]),
         (BUZZER[Sign.FAILING], [(True, 0.12), (False, 0.18), (True, 0.12), (False, 1.08)] * 2),
         (BUZZER[Sign.ACCEPTED], [(True, 0.8), (False, 2.2)]),
         (BUZZER[Sign.RESPONDING], [(True, 0.8), (False, 0.4), (True, 0.8), (False, 1.0)]),
+        (BUZZER[Sign.ARRIVED], [(True, 0.8), (False, 0.4), (True, 0.8), (False, 0.4), (True, 0.8), (False, 1.0)]),
+        (BUZZER[Sign.MESSAGE], [(True, 0.12), (False, 0.12), (True, 0.12), (False, 0.12), (True, 0.12), (False, 1.0)]),
         (Pattern(first=((0.5, 0.25),), then=((0.25, 0.25),)), [(True, 0.5), (False, 0.25), *[(True, 0.25), (False, 0.25)] * 2]),
     ],
 )
@@ -87,3 +91,21 @@ def test_a_sign_begins_with_its_own_beginning_however_long_another_was_shown():
     indicator.show(Sign.ACCEPTED)
     levels, _ = indicator._wanted(now)
     assert levels[2]
+
+
+def test_what_a_message_lay_over_goes_on_and_does_not_begin_anew():
+    """Else two long beeps would say after each message that another responder is on the way."""
+    now = 0.0
+    indicator = GpioIndicator(clock_at=lambda: now, chip="/dev/gpiochip0", lamp_line=1, buzzer_line=2)
+    indicator.show(Sign.RESPONDING)
+    now = 60.0
+    indicator.show(Sign.MESSAGE)
+    assert indicator._wanted(now)[0] == {1: False, 2: True}, "the message itself is heard"
+    now = 64.0
+    indicator.show(Sign.RESPONDING)
+    assert indicator._wanted(now)[0] == {1: True, 2: False}
+    now = 70.0
+    indicator.show(Sign.MESSAGE)
+    now = 74.0
+    indicator.show(Sign.ARRIVED)
+    assert indicator._wanted(now)[0][2], "something else begins with its own beginning"
