@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     reply = enquiry.ask(args, {"do": "events", "id": args.id})
     if not args.follow or not reply.get("ok"):
         return enquiry.finish(args, reply, _words)
+    enquiry.forgive()
     if not args.json:
         enquiry.say_view(reply)
     seen: set[str] = set()

@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit 0 if nothing has failed, else 1."""
     from agent.lookup import LookupLoop  # noqa: PLC0415 - brings the whole way to dispatch along
 
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that lacks a letter still shows the rest
+    enquiry.forgive()
     with asyncio.Runner(loop_factory=LookupLoop) as runner:
         return runner.run(_examine(args))
 

@@ -6,6 +6,7 @@ Asks the daemon; with `--inner`, for root, and no daemon, dispatch itself. Never
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -84,9 +85,7 @@ def _direct(args: argparse.Namespace, request: Reply) -> Reply:
 
 def finish(args: argparse.Namespace, reply: Reply, words: Callable[[Reply], str], failed: str = "") -> int:
     """Print it, and return the exit code. failed: how a failure begins, for a person."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that has no letter for it still shows the rest
+    forgive()
     if args.json:
         print(json.dumps(reply))
     else:
@@ -96,6 +95,13 @@ def finish(args: argparse.Namespace, reply: Reply, words: Callable[[Reply], str]
         else:
             complain(reply, failed)
     return exit_code(reply)
+
+
+def forgive() -> None:
+    """A terminal that has no letter for something still shows the rest."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def exit_code(reply: Reply) -> int:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from dispatchers import Line, Service
 
 from agent import requests as room
 from agent.control import Peer
 from agent.decider import STORE_WAIT_S
 from agent.lifecycle import step
-from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Press, SafeCode
+from agent.model import Asked, Callout, CalloutId, Event, Meaning, Outcome, Press, SafeCode
 from agent.presses import Made
 from agent.requests import CANCEL_ANSWER_S, HANDED_OVER, Requests
 from agent.signals import CancelAsked, Happening, LocationReplied, Phase, Pressed, RaiseReplied, State
@@ -33,7 +34,10 @@ CALM = {"raising": (PRESSED, CANCEL), "cancelling": (*ACTIVE, CANCEL), "closed":
 
 @dataclass
 class Device:
-    """A daemon of which only the lifecycle lives. look_ups: how often a drill made it ask dispatch. slow_s: what a step takes."""
+    """A daemon of which only the lifecycle lives, with the conversation it had. look_ups: how often a drill made it ask dispatch.
+
+    slow_s: what a step takes. unsure: the store has not told yet whether a cancel was handed over. events: what was said, told outwardly.
+    """
 
     state: State = field(default_factory=State)
     allow_unconditional: bool = False
@@ -42,6 +46,32 @@ class Device:
     cancels: list[str | None] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     stepped: asyncio.Event = field(default_factory=asyncio.Event)
+    service: Service = field(default_factory=Service)
+    unsure: bool = False
+    heard: tuple[Event, ...] = ()
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def conversation(self) -> Device:
+        return self
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return () if self.state.calm or self.state.phase is Phase.STANDBY else self.heard
+
+    async def more(self) -> None:
+        self.moved = asyncio.Event()
+        await self.moved.wait()
+
+    def hear(self, text: str) -> None:
+        self.heard = (*self.heard, Event(len(self.heard) + 1, "dispatch", text, 1.8e9))
+        self.moved.set()
+
+    def outwardly_calm(self) -> bool:
+        return self.state.calm or self.unsure
+
+    def open(self) -> Line:
+        return self.service.connect()
 
     async def decide(self, event: Happening) -> None:
         await asyncio.sleep(self.slow_s)
@@ -49,6 +79,7 @@ class Device:
             self.cancels.append(None if event.code is None else event.code.typed())
         self.state, _ = step(self.state, event)
         self.stepped.set()
+        self.moved.set()
 
     def press(self, origin: str, *, note: str | None, drill: bool) -> Made:
         press = Press(self.state.press_number + 1, 5.0 + self.state.press_number, 1.8e9, origin, note=note, drill=drill)
