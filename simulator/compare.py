@@ -66,11 +66,16 @@ class Canon:
 
     milestones: list[str] = field(default_factory=list)
     operations: dict[str, list[str]] = field(default_factory=dict)
+    _messages: int = 0  # where the messages in a row begin
 
-    def happen(self, text: str) -> None:
-        """One more milestone; the same again at once says nothing new."""
-        if self.milestones[-1:] != [text]:
+    def happen(self, text: str, *, message: bool = False) -> None:
+        """One more milestone; the same again at once says nothing new. Messages in a row have no order: their lanes race."""
+        if not message:
+            self._messages = len(self.milestones) + (self.milestones[-1:] != [text])
+        row = self.milestones[self._messages :] if message else self.milestones[-1:]
+        if text not in row:
             self.milestones.append(text)
+            self.milestones[self._messages :] = sorted(self.milestones[self._messages :])
 
     def see(self, operation: str, text: str) -> None:
         """One more happening of an operation."""
@@ -139,7 +144,8 @@ class _Teller:
         if name.startswith("raise"):
             self.canon.happen(f"raise: {f'callout {callout}' if callout else words.shape(entry['body'])} ({status})")
         elif name == "send_event":
-            self.canon.happen(f'callout {callout} is told "{words.gist(words.said(entry["body"]))}" ({status})')
+            if gist := words.gist(words.said(entry["body"])):
+                self.canon.happen(f'callout {callout} is told "{gist}" ({status})', message=True)
         elif name == "cancel":
             self._cancelled = True
             self.canon.happen(f"callout {callout}: cancel with {words.code(entry['body'])} ({status})")

@@ -13,7 +13,15 @@ from typing import Any
 _TELLING = {"responseTypeId", "calloutClassificationId", "exceptionReasonId", "rating", "internalTest", "safeCode", "source"}
 _NUMBER = re.compile(r"\d(?:[\d:.,TZ+-]*\d)?Z?")
 _MEASURE = re.compile(r"-?#(?:\s*(?:km/h|m/s|km|min|ms|s|h|m|%|N|S|E|W|#)\b)*")
-_PART = re.compile(r"^Trail, part (\d+) of \d+")
+# A track is told in one of several forms, in one message or several: which, its length and its course decide.
+_TRAILS = (
+    ("where the device was before the press", re.compile(r"^(?:The device (?:was|stood) |Trail\b).*\bbefore the press\b")),
+    (
+        "where the device was while nothing got through",
+        re.compile(r"^(?:One position did|Trail\b.*\bpositions did|Positions that did) not get through"),
+    ),
+    ("", re.compile(r"^Trail, part \d+ of \d+")),
+)
 GIST_CHARS = 160
 
 
@@ -23,11 +31,11 @@ def masked(text: str) -> str:
 
 
 def gist(text: str) -> str:
-    """The first sentence without its numbers: what follows in a trail depends on where the device happened to be."""
-    if part := _PART.match(text):
-        return "Trail" if part[1] == "1" else "Trail (a further part)"
-    first = re.split(r"\. |: ", masked(text).removeprefix("Trail: "), maxsplit=1)[0]
-    return ("Trail: " if text.startswith("Trail: ") else "") + first.rstrip(".")[:GIST_CHARS]
+    """The first sentence without its numbers; of a trail what it is about, "" for its further parts: the rest depends on the drive."""
+    for about, pattern in _TRAILS:
+        if pattern.search(text):
+            return about
+    return re.split(r"\. |: ", masked(text), maxsplit=1)[0].rstrip(".")[:GIST_CHARS]
 
 
 def said(body: Any) -> str:

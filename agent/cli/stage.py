@@ -45,7 +45,7 @@ record_idle_s = 5
 path = "{folder}/agent.db"
 
 [backlog]
-trail_after_s = 10
+trail_after_s = {trail_after_s}
 
 [drill]
 classification_id = 2
@@ -195,7 +195,9 @@ async def staged(args: argparse.Namespace, folder: Path, lines: list[bytes], set
         base_url = simulator.base_url.replace(f":{simulator.port}", f":{link.port}")
         tty = folder / "ttyGPS"
         (folder / "run").mkdir(mode=0o700)
-        _write_config(folder, base_url, simulator.ca_file, tty, settings)
+        # A scenario may shorten its dead zone to be played often; the demo's own lasts 12 s.
+        trail_after_s = 5 if args.scenario else 10
+        _write_config(folder, base_url, simulator.ca_file, tty, settings, trail_after_s)
         chip, keypad = PlayedChip(folder / "gpiochip"), PlayedKeypad(folder / "keypad")
         async with Feeder(lines, tty, wall=time.time), chip, keypad:
             stage = Stage(folder, simulator, link, chip, keypad)
@@ -206,9 +208,16 @@ async def staged(args: argparse.Namespace, folder: Path, lines: list[bytes], set
                 await link.cut()
 
 
-def _write_config(folder: Path, base_url: str, ca_file: Path | None, tty: Path, settings: Any) -> None:
-    token_url = base_url.replace("/panic-api/v2", "/backend/token")
-    text = CONFIG.format(base_url=base_url, customer_id=settings.customer_id, ca_file=ca_file, token_url=token_url, tty=tty, folder=folder)
+def _write_config(folder: Path, base_url: str, ca_file: Path | None, tty: Path, settings: Any, trail_after_s: float) -> None:
+    text = CONFIG.format(
+        base_url=base_url,
+        customer_id=settings.customer_id,
+        ca_file=ca_file,
+        token_url=base_url.replace("/panic-api/v2", "/backend/token"),
+        tty=tty,
+        folder=folder,
+        trail_after_s=trail_after_s,
+    )
     (folder / "config.toml").write_text(text)
     key = folder / "device-key"
     key.touch(mode=0o600)
