@@ -37,8 +37,8 @@ PAST: Final = (
     ("arrived", re.compile(r"arriv")),
     ("completed", re.compile(r"complet")),
 )
-NOT_PAST: Final = re.compile(
-    r"estimat|expect|predict|plan|sched|cancel|due|deadline|target|timeout|until|eta(?!il)|incomplet|undispatch|last"
+NOT_PAST: Final = re.compile(  # anywhere on the way to the value, names joined by dots
+    r"estimat|expect|predict|plan|sched|cancel|due|deadline|target|timeout|until|incomplet|undispatch|(?:^|\.)eta(?!il)|eta(?:$|\.)"
 )
 A_TIME: Final = re.compile(r".*(?:at|time|timestamp|date|datetime|utc|epoch|ed|arrival|completion)")
 PLAIN: Final = frozenset({"at", "time", "timestamp", "date", "datetime", "utc", "when", "value"})
@@ -65,7 +65,8 @@ def help_of(raw: dict[str, Any], answered_wall: float | None) -> Help:
     incidents = incidents[-MAX_INCIDENTS:] if isinstance(incidents, list) else [incidents]
     budget = [MAX_ENTRIES]
     outer = {key: value for key, value in raw.items() if key not in ("incidentInformation", "location", "calloutLocation")}
-    found = [_look(each, answered_wall, budget) for each in (outer, *incidents) if isinstance(each, dict)]
+    told = [_look(each, answered_wall, budget) for each in incidents if isinstance(each, dict)]
+    found = [_look(outer, answered_wall, budget), *told]  # last for the budget, least when it comes to whose word counts
     newest = sorted(found, key=lambda each: each.walls.get("dispatched", float("-inf")))  # stable: the last of equals is last
     walls = {name: max((each.walls[name] for each in found if name in each.walls), default=None) for name, _ in PAST}
     expecting = next((each for each in reversed(newest) if each.eta_wall is not None or each.eta_text is not None), Found())
@@ -81,25 +82,25 @@ def help_of(raw: dict[str, Any], answered_wall: float | None) -> Help:
 
 def _look(incident: dict[str, Any], answered_wall: float | None, budget: list[int]) -> Found:
     found = Found()
-    for key, parent, value in _entries(incident, budget):
-        _take(found, key, parent, value, answered_wall)
+    for path, value in _entries(incident, budget):
+        _take(found, path, value, answered_wall)
     return found
 
 
-def _entries(incident: dict[str, Any], budget: list[int]) -> Iterator[tuple[str, str, Any]]:
-    """Every (key, the key that it stands under, value), breadth first, as far as the budget reaches."""
+def _entries(incident: dict[str, Any], budget: list[int]) -> Iterator[tuple[str, Any]]:
+    """Every value with its path of plain names, breadth first, as far as the budget reaches."""
     level: list[tuple[str, dict[str, Any]]] = [("", incident)]
     for _ in range(MAX_DEPTH):
         below: list[tuple[str, dict[str, Any]]] = []
-        for parent, holder in level:
+        for at, holder in level:
             for key, value in holder.items():
                 if budget[0] <= 0:
                     return
                 budget[0] -= 1
-                name = _plain(key)
-                yield name, parent, value
+                path = f"{at}.{_plain(key)}"
+                yield path, value
                 inner = value[:MAX_INCIDENTS] if isinstance(value, list) else [value]
-                below += [(name, each) for each in inner if isinstance(each, dict)]
+                below += [(path, each) for each in inner if isinstance(each, dict)]
         level = below
 
 
@@ -108,10 +109,12 @@ def _plain(key: str) -> str:
     return "".join(each for each in key[:MAX_KEY_CHARS] if each.isalnum()).casefold()
 
 
-def _take(found: Found, key: str, parent: str, value: Any, answered_wall: float | None) -> None:
+def _take(found: Found, path: str, value: Any, answered_wall: float | None) -> None:
     """The first telling of a thing counts: outer keys come before inner ones."""
     if isinstance(value, dict | list) or value is None:
         return
+    above, _, key = path.rpartition(".")
+    parent = above.rpartition(".")[2]
     estimate = ETA.fullmatch(parent if key in PLAIN else key)
     if estimate is None and ETA.fullmatch(parent):
         unit = None if key == "min" else _unit(key)
@@ -121,13 +124,11 @@ def _take(found: Found, key: str, parent: str, value: Any, answered_wall: float 
         _expect(found, value, _unit(estimate[1] or estimate[2] or ""), answered_wall)
     elif key in RESPONDER or (parent.rstrip("s") in RESPONDER and key in NAMES):
         found.responder = found.responder or line_of(value, MAX_TEXT_CHARS)
-    else:
+    elif NOT_PAST.search(path) is None:
         _happened(found, parent + key if key in PLAIN else key, value, answered_wall)
 
 
 def _happened(found: Found, key: str, value: Any, answered_wall: float | None) -> None:
-    if NOT_PAST.search(key):
-        return
     wall = _instant(value, as_number=A_TIME.fullmatch(key) is not None)
     if wall is None or (answered_wall is not None and wall > answered_wall + AHEAD_S):
         return
@@ -140,7 +141,7 @@ def _happened(found: Found, key: str, value: Any, answered_wall: float | None) -
 def _expect(found: Found, value: Any, unit_s: float | None, answered_wall: float | None) -> None:
     """An instant, a span whose unit is known, or else the words as told."""
     number = number_of(value)
-    wall = _instant(value, as_number=True)
+    wall = _instant(value, as_number=unit_s is None)
     if wall is None and unit_s is not None and answered_wall is not None and number is not None and 0 <= number * unit_s <= LONGEST_S:
         wall = answered_wall + number * unit_s
     if wall is not None:
