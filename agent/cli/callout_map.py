@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from agent.cli import enquiry, picture, saved, talk
 from agent.cli.printed import pairs, plain
@@ -62,7 +61,7 @@ def _open(url: str | None) -> bool:
     program = shutil.which("xdg-open")
     if not url or program is None or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
-    if urlsplit(url).scheme not in ("https", "http"):
+    if not url.lower().startswith(("https://", "http://")):
         return False
     folder = Path(tempfile.mkdtemp(prefix="callout-map-", dir=os.environ.get("XDG_RUNTIME_DIR")))
     page = folder / "map.html"

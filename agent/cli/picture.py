@@ -43,7 +43,7 @@ def of(image: str, *, base_url: str, ca_file: Path | None) -> bytes:
     if data is not None:
         content = _decoded(data[2]) if "base64" in data[1].lower() else unquote_to_bytes(data[2])
     elif re.match(r"(?:https?:)?//|/[^/]*[.?/]", image, re.IGNORECASE) and kind(_decoded(image)) is None:
-        content = _fetched(urljoin(base_url, image), ca_file)
+        content = _fetched(image, base_url, ca_file)
     else:
         content = _decoded(image)
     if kind(content) is None:
@@ -59,11 +59,12 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-def _fetched(url: str, ca_file: Path | None) -> bytes:
+def _fetched(image: str, base_url: str, ca_file: Path | None) -> bytes:
     from agent.delivery import Reply  # noqa: PLC0415 - only for a picture that lies elsewhere
     from agent.line import Line, tls_context  # noqa: PLC0415 - likewise
 
     try:
+        url = urljoin(base_url, image)
         parts = urlsplit(url)
         safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     except ValueError:
