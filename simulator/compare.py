@@ -21,7 +21,7 @@ TOKENS = {"oauth_token", "callout_token", "mint"}
 LOCATES = {"locate", "locate_return"}
 ROUTINE = TOKENS | LOCATES | {"device_event"}
 FEW_AFTER_CLOSE = 3  # under way when the callout was closed: no sign of a device that goes on
-CLOSED = 285
+OK, CLOSED = 200, 285
 
 
 # What each kind of entry must have to be told.
@@ -175,7 +175,9 @@ class _Teller:
 
     @staticmethod
     def _by_chance(name: str, entry: Entry) -> bool:
-        """Whether another run need not have this one: a trouble that something routine met, an answer that nobody waited for, a 285."""
+        """Whether another run need not have this one: a good read, a trouble that something routine met, an unheard answer, a 285."""
+        if entry["method"] == "GET" and entry["status"] == OK:
+            return True
         if entry["status"] in (401, CLOSED) or (entry["status"] is None and not entry["fault"]):
             return True
         return bool(entry["fault"]) and not (name.startswith("raise") or name in LOCATES | {"cancel"})
