@@ -1,0 +1,75 @@
+"""Answers that are lost on one route only: its lane makes up for it, and no other is delayed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from enduring import SLACK_S, Endurance, device
+from stage import codes, press, side_by_side
+
+GONE = "dispatch.unreachable"
+
+
+async def answers_lost_route_by_route(folder: Path) -> None:
+    """Each lane repeats what it does not know to have arrived, and delays no other."""
+    async with device(folder) as device_:
+        await a_raise_whose_answer_is_lost(device_)
+        await positions_whose_answers_are_lost(device_)
+        await messages_whose_answers_are_lost(device_)
+        assert len(await device_.stage.callouts()) == 1
+
+
+async def a_raise_whose_answer_is_lost(device_: Endurance) -> None:
+    """A look-up finds the callout; a position that it takes proves it to be open."""
+    stage = device_.stage
+    await stage.desk("PUT", "faults", {"on": "raise", "action": "lost"})
+    began = time.monotonic()
+    await press(stage)
+    await stage.until(device_.posted, lambda now: len(now) >= 3, 10, "positions flow though no raise is ever answered")
+    assert time.monotonic() - began < 10
+    await device_.end()
+    await device_.until(lambda now: now["armed"] and now["callout"]["state"] == "active", 10, "all is well")
+
+
+async def positions_whose_answers_are_lost(device_: Endurance) -> None:
+    """They arrive and do not count; the callout is read and messages are told meanwhile."""
+    stage = device_.stage
+    await stage.desk("PUT", "faults", {"on": "locate", "action": "lost"})
+    await stage.until(device_.hits, lambda now: now >= 1, 5, "it hits")
+    sent, seen = (await device_.status())["stream"]["sent"], len(await device_.posted())
+    assert (await stage.ask(do="say", text="meanwhile")).get("ok")
+    await stage.until_callout(lambda now: any("meanwhile" in each["text"] for each in now["events"]), 5, "the other lanes go on")
+    await device_.until(lambda now: GONE in codes(now), 5, "named, between two answers that are not lost")
+    await stage.until(device_.posted, lambda now: len(now) >= seen + 2, 10, "repeated, each time the newest")
+    assert (await device_.status())["stream"]["sent"] == sent
+    await device_.end()
+    await device_.until(lambda now: now["stream"]["sent"] > sent and GONE not in codes(now), 10, "counted again")
+
+
+async def messages_whose_answers_are_lost(device_: Endurance) -> None:
+    """Told at least once, and not once more when an answer has come; one position a second all the while."""
+    stage = device_.stage
+    await stage.desk("PUT", "faults", {"on": "send_event", "action": "lost"})
+    seen, began = len(await device_.posted()), time.monotonic()
+    assert (await stage.ask(do="say", text="twice at least")).get("ok")
+    copies = await stage.until(lambda: _copies(device_, "twice at least"), lambda now: now >= 2, 10, "repeated")
+    await stage.until(device_.posted, lambda now: len(now) >= seen + 4, SLACK_S + 4, "positions go on")
+    assert (time.monotonic() - began) / (len(await device_.posted()) - seen) < 2.0, "as often as ever"
+    await device_.end()
+    assert (await stage.ask(do="say", text="behind it")).get("ok")
+    await stage.until(lambda: _copies(device_, "behind it"), lambda now: now == 1, 20, "the next one, once")
+    assert await _copies(device_, "twice at least") >= copies
+    events = (await stage.callouts())[-1]["events"]
+    assert "behind it" in events[-1]["text"], "nothing is repeated after its answer"
+
+
+async def _copies(device_: Endurance, text: str) -> int:
+    return sum(text in each["text"] for each in (await device_.stage.callouts())[-1]["events"])
+
+
+@pytest.mark.timeout(120)
+def test_answers_lost_on_one_route_are_made_up_for_there(tmp_path: Path):
+    """A raise, a position, a message."""
+    side_by_side(tmp_path, answers_lost_route_by_route)
