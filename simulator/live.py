@@ -13,6 +13,8 @@ from typing import Any
 
 # Longer than this without a word and a page thinks that the connection has died.
 BEAT_S = 10.0
+# How soon a page is to come back after its connection broke; browsers take three seconds otherwise.
+RETRY_MS = 1_000
 # Hundreds of callouts change every second: what comes within this time goes out together.
 GATHER_S = 0.05
 
@@ -57,7 +59,7 @@ class Hub:
         self._listeners.add(listener)
         loop = asyncio.get_running_loop()
         try:
-            yield frame("hello", view(("hello", None), listener))
+            yield f"retry: {RETRY_MS}\n{frame('hello', view(('hello', None), listener))}"
             spoke_at = loop.time()
             while not stopping.is_set():
                 rung = await _ring(listener.rung, stopping, spoke_at + BEAT_S - loop.time())

@@ -1,274 +1,274 @@
-// The page: hears what changed over server-sent events, keeps it, and has the panels drawn. Asks nothing of any other host.
+// The control room page, wired: what is heard goes into the room, what changed is marked, and one frame draws all of it. Decides
+// which callout is shown. Asks nothing of any other host.
 
+import { Acts } from "./acts.js";
+import { Faults } from "./faults.js";
+import { Gestures } from "./gestures.js";
+import { ask, Line } from "./line.js";
+import { CalloutList } from "./list.js";
 import { TrackMap } from "./map.js";
 import * as panels from "./panels.js";
+import { Room } from "./room.js";
+import { ScenarioSteps } from "./scenario.js";
+import { Talk } from "./talk.js";
+import { Timeline } from "./timeline.js";
+import { by, make, put, say, sign } from "./words.js";
 
 const SHOWN_REQUESTS = 40;
-const SILENT_MS = 25_000; // the server says something every 10 s
+const MOST_STRUCK = 500; // requests that a fault hit, for the timelines
+const PARTS = ["list", "map", "talk", "tools"];
 
-const FAULTS = {
-  "Server error 503": { action: "status", status: 503 },
-  "Token refused 401": { action: "status", status: 401 },
-  "Slow: 4 s": { action: "latency", delay_s: 4 },
-  "Answers get lost": { action: "lost" },
-  "Connections reset": { action: "reset" },
-  "Captive portal": { action: "portal" },
-  "Answers drip": { action: "drip", interval_s: 0.2 },
-};
+const room = new Room(storage());
+const list = new CalloutList(room, (id) => choose(id, true));
+const map = new TrackMap(by("map"), { legend: by("legend"), onMode: markView });
+const timeline = new Timeline();
+const talk = new Talk(room, (text) => send("POST", `/sim/callouts/${selected}/say`, { message: text }));
+const acts = new Acts((act, body) => send("POST", `/sim/callouts/${selected}/${act}`, body));
+const faults = new Faults((method, path, body) => send(method, path, body, "toolserror"));
+const scenario = new ScenarioSteps();
+const line = new Line("/sim/live", { hello: hearEverything, reset: hearEverything, callout: hearCallout, request: hearRequest, faults: hearFaults, customers: hearCustomers, beat: () => {} }, showState);
+map.now = () => line.now();
 
-const by = (id) => document.getElementById(id);
-const map = new TrackMap(by("map"));
-const callouts = new Map();
-let faults = [];
-let requests = [];
-let total = 0;
 let selected = null;
 let byHand = false;
-let offset = 0; // ms that the server's clock is ahead
-let heard = 0;
+let requests = [];
+let struck = [];
+let total = 0;
+const changed = new Set(); // ids of callouts whose card has news
+let dirty = { order: false, shown: false, requests: false };
+let framed = false;
 
-const now = () => Date.now() + offset;
-const ordered = () => [...callouts.values()].sort((left, right) => left.closed - right.closed || right.id - left.id);
+function storage() {
+  try {
+    return window.localStorage;
+  } catch {
+    return null;
+  }
+}
 
 // --- hearing ---
 
-function keep(callout) {
-  const before = callouts.get(callout.id)?.positions.slice(0, callout.positionsFrom) ?? [];
-  callouts.set(callout.id, { ...callout, positions: [...before, ...callout.positions] });
-}
-
 function hearEverything(told) {
-  callouts.clear();
-  told.callouts.forEach(keep);
-  faults = told.faults;
-  requests = told.requests;
+  room.clear();
+  list.clear();
+  for (const callout of told.callouts) room.keep(callout);
+  for (const id of room.callouts.keys()) changed.add(id);
+  [requests, struck] = [told.requests, told.struck ?? []];
   total = requests.at(-1)?.number ?? 0;
-  fillChoices(told);
-  if (!callouts.has(selected)) choose(Number(location.hash.slice(1)) || null, false);
-  drawAll();
+  hearCustomers(told);
+  hearFaults(told);
+  by("raise").elements.responseTypeId.replaceChildren(...told.responseTypes.map((type) => make("option", { value: type.id }, type.value)));
+  if (!room.get(selected)) choose(Number(location.hash.slice(1)) || null, false);
+  sum();
+  later({ order: true, shown: true, requests: true });
 }
 
-function hearCallout({ callout }) {
-  const before = callouts.get(callout.id);
-  keep(callout);
-  if (!before) announce(`New callout: ${callout.customerName}`);
-  if (callout.duress && !before?.duress) announce(`Duress: ${callout.customerName}`);
-  drawAll();
+function hearCallout({ callout: told }) {
+  const before = room.get(told.id)?.closed;
+  const { callout, fresh, alarm } = room.keep(told);
+  if (alarm) tell("alarm", `Duress: ${callout.customerName}, callout ${callout.id}`);
+  else if (fresh) tell("announce", `New callout: ${callout.customerName}`);
+  changed.add(told.id);
+  const order = fresh || alarm || before !== callout.closed || list.looks.order === "silent";
+  // At once, not with the next frame: a page in the background gets none.
+  if (order) sum();
+  later({ order, shown: order || told.id === shown()?.id });
 }
 
 function hearRequest({ requests: news }) {
   for (const entry of news) {
-    requests = [...requests.filter((known) => known.number !== entry.number), entry].slice(-SHOWN_REQUESTS);
+    const known = requests.findIndex((each) => each.number === entry.number);
+    if (known >= 0) requests[known] = entry;
+    else requests.push(entry);
     total = Math.max(total, entry.number);
+    if (entry.fault && !struck.some((each) => each.number === entry.number)) struck.push(entry);
   }
-  drawRequests();
+  requests = requests.slice(-SHOWN_REQUESTS);
+  struck = struck.slice(-MOST_STRUCK);
+  later({ requests: true });
 }
 
-function listen() {
-  const stream = new EventSource("/sim/live");
-  const hears = {
-    hello: hearEverything, reset: hearEverything, callout: hearCallout, request: hearRequest,
-    faults: (told) => { faults = told.faults; drawFaults(); },
-    customers: (told) => fillCustomers(told.customers),
-    beat: () => {},
-  };
-  for (const [name, hear] of Object.entries(hears)) {
-    stream.addEventListener(name, (event) => {
-      const told = JSON.parse(event.data);
-      offset = told.now * 1000 - Date.now();
-      heard = Date.now();
-      link("Live");
-      hear(told);
-    });
-  }
-  stream.onopen = () => link("Live");
-  stream.onerror = () => link("Reconnecting");
+function hearFaults(told) {
+  faults.hear(told.faults, line?.now() ?? Date.now());
 }
 
-function link(text) {
-  by("link").textContent = text;
+function hearCustomers({ customers }) {
+  const label = (customer) => `${customer.id} ${customer.name}${customer.subscribed ? "" : " (no subscription)"}`;
+  by("raise").elements.customerId.replaceChildren(...customers.map((customer) => make("option", { value: customer.id }, label(customer))));
+}
+
+// A live region speaks when its text changes; the same words twice would be silent.
+function tell(id, text) {
+  by(id).textContent = by(id).textContent === text ? `${text} ` : text;
+}
+
+function showState(text) {
+  say(by("link"), text);
   by("link").classList.toggle("live", text === "Live");
 }
 
 // --- drawing ---
 
-function current() {
-  if (!callouts.has(selected) || (!byHand && callouts.get(selected).closed)) selected = ordered()[0]?.id ?? null;
-  return callouts.get(selected);
+function later(what) {
+  for (const name of Object.keys(what)) dirty[name] ||= what[name];
+  if (framed) return;
+  framed = true;
+  requestAnimationFrame(frame);
 }
 
-function drawAll() {
-  const callout = current();
-  drawList();
-  drawSelected(callout);
-  drawFaults();
-  drawRequests();
+function shown() {
+  const callout = room.get(selected);
+  if (callout && (byHand || !callout.closed)) return callout;
+  selected = room.listed()[0]?.id ?? null;
+  return room.get(selected);
 }
 
-// Redraw a container without losing the keyboard's place in it.
-function refill(element, children, key) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.dataset[key] : null;
-  element.replaceChildren(...children);
-  if (focused) element.querySelector(`[data-${key}="${CSS.escape(focused)}"]`)?.focus();
-}
-
-function drawList() {
-  const shown = ordered();
-  const cards = shown.map((callout) => panels.card(callout, now(), callout.id === selected));
-  refill(by("list"), cards.length ? cards : [panels.make("p", { class: "empty" }, "No callouts. All quiet.")], "id");
-  const open = shown.filter((callout) => !callout.closed);
-  const duress = open.filter((callout) => callout.duress).length;
-  const summary = [open.length ? `${open.length} open` : "Nothing open"];
-  if (duress) summary.push(" ", panels.make("b", {}, `${duress} under duress`));
-  by("summary").replaceChildren(...summary);
-  document.title = `${duress ? "DURESS · " : ""}${open.length ? `(${open.length}) ` : ""}Control room`;
-}
-
-function drawSelected(callout) {
-  by("nomap").textContent = callout ? (callout.positions.length ? "" : "No position yet") : "Select a callout, or wait for one";
-  map.show(callout?.positions ?? []);
-  by("heading").replaceChildren(...(callout ? panels.heading(callout) : []));
-  by("duress").hidden = !callout?.duress;
-  by("duress").textContent = "Duress: a wrong safe code was entered. Whoever typed it saw a normal cancel.";
-  by("facts").replaceChildren(...(callout ? panels.facts(callout) : []));
-  refill(by("acts"), panels.acts(callout), "act");
-  drawEvents(callout);
-  for (const field of by("say").elements) field.disabled = !callout || callout.closed;
-  drawAges(callout);
-}
-
-function drawEvents(callout) {
-  const stream = by("events");
-  const shown = callout ? panels.events(callout) : [];
-  const same = stream.dataset.of === String(callout?.id) && stream.childElementCount === shown.length;
-  if (same) return;
-  const atEnd = stream.scrollHeight - stream.scrollTop - stream.clientHeight < 40 || stream.dataset.of !== String(callout?.id);
-  stream.dataset.of = String(callout?.id);
-  stream.replaceChildren(...shown);
-  if (atEnd) stream.scrollTop = stream.scrollHeight;
-}
-
-function drawAges(callout) {
-  by("position").replaceChildren(...(callout ? panels.position(callout, now()) : []));
-  map.level(panels.age(callout, now()).level);
-  for (const element of by("list").querySelectorAll(".card:not(.closed)")) {
-    const each = callouts.get(Number(element.dataset.id));
-    element.querySelector(".age").textContent = panels.span(now() - Date.parse(each.raised));
+function frame() {
+  framed = false;
+  const now = line.now();
+  const { order, shown: anew, requests: asked } = dirty;
+  dirty = { order: false, shown: false, requests: false };
+  const callout = shown();
+  if (anew) show(callout, now);
+  for (const id of changed) if (room.get(id)) list.update(room.get(id), id === selected, now);
+  if (changed.size) {
+    map.show(scene(callout));
+    countUnread();
   }
+  changed.clear();
+  if (order) list.arrange();
+  if (asked) panels.requests(requests, total);
 }
 
-function drawFaults() {
-  const rows = Object.entries(FAULTS).map(([name, rule]) => {
-    const active = faults.find((fault) => matches(fault, rule));
-    const hits = active ? panels.make("span", { class: "hits" }, `${active.hits} ${active.hits === 1 ? "hit" : "hits"}`) : null;
-    return panels.make("button", { type: "button", class: "switch", role: "switch", "aria-checked": String(Boolean(active)), "data-fault": name }, name, hits);
-  });
-  const other = faults.filter((fault) => !Object.values(FAULTS).some((rule) => matches(fault, rule)));
-  const words = other.length ? [panels.make("p", { class: "empty" }, `and ${other.length} set over the API`)] : [];
-  refill(by("faults"), [...rows, ...words], "fault");
-  const on = faults.filter((fault) => !fault.spent).length;
-  by("faultcount").textContent = on ? String(on) : "off";
-  by("faultcount").classList.toggle("on", on > 0);
+function show(callout, now) {
+  if (show.last !== callout?.id) for (const id of [show.last, callout?.id]) if (id !== undefined) changed.add(id);
+  show.last = callout?.id;
+  say(by("nomap"), callout ? (callout.positions.length || callout.told.count ? "" : "No position yet") : "Choose a callout, or wait for one");
+  panels.heading(callout);
+  panels.facts(callout);
+  acts.show(callout);
+  if (talk.show(callout, talkSeen())) changed.add(callout.id);
+  map.show(scene(callout));
+  tickShown(callout, now);
 }
 
-const matches = (fault, rule) => fault.count === null && Object.entries(rule).every(([key, value]) => fault[key] === value);
-
-function drawRequests() {
-  by("requests").replaceChildren(...requests.slice(-14).reverse().map(panels.request));
-  by("requestcount").textContent = total ? String(total) : "";
+function countUnread() {
+  const unread = room.open.reduce((sum, each) => sum + room.unread(each), 0);
+  by("unread").hidden = !unread;
+  say(by("unread"), String(unread));
 }
 
-function fillChoices(told) {
-  fillCustomers(told.customers);
-  by("raise").elements.responseTypeId.replaceChildren(...told.responseTypes.map((type) => panels.make("option", { value: type.id }, type.value)));
+function scene(callout) {
+  const others = room.open
+    .filter((other) => other !== callout && other.positions.length)
+    .map((other) => ({ id: other.id, position: other.positions.at(-1), alarm: other.duress, name: `${other.customerName} #${other.id}${other.duress ? ", DURESS" : ""}` }));
+  return callout ? { id: callout.id, positions: callout.positions, told: callout.told, closed: callout.closed, others } : { id: null, positions: [], told: null, others };
 }
 
-function fillCustomers(customers) {
-  const label = (customer) => `${customer.id} ${customer.name}${customer.subscribed ? "" : " (no subscription)"}`;
-  by("raise").elements.customerId.replaceChildren(...customers.map((customer) => panels.make("option", { value: customer.id }, label(customer))));
+function tickShown(callout, now) {
+  panels.position(callout, now);
+  panels.who(callout, now);
+  timeline.show(callout, callout ? struck.filter((seen) => concerns(seen, callout)) : [], now);
 }
 
-function announce(text) {
-  by("announce").textContent = text;
+// A raise knows its customer only; everything else names the callout.
+function concerns(seen, callout) {
+  return new RegExp(`/callouts/${callout.id}(/|$)`).test(seen.path) || (new RegExp(`/customers/${callout.customerId}/`).test(seen.path) && Date.parse(seen.received) >= Date.parse(callout.raised));
+}
+
+function sum() {
+  const open = room.open;
+  const alarms = open.filter((callout) => callout.duress);
+  const waiting = open.filter((callout) => !callout.dispatched).length;
+  const words = open.length ? `${open.length} open${waiting ? `, ${waiting} waiting` : ""}` : "Nothing open";
+  const jump = alarms.length ? [make("button", { type: "button", class: "jump", "data-jump": alarms[0].id }, sign("warning"), `${alarms.length} duress`)] : [];
+  by("summary").replaceChildren(make("span", {}, words), ...jump);
+  document.title = `${alarms.length ? "DURESS · " : ""}${open.length ? `(${open.length}) ` : ""}Control room`;
 }
 
 // --- doing ---
 
-async function send(method, path, body) {
-  by("error").textContent = "";
-  try {
-    const options = { method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) };
-    const reply = await fetch(path, options);
-    if (!reply.ok) throw new Error((await reply.json()).message ?? `Refused: ${reply.status}`);
-    return true;
-  } catch (error) {
-    by("error").textContent = error.message;
-    return false;
-  }
+async function send(method, path, body, place = "error") {
+  by(place).textContent = "";
+  byHand = true; // whoever acts on a callout wants to go on seeing it
+  const refused = await ask(method, path, body);
+  if (refused) by(place).textContent = refused;
+  return !refused;
 }
 
 function choose(id, hand) {
-  selected = callouts.has(id) ? id : selected;
+  if (room.get(id)) selected = id;
   byHand = hand || byHand;
   if (hand) history.replaceState(null, "", `#${id}`);
+  if (hand && narrow()) part("map");
+  later({ shown: true });
 }
 
-by("list").addEventListener("click", (event) => {
-  const element = event.target.closest("[data-id]");
-  if (!element) return;
-  choose(Number(element.dataset.id), true);
-  map.scaleBy(0);
-  drawAll();
+const narrow = () => getComputedStyle(document.documentElement).getPropertyValue("--narrow").trim() === "1";
+const talkSeen = () => !document.hidden && (!narrow() || document.body.dataset.tab === "talk");
+
+function part(name) {
+  document.body.dataset.tab = name;
+  for (const button of by("tabs").querySelectorAll("[data-tab]")) put(button, "aria-current", button.dataset.tab === name ? "true" : null);
+  if (name === "tools") scenario.look();
+  else scenario.rest();
+  later({ shown: true });
+}
+
+function markView(mode) {
+  for (const button of document.querySelectorAll("[data-view]")) if (!["in", "out"].includes(button.dataset.view)) put(button, "aria-pressed", String(button.dataset.view === mode));
+}
+
+by("tabs").addEventListener("click", (event) => {
+  const name = event.target.closest("[data-tab]")?.dataset.tab;
+  if (PARTS.includes(name)) part(name);
 });
 
-by("list").addEventListener("keydown", (event) => {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  const cards = [...by("list").querySelectorAll("[data-id]")];
-  const target = step && cards[cards.indexOf(document.activeElement) + step];
-  if (!target) return;
-  event.preventDefault();
-  target.focus();
-});
+by("faultsign").addEventListener("click", () => part("tools"));
+by("help").addEventListener("click", () => by("keys").showModal());
+by("log").addEventListener("toggle", () => later({ requests: true }));
 
-by("acts").addEventListener("click", (event) => {
-  const act = event.target.closest("[data-act]")?.dataset.act;
-  if (act) send("POST", `/sim/callouts/${selected}/${act}`);
-});
-
-by("say").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const field = event.target.elements.message;
-  if (field.value.trim() && (await send("POST", `/sim/callouts/${selected}/say`, { message: field.value }))) field.value = "";
+by("summary").addEventListener("click", (event) => {
+  const id = event.target.closest("[data-jump]")?.dataset.jump;
+  if (id) choose(Number(id), true);
 });
 
 by("raise").addEventListener("submit", (event) => {
   event.preventDefault();
   const filled = [...new FormData(event.target)].filter(([, value]) => value !== "");
-  send("POST", "/sim/callouts", Object.fromEntries(filled.map(([name, value]) => [name, Number(value)])));
+  send("POST", "/sim/callouts", Object.fromEntries(filled.map(([name, value]) => [name, Number(value)])), "toolserror");
 });
 
-by("faults").addEventListener("click", (event) => {
-  const name = event.target.closest("[data-fault]")?.dataset.fault;
-  if (!name) return;
-  const active = faults.find((fault) => matches(fault, FAULTS[name]));
-  if (active) send("DELETE", `/sim/faults/${active.id}`);
-  else send("POST", "/sim/faults", FAULTS[name]);
+// The page's own keys, where nobody is writing and no dialog is open.
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target.closest("input, select, textarea, dialog[open]")) return;
+  if (event.key === "/") {
+    part(narrow() ? "list" : document.body.dataset.tab === "tools" ? "list" : document.body.dataset.tab);
+    by("search").focus();
+  } else if (event.key === "?") by("keys").showModal();
+  else if (event.key.startsWith("Arrow") && event.target === document.body) list.enter();
+  else return;
+  event.preventDefault();
 });
 
-const ZOOM = { "+": 1.6, "=": 1.6, "-": 1 / 1.6, 0: 0 };
-by("map").addEventListener("keydown", (event) => event.key in ZOOM && map.scaleBy(ZOOM[event.key]));
-by("zoomin").addEventListener("click", () => map.scaleBy(1.6));
-by("zoomout").addEventListener("click", () => map.scaleBy(1 / 1.6));
-by("zoomfit").addEventListener("click", () => map.scaleBy(0));
-window.addEventListener("hashchange", () => { choose(Number(location.hash.slice(1)), true); drawAll(); });
+window.addEventListener("hashchange", () => choose(Number(location.hash.slice(1)), true));
+document.addEventListener("visibilitychange", () => later({ shown: true }));
+new Gestures(map, document.querySelectorAll("[data-view]"), (id) => choose(id, true));
 
 function tick() {
-  by("clock").textContent = `${new Date(now()).toISOString().slice(11, 19)} UTC`;
-  if (heard && Date.now() - heard > SILENT_MS) link("No word from the server");
-  drawAges(current());
+  const now = line.now();
+  say(by("clock"), `${new Date(now).toISOString().slice(11, 19)} UTC`);
+  line.tick();
+  faults.show(now);
+  list.tick(now);
+  const callout = shown();
+  tickShown(callout, now);
+  map.tick(now);
 }
 
+part("list");
+markView("fit");
+faults.learn();
 setInterval(tick, 1000);
 tick();
-link("Connecting");
-listen();

@@ -1,151 +1,91 @@
-// What the panels say about a callout. Every word from outside goes in as text, never as markup.
+// What the panels say about the callout that is shown. Rewrites a panel only where its words have changed.
 
-import { lengthText, motion, when } from "./map.js";
+import { lengthText } from "./geometry.js";
+import { etaWords } from "./acts.js";
+import { motionWords } from "./layers.js";
+import { stage } from "./room.js";
+import { age, by, clock, make, put, say, sign, time, span } from "./words.js";
 
-const OLD_MS = 20_000; // a stream comes every 5 to 20 s; later than that is old
-const STALE_MS = 60_000;
+const ORIGINS = { device: "device", site: "fixed location", elsewhere: "phone" };
+const VERDICTS = { right: "right code", wrong: "WRONG CODE", unconditional: "no code" };
 
-export function make(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value === true) element.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
-  }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
-  return element;
-}
+const drawn = new Map();
 
-export function span(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
-}
-
-export const clock = (text) => (text ? `${text.slice(11, 19)} UTC` : "–");
-
-export function statusChip(callout) {
-  const kind = callout.closed ? "closed" : callout.dispatched ? "sent" : "";
-  return make("span", { class: `chip ${kind}` }, callout.status);
-}
-
-function progress(callout) {
-  if (callout.completed) return "Responder done";
-  return callout.arrived ? "On scene" : null;
-}
-
-export function card(callout, now, selected) {
-  const age = callout.closed ? "closed" : span(now - Date.parse(callout.raised));
-  const soft = callout.softCancelled && !callout.closed;
-  return make(
-    "button",
-    {
-      type: "button",
-      class: `card ${callout.closed ? "closed" : ""} ${callout.duress ? "alarm" : ""}`,
-      "aria-current": selected ? "true" : "false",
-      "data-id": callout.id,
-    },
-    make("span", { class: "name" }, callout.customerName),
-    make("span", { class: "age" }, age),
-    make(
-      "span",
-      { class: "what" },
-      callout.duress && make("span", { class: "chip alarm" }, "DURESS"),
-      statusChip(callout),
-      progress(callout) && make("span", { class: "chip sent" }, progress(callout)),
-      soft && make("span", { class: "chip warn" }, "cancel asked"),
-      `#${callout.id} · ${callout.responseType}`,
-    ),
-  );
+// Fills an element where its key differs from the last time.
+function once(id, key, build) {
+  const text = JSON.stringify(key);
+  if (drawn.get(id) === text) return;
+  drawn.set(id, text);
+  by(id).replaceChildren(...build());
 }
 
 export function heading(callout) {
-  return [
-    make("span", { class: "who" }, callout.customerName),
-    make("span", {}, `#${callout.id}`),
-    statusChip(callout),
-    ...(progress(callout) ? [make("span", { class: "chip sent" }, progress(callout))] : []),
-    ...(callout.internalTest ? [make("span", { class: "chip warn" }, "test")] : []),
-  ];
+  once("heading", callout && [callout.id, callout.customerName, callout.internalTest], () =>
+    callout ? [make("span", { class: "who-name" }, callout.customerName), make("span", { class: "id" }, `#${callout.id}`), callout.internalTest && make("span", { class: "chip warn" }, "test")].filter(Boolean) : []);
+  by("duress").hidden = !callout?.duress;
+  once("duress", callout?.duress, () => [sign("warning"), make("b", {}, "DURESS"), " A wrong safe code was entered: treat as a person under threat. Whoever typed it saw a normal cancel."]);
 }
 
-export function age(callout, now) {
-  const last = callout?.positions.at(-1);
-  if (!last) return { text: "none yet", level: "none" };
-  const ms = now - when(last);
-  if (callout.closed) return { text: clock(last.received), level: "closed" };
-  return { text: span(ms), level: ms > STALE_MS ? "stale" : ms > OLD_MS ? "old" : "fresh" };
-}
-
-function speedText(positions) {
-  const moving = motion(positions);
-  if (!moving) return "–";
-  return moving.speed < 0.4 ? "standing" : `${Math.round(moving.speed * 3.6)} km/h`;
-}
-
-export function position(callout, now) {
-  const last = callout.positions.at(-1);
-  const { text, level } = age(callout, now);
-  const accuracy = last?.accuracy;
-  const rows = [
-    [callout.closed ? "Last position at" : "Age of position", text, level],
-    ["Accuracy", accuracy === null || accuracy === undefined ? "not told" : `± ${lengthText(accuracy)}`, ""],
-    [level === "fresh" || level === "old" ? "Speed" : "Last known speed", last ? speedText(callout.positions) : "–", ""],
-    ["Position", last ? `${last.latitude.toFixed(5)}, ${last.longitude.toFixed(5)}` : "–", ""],
-  ];
-  return rows.map(([name, value, kind]) => make("div", { class: kind, "data-row": name }, make("dt", {}, name), make("dd", {}, value)));
-}
-
-const ORIGINS = { device: "device", site: "fixed location", elsewhere: "elsewhere (phone)" };
-const VERDICTS = { right: "right code", wrong: "WRONG CODE", unconditional: "no code" };
-
-function cancels(callout) {
-  return callout.cancels.map((cancel) => `${VERDICTS[cancel.verdict]} ${clock(cancel.received)}`).join(", ");
-}
-
-export function facts(callout) {
-  const rows = [
-    ["Customer", `${callout.customerName} (${callout.customerId})`],
-    ["Mobile", callout.customerMobile],
-    ["Response", callout.responseType],
-    ["Raised", `${clock(callout.raised)}, from ${ORIGINS[callout.origin] ?? callout.origin}`],
-    ["Presses", String(callout.presses)],
-    ["Positions", String(callout.positions.length)],
-  ];
-  if (callout.classificationId) rows.push(["Classification", String(callout.classificationId)]);
-  if (callout.closedAt) rows.push(["Closed", clock(callout.closedAt)]);
-  const alarm = callout.duress ? "alarm" : "";
-  const shown = rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
-  if (callout.cancels.length) shown.push(make("dt", {}, "Cancels"), make("dd", { class: alarm }, cancels(callout)));
-  return shown;
-}
-
-const STEPS = {
-  dispatch: ["Dispatch", "Dispatched", "dispatched"],
-  arrive: ["Arrive", "Arrived", "arrived"],
-  complete: ["Complete", "Completed", "completed"],
-  close: ["Close", "Closed", "closedAt"],
-};
-
-export function acts(callout) {
-  const next = callout?.possible[0];
-  return Object.entries(STEPS).map(([act, [label, past, stamp]]) => {
-    const done = Boolean(callout?.[stamp]);
-    const kind = done ? "done" : act === next ? "next" : "";
-    const disabled = !callout?.possible.includes(act);
-    return make("button", { type: "button", "data-act": act, class: kind, disabled }, done ? past : label);
+export function who(callout, now) {
+  const eta = callout && etaWords(callout, now);
+  once("who", callout && [callout.id, callout.customerName, callout.customerMobile, stage(callout), callout.duress, eta], () => {
+    if (!callout) return [];
+    const { name, words } = stage(callout);
+    const chip = make("span", { class: `chip ${name === "waiting" ? "want" : name === "closed" ? "over" : "sent"}` }, words);
+    return [make("b", {}, callout.customerName), callout.duress && make("span", { class: "chip alarm" }, sign("warning"), "DURESS"), chip, eta && make("span", { class: "expected" }, eta)].filter(Boolean);
   });
 }
 
-export function events(callout) {
-  const said = callout.events.map((event) => ({ ...event, kind: event.kind === "lifecycle" ? "system" : event.source === "dispatch" ? "dispatch" : "customer" }));
-  const notes = callout.notes.map((note) => ({ ...note, kind: note.alarming ? "note alarm" : "note", source: "dispatcher only" }));
-  const all = [...said, ...notes].sort((left, right) => left.received.localeCompare(right.received));
-  return all.map((event) =>
-    make("li", { class: `event ${event.kind}` }, make("span", { class: "meta" }, `${clock(event.received)} · ${event.source}`), event.text),
-  );
+function rows(callout, now) {
+  const last = callout.positions.at(-1);
+  const { level, text } = age(callout, now);
+  const judged = { fresh: "live", old: "late", stale: "LOST" }[level];
+  const accuracy = last?.accuracy ?? null;
+  return [
+    [callout.closed ? "Last position at" : "Position", level === "none" || callout.closed ? text : `${judged}, ${text} ago`, level],
+    [level === "stale" ? "Was moving" : "Moving", last ? motionWords(callout.positions) : "–", ""],
+    ["Accuracy", accuracy === null ? (last ? "not told" : "–") : `within ${lengthText(accuracy)}`, ""],
+    ["Latitude, longitude", last ? `${last.latitude.toFixed(5)}, ${last.longitude.toFixed(5)}` : "–", ""],
+  ];
+}
+
+// Four cells that stay; only their words change.
+export function position(callout, now) {
+  const list = by("position");
+  if (!list.children.length) list.append(...[0, 1, 2, 3].map(() => make("div", {}, make("dt"), make("dd"))));
+  list.hidden = !callout;
+  if (!callout) return;
+  rows(callout, now).forEach(([name, value, kind], index) => {
+    const cell = list.children[index];
+    put(cell, "class", kind);
+    say(cell.firstChild, name);
+    say(cell.lastChild, value);
+  });
+}
+
+function cancels(callout) {
+  return callout.cancels.map((cancel) => `${VERDICTS[cancel.verdict] ?? cancel.verdict} ${clock(cancel.received)}`).join(", ");
+}
+
+export function facts(callout) {
+  once("facts", callout && [callout.id, callout.version], () => {
+    if (!callout) return [];
+    const told = [
+      ["Customer", `${callout.customerName} (${callout.customerId})`],
+      ["Mobile", callout.customerMobile],
+      ["Response", callout.responseType.toLowerCase()],
+      ["Raised", `${clock(callout.raised)}, from ${ORIGINS[callout.origin] ?? callout.origin}`],
+      ["Presses", String(callout.presses)],
+      ["Positions", `${callout.positions.length} live${callout.told.count ? `, ${callout.told.count} told later` : ""}`],
+      ["Status sent", callout.status],
+    ];
+    if (callout.classificationId) told.push(["Classification", String(callout.classificationId)]);
+    if (callout.stoodDown) told.push(["Stood down", clock(callout.stoodDown)]);
+    if (callout.closedAt) told.push(["Closed", `${clock(callout.closedAt)}, after ${span(time(callout.closedAt) - time(callout.raised))}`]);
+    const shown = told.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
+    if (callout.cancels.length) shown.push(make("dt", {}, "Cancels"), make("dd", { class: callout.duress ? "alarm" : "" }, cancels(callout)));
+    return shown;
+  });
 }
 
 // The operation and the end of the id it is about: what differs must be readable in a narrow column.
@@ -156,14 +96,20 @@ function shortly(entry) {
   return `${entry.operation} ${id.length > 5 ? `…${id.slice(-4)}` : id}`;
 }
 
-export function request(entry) {
-  const status = entry.status ?? "–";
+function request(entry) {
   const kind = entry.fault ? "odd" : entry.status >= 400 || entry.status === null ? "bad" : entry.status === 285 ? "odd" : "ok";
+  const fault = entry.fault && make("span", { class: "chip warn" }, entry.fault);
   return make(
     "li",
     { title: `${entry.method} ${entry.path}${entry.fault ? ` (fault: ${entry.fault})` : ""}` },
     make("span", { class: "time" }, entry.received.slice(11, 19)),
     make("span", { class: "path" }, shortly(entry)),
-    make("span", { class: `status ${kind}` }, String(status)),
+    fault,
+    make("span", { class: `status ${kind}` }, String(entry.status ?? "none")),
   );
+}
+
+export function requests(entries, total) {
+  say(by("requestcount"), total ? String(total) : "");
+  if (by("log").open) by("requests").replaceChildren(...entries.slice(-30).reverse().map(request));
 }

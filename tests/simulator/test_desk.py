@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulator.pages import FILES
 from tests.simulator.rooms import HERE, THERE, Room
 
 
@@ -108,7 +109,7 @@ def test_the_page_asks_nothing_of_other_hosts(room: Room) -> None:
     """Every file is served from the package, names no other host, and the policy forbids one."""
     page = room.http.get(room.running.root_url + "/")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    for name in ("index.html", "style.css", "app.js", "map.js", "panels.js", "icon.svg"):
+    for name in sorted(each.name for each in FILES.iterdir()):
         told = room.http.get(f"{room.running.root_url}/page/{name}")
         assert told.status_code == 200
         assert "://" not in told.text.replace("http://www.w3.org/2000/svg", ""), name

@@ -1,0 +1,121 @@
+// What the page knows: callouts with their positions, events and told ways, what was read, and which callouts are looked at.
+// Knows no document and draws nothing. Positions, events and notes come once each and are appended.
+
+import { ToldTrail } from "./told.js";
+
+const READ_KEY = "read";
+const MOST_READ = 300; // callouts whose last read message is remembered
+
+// How far a callout is, in a dispatcher's words; the service's own status text may say anything.
+export function stage(callout) {
+  if (callout.closed) return { name: "closed", words: "Closed" };
+  if (callout.completed) return { name: "done", words: "Responder done" };
+  if (callout.arrived) return { name: "there", words: "Responder on scene" };
+  if (callout.dispatched) return { name: "coming", words: "Responder on the way" };
+  return { name: "waiting", words: /cancel/i.test(callout.status) ? "Responder stood down" : "Needs a responder" };
+}
+
+export const FILTERS = {
+  open: ["Open", (callout) => !callout.closed],
+  alarm: ["Duress", (callout) => callout.duress && !callout.closed],
+  closed: ["Closed", (callout) => callout.closed],
+  all: ["All", () => true],
+};
+
+const last = (callout) => callout.positions.at(-1)?.received ?? "";
+export const ORDERS = {
+  newest: ["Newest first", (one, other) => other.id - one.id],
+  oldest: ["Waiting longest", (one, other) => one.id - other.id],
+  silent: ["Silent longest", (one, other) => last(one).localeCompare(last(other)) || other.id - one.id],
+  name: ["By name", (one, other) => one.customerName.localeCompare(other.customerName) || other.id - one.id],
+};
+
+export class Room {
+  constructor(memory) {
+    this.callouts = new Map();
+    this.memory = memory;
+    this.read = recall(memory);
+  }
+
+  clear() {
+    this.callouts.clear();
+  }
+
+  get(id) {
+    return this.callouts.get(id);
+  }
+
+  // Takes what was told of one callout; whether it is new, and whether duress is.
+  keep(told) {
+    let callout = this.callouts.get(told.id);
+    const fresh = !callout;
+    const before = callout?.duress ?? false;
+    // A stream that began anew tells from the beginning.
+    if (!callout || told.positionsFrom < callout.positions.length || told.eventsFrom < callout.events.length) {
+      callout = { positions: [], events: [], notes: [], told: new ToldTrail(), version: 0 };
+    }
+    const { positions, events, notes, ...rest } = told;
+    for (const [kept, news] of [[callout.positions, positions], [callout.events, events], [callout.notes, notes]]) kept.push(...news);
+    for (const event of events) callout.told.hear(event);
+    Object.assign(callout, rest, { version: callout.version + 1 });
+    this.callouts.set(told.id, callout);
+    return { callout, fresh, alarm: callout.duress && !before };
+  }
+
+  get open() {
+    return [...this.callouts.values()].filter((callout) => !callout.closed);
+  }
+
+  // Open before closed and duress on top, whatever else is asked for.
+  listed({ filter = "all", order = "newest", search = "" } = {}) {
+    const wanted = search.trim().toLowerCase();
+    const kept = [...this.callouts.values()].filter((callout) => FILTERS[filter][1](callout) && (!wanted || matches(callout, wanted)));
+    const alarm = (callout) => Number(callout.duress && !callout.closed);
+    return kept.sort((one, other) => alarm(other) - alarm(one) || one.closed - other.closed || ORDERS[order][1](one, other));
+  }
+
+  unread(callout) {
+    const read = this.read.get(callout.id) ?? 0;
+    let count = 0;
+    for (let index = callout.events.length - 1; index >= 0 && callout.events[index].id > read; index -= 1) count += fromWearer(callout.events[index]);
+    return count;
+  }
+
+  lastRead(callout) {
+    return this.read.get(callout.id) ?? 0;
+  }
+
+  markRead(callout) {
+    const newest = callout.events.at(-1)?.id ?? 0;
+    if (newest <= this.lastRead(callout)) return false;
+    this.read.delete(callout.id);
+    this.read.set(callout.id, newest);
+    remember(this.memory, this.read);
+    return true;
+  }
+}
+
+export const fromWearer = (event) => event.kind !== "lifecycle" && event.source !== "dispatch";
+
+function matches(callout, wanted) {
+  const digits = wanted.replace(/[\s+#]/g, "");
+  const numbers = [String(callout.id), String(callout.customerId), callout.customerMobile.replace(/\D/g, "")];
+  return callout.customerName.toLowerCase().includes(wanted) || (digits !== "" && numbers.some((number) => number.includes(digits)));
+}
+
+// A browser may forbid to keep anything; then a reload makes messages new again, which is the safe side.
+function recall(memory) {
+  try {
+    return new Map(JSON.parse(memory.getItem(READ_KEY) ?? "[]"));
+  } catch {
+    return new Map();
+  }
+}
+
+function remember(memory, read) {
+  try {
+    memory.setItem(READ_KEY, JSON.stringify([...read].slice(-MOST_READ)));
+  } catch {
+    // as above
+  }
+}
