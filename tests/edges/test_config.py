@@ -54,7 +54,7 @@ def test_minimal_config_is_complete():
     assert [each.name for each in read.receivers] == ["gpsd"]
     assert read.receivers[0].options() == {"host": "127.0.0.1", "port": 2947, "device": None}
     assert read.buttons == ()
-    assert (read.indicator, read.site, read.keypad, read.heartbeat) == (None, None, None, None)
+    assert (read.indicator, read.site, read.keypad, read.device, read.heartbeat) == (None, None, None, None, None)
 
 
 def test_unknown_key_names_the_nearest():
@@ -279,6 +279,47 @@ def test_active_callouts_path_needs_its_one_placeholder(value: str):
     """The customer's own list, and nothing else in braces."""
     found = problem(minimal(("customer_id = 4711", f'customer_id = 4711\nactive_callouts_path = "{value}"')))
     assert found.key == "panic_api.active_callouts_path"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("report_path", "/callouts/resolutionReport"),
+        ("report_path", "/callouts/{customer_id}/report"),
+        ("report_path", "/{callout_id}/{callout_id}"),
+        ("report_path", "callouts/{callout_id}/report"),
+        ("rating_items_path", "rating-items"),
+        ("rating_items_path", "/{customer_id}/items"),
+        ("response_types_path", ""),
+        ("response_types_path", "/responseTypes?all=1"),
+    ],
+)
+def test_paths_that_no_page_shows_are_still_paths(key: str, value: str):
+    """Below base_url, with the placeholder that belongs there and no other."""
+    assert problem(minimal(("customer_id = 4711", f'customer_id = 4711\n{key} = "{value}"'))).key == f"panic_api.{key}"
+
+
+def test_a_device_is_told_of_where_its_table_stands():
+    """An hour apart unless it is said otherwise."""
+    read = config.parse(minimal(more='[device]\nid = "0042"\ntype_id = 5\nhealth_message_type = 4\n')).device
+    assert read == config.Device(id="0042", type_id=5, every_s=3600.0, battery_message_type=None, health_message_type=4)
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ('id = "1"\ntype_id = 5', "health_message_type"),
+        ('id = "1"\ntype_id = 5\nbattery_message_type = 4\nhealth_message_type = 4', "health_message_type"),
+        ('id = "1"\ntype_id = 5\nbattery_message_type = 0', "battery_message_type"),
+        ('id = "1"\ntype_id = 5\nhealth_message_type = 4\nevery_s = 59', "every_s"),
+        ('id = "1"\ntype_id = 0\nhealth_message_type = 4', "type_id"),
+        ("id = 1\ntype_id = 5\nhealth_message_type = 4", "id"),
+        ("type_id = 5\nhealth_message_type = 4", "id"),
+    ],
+)
+def test_a_device_says_something_and_each_number_once(written: str, key: str):
+    """A template's numbers are easily mixed up, and one of them opens callouts."""
+    assert problem(minimal(more=f"[device]\n{written}\n")).key == f"device.{key}"
 
 
 @pytest.mark.parametrize("placeholder", ["CHANGE-ME", "https://CHANGE-ME/panic-api/v2", "change-me"])
