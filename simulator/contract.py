@@ -51,7 +51,7 @@ class Contract:
         return {
             "raise": Row(self._raise_body(position=True), made, (400, 401, 403, 404), leads=leads),
             "raise_legacy": Row(self._raise_body(position=self._new, required={"customerId": ID}), made, (400, 401, 403, 404), leads=leads),
-            "raise_site": Row(site_body, dict.fromkeys(made, at_site), (400, 401, 403), body_optional=self._new, leads=leads),
+            "raise_site": Row(site_body, dict.fromkeys(made, at_site), (400, 401, 403, 404), body_optional=self._new, leads=leads),
         }
 
     def _type_id(self) -> Schema:

@@ -18,6 +18,8 @@ KML = "application/vnd.google-earth.kml+xml"
 WORD: Schema = {"type": "string"}
 NOTE: Schema = maybe(TEXT)
 WHEN: Schema = {"type": "string", "description": "an instant or a date of ISO 8601; UTC where it has no zone"}
+# A safe code is the last four digits.
+MOBILE: Schema = {"type": "string", "pattern": "([^0-9]*[0-9]){4}"}
 STARS: Schema = {"type": "integer", "minimum": 1, "maximum": 5}
 NAME: Schema = {"anyOf": [TEXT, ID], "description": "a text, or a whole number"}
 HEADERS: Schema = {
@@ -93,12 +95,15 @@ class _Shapes:
 
     def devices(self) -> dict[str, Row]:
         device = self._device()
+        kinds = choice([each.type_id for each in self._settings.device_templates])
+        suppliers = choice([each.supplier for each in self._settings.device_templates])
         if self._new:
-            words = {"deviceType": maybe(ID), "deviceAlias": NOTE, "firmwareVersion": NOTE}
-            body = record({"customerId": ID, "deviceSerial": TEXT, "deviceSupplier": TEXT}, words)
+            words = {"deviceType": maybe(kinds), "deviceAlias": NOTE, "firmwareVersion": NOTE}
+            by_type, by_supplier = record({"deviceType": kinds}), record({"deviceSupplier": suppliers}, {"deviceType": {"type": "null"}})
+            body = {**record({"customerId": ID, "deviceSerial": TEXT, "deviceSupplier": TEXT}, words), "anyOf": [by_type, by_supplier]}
         else:
-            body = record({"customerId": ID, "deviceId": NAME}, {"deviceTypeId": maybe(ID)})
-        change = record({"customerId": ID, "deviceId": NAME}, {"deviceTypeId": maybe(ID), "deviceAlias": NOTE, "firmwareVersion": NOTE})
+            body = record({"customerId": ID, "deviceId": NAME}, {"deviceTypeId": maybe(kinds)})
+        change = record({"customerId": ID, "deviceId": NAME}, {"deviceTypeId": maybe(kinds), "deviceAlias": NOTE, "firmwareVersion": NOTE})
         number = {"type": "integer", "minimum": 1, "maximum": MOST_ID, "description": "its meaning is that of the device's template"}
         event = record({"device_id": NAME, "device_type_id": ID, "message_type": number}, {"location": maybe(POINT)})
         response = answer({"calloutId": maybe(ID), "deviceId": WORD})
@@ -126,7 +131,7 @@ class _Shapes:
     # --- customers and subscriptions ---
 
     def customers(self) -> dict[str, Row]:
-        person = record({"name": TEXT, "surname": TEXT, "mobile": TEXT}, {"email": NOTE})
+        person = record({"name": TEXT, "surname": TEXT, "mobile": MOBILE}, {"email": NOTE})
         body = record({"customer": person}, {"subscription": maybe(self._span())})
         told = {"id": ID, "customerSourceId": ID, "name": WORD, "surname": WORD, "mobile": WORD, "email": maybe(WORD), "createdAt": INSTANT}
         latest = {"subscription": maybe(self._subscription())}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+DIGITS = "0123456789"  # of any alphabet but this one, a telephone has no keys
+
 
 @dataclass(slots=True)
 class Subscription:
@@ -47,7 +49,7 @@ class Customer:
     @property
     def safe_code(self) -> str:
         """Four digits, leading zeros kept."""
-        return "".join(letter for letter in self.mobile if letter.isdigit())[-4:]
+        return "".join(letter for letter in self.mobile if letter in DIGITS)[-4:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -18,6 +19,7 @@ from starlette.types import Scope
 
 from simulator import bodies
 from simulator.operations import BACKEND, OPERATIONS, Call, Door, Operation, Reply, Unauthorised, path_of
+from simulator.settings import Settings
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Refusal, Refused
 from simulator.tokens import Token
@@ -118,7 +120,16 @@ class Following(Route):
         if self.path != PREFIX + path:
             self.path = PREFIX + path
             self.path_regex, self.path_format, self.param_convertors = compile_path(self.path)
+        if "{" in path and scope["path"] in literal_paths(self._sim.settings):
+            return Match.NONE, {}
         return super().matches(scope)
+
+
+@lru_cache(maxsize=8)
+def literal_paths(settings: Settings) -> frozenset[str]:
+    """Paths without a parameter: there nothing else is served, whatever pattern they fit."""
+    paths = (path_of(each, settings) for each in OPERATIONS)
+    return frozenset(PREFIX + path for path in paths if path is not None and "{" not in path)
 
 
 def routes(sim: Simulation) -> list[Route]:
@@ -133,11 +144,11 @@ def name_of(table: list[Route], scope: Scope) -> str | None:
 
 
 async def misrouted(request: Request, error: Exception) -> Response:
-    """404 and 405 in the service's own shape; a 405 says what is allowed, which several routes of one path have between them."""
+    """404 and 405 in the service's own shape; a 405 says what is allowed, which several routes of the same path have between them."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
         return answer({"message": "No such route"}, 404)
-    routes_here = [each for each in request.app.routes if isinstance(each, Route) and each.matches(request.scope)[0] is not Match.NONE]
+    here = [each for each in request.app.routes if isinstance(each, Route) and each.matches(request.scope)[0] is not Match.NONE]
     told = answer({"message": "Method not allowed"}, status)
-    told.headers["Allow"] = ", ".join(sorted({method for each in routes_here for method in each.methods or ()}))
+    told.headers["Allow"] = ", ".join(sorted({method for each in here if each.path == here[0].path for method in each.methods or ()}))
     return told

@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from simulator import control, pages, routes
+from simulator import control, openapi_routes, pages, routes
 from simulator.door import Door
 from simulator.fault_keys import Certificate
 from simulator.faults import Plan
@@ -43,7 +43,7 @@ def assemble(sim: Simulation) -> ASGIApp:
     """The application: faults and the log around the API, the desk and the page beside it."""
     api = routes.routes(sim)
     handlers = {404: routes.misrouted, 405: routes.misrouted}
-    rest = Starlette(routes=[*api, *control.routes(sim), *pages.routes(sim)], exception_handlers=handlers)
+    rest = Starlette(routes=[*api, *openapi_routes.routes(sim), *control.routes(sim), *pages.routes(sim)], exception_handlers=handlers)
 
     def name_of(scope: Scope) -> str | None:
         return routes.name_of(api, scope)
