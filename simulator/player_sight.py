@@ -14,10 +14,13 @@ from simulator.records import Callout
 from simulator.scenario import Condition, Effect
 from simulator.simulation import Simulation
 
+# How a position came that was not streamed.
+AT_THE_RAISE = ("raise", "site", "elsewhere")
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How much there was of what is counted: positions of all callouts, requests by operation."""
+    """How much there was of what is counted: streamed positions of all callouts, requests by operation."""
 
     positions: int
     requests: Counter[str]
@@ -32,7 +35,8 @@ class Sight:
 
     def tally(self) -> Tally:
         """As of now."""
-        positions = sum(len(callout.positions) for callout in self._sim.state.callouts.values())
+        told = (position for callout in self._sim.state.callouts.values() for position in callout.positions)
+        positions = sum(position.via not in AT_THE_RAISE for position in told)
         return Tally(positions, Counter(self._sim.transcript.counts))
 
     def callout(self) -> Callout | None:

@@ -71,7 +71,7 @@ class _Reader:
     def scenario(self, document: Mapping[str, Any]) -> Scenario:
         """All of it."""
         known = ("title", "description", "settings", "step")
-        for key in document.keys() - set(known):
+        for key in (key for key in document if key not in known):
             self._complain(self._line(key), "", key, f"not a key of a scenario{values.nearest(key, known)}")
         title = self._try(0, "", values.text, document, "title", 200) or ""
         description = self._try(0, "", values.text, document, "description", 10_000) or ""
@@ -95,7 +95,7 @@ class _Reader:
 
     def _step(self, number: int, line: int, table: Mapping[str, Any]) -> Step | None:
         before, where = len(self.problems), f"step {number}: "
-        for key in table.keys() - set(STEP_KEYS):
+        for key in (key for key in table if key not in STEP_KEYS):
             self._complain(self._line(key, line), where, key, f"not a key of a step{values.nearest(key, STEP_KEYS)}")
         act = self._try(line, where, values.act_of, table)
         value = self._value(line, where, act, table) if act else None
