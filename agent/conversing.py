@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from agent import conversation, wording
 from agent.conversation import Conversation, Entry, Responder
 from agent.health import Conditions, Origin
 from agent.hearsay import NOTE, Hearsay
-from agent.hooks import Hook
 from agent.kept import EventKept, NoteKept, Write
 from agent.model import CalloutId, Event, Help, Meaning, Outcome, Severity
 from agent.ports import Clock, Store
@@ -63,12 +62,28 @@ class Rooms(Protocol):
         """A small fact that the store knew at start; None if it is not there, or the store has not answered yet."""
 
 
-class Conversing:
-    """One per daemon. command: of `[hooks] on_event`, empty for none. shown: called when the lamp may have something new to say."""
+class Program(Protocol):
+    """The owner's program. False where there is none."""
 
-    def __init__(self, rooms: Rooms, command: Sequence[str], *, shown: Callable[[], None]) -> None:
-        self._rooms, self._shown = rooms, shown
-        self._hook = Hook(command, rooms.clock, rooms.conditions, limit_s=LIMIT_S)
+    @property
+    def running(self) -> object | None:
+        """Something while it runs."""
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+
+    def start(self, document: dict[str, Any], ended: Callable[[], None]) -> None:
+        """Run it. ended: called when it has ended by itself."""
+
+    def end(self) -> None:
+        """End it, if it runs."""
+
+
+class Conversing:
+    """One per daemon. program: of `[hooks] on_event`. shown: called when the lamp may have something new to say."""
+
+    def __init__(self, rooms: Rooms, program: Program, *, shown: Callable[[], None]) -> None:
+        self._rooms, self._program, self._shown = rooms, program, shown
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
         self._hearsay: Hearsay | None = None  # of the callout of now or of last, also while calm
         self._of: CalloutId | None = None  # whose conversation is shown; None while calm
@@ -184,7 +199,7 @@ class Conversing:
     def _fall_silent(self) -> None:
         """A cancel was handed over."""
         self._waiting.clear()
-        self._hook.end()
+        self._program.end()
         if self._of is not None:
             self._of, self._now, self._message_at = None, Conversation(), float("-inf")
             self._move()
@@ -279,12 +294,12 @@ class Conversing:
     def _hand_over(self) -> None:
         """The next thing to the program, in order; each is written down as told before it is."""
         handed = False
-        while self._waiting and self._hook.running is None and not self._rooms.state.calm:
+        while self._waiting and self._program.running is None and not self._rooms.state.calm:
             key, document = self._waiting.popleft()
             self._mark(key, document)
             handed = True
-            if self._hook:
-                self._hook.start(document, self._hand_over)
+            if self._program:
+                self._program.start(document, self._hand_over)
         if handed:
             self._keep()
 

@@ -20,10 +20,11 @@ from agent import aside, bindings, checkup, control, health, links, resume, word
 from agent.clock import SystemClock
 from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
-from agent.conversing import Conversing
+from agent.conversing import LIMIT_S, Conversing
 from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions, Origin
+from agent.hooks import Hook
 from agent.housekeeping import Housekeeping
 from agent.identity import read_machine_id
 from agent.journal import Journal
@@ -76,7 +77,7 @@ class Daemon:
         self.spool = Path(config.control.socket).parent / "presses"
         self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         hooks = config.hooks
-        self.conversation = Conversing(self, hooks.on_event, shown=self._heard)
+        self.conversation = Conversing(self, Hook(hooks.on_event, self.clock, self.conditions, limit_s=LIMIT_S), shown=self._heard)
         self.telling = Telling(self.store, self.clock, lanes=lambda: self.lanes, said=self.conversation.say)
         self.lanes = Lanes(self, self.telling.settled, self.conversation)
         self.trails = Trails(self, self.store, self.telling, bindings.manner(config))

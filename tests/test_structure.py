@@ -177,7 +177,7 @@ EDGES = {
     "agent.hooks": ({"agent.aside"}, "programs of the owner, read from a disk that may hang"),
     "agent.device_report": (set(), "tells dispatch of the device"),
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
-    "agent.conversing": ({"agent.hooks"}, "tells the owner's program what dispatch says"),
+    "agent.conversing": (set(), "what dispatch says, to the wearer and the owner's program"),
     "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
     "agent.overview": (
         {"agent.checkup", "agent.conversing", "agent.panel", "agent.recovery", "agent.store", "agent.timekeeping", "agent.tracking"},

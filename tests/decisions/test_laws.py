@@ -6,18 +6,23 @@ requests are handled and answered in any order, and of the device only what `rec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agent import records, resume
+from agent.conversation import Conversation
+from agent.conversing import Conversing
 from agent.essence import Essence
-from agent.health import Facts, Stream, document
+from agent.health import Conditions, Facts, Stream, document
 from agent.kept import StoreSummary, Write
 from agent.lifecycle import covers, may_drill, next_cancel, raise_wanted, step, stream_to
-from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, SafeCode, Sign
+from agent.model import Asked, Callout, Event, Fix, Help, Meaning, Outcome, Press, SafeCode, Sign
+from agent.raising import ELSEWHERE
 from agent.signals import (
     AdoptPolicy,
     CancelAsked,
@@ -56,6 +61,8 @@ class Incident:
     drill: bool
     closed: float | None = None
     status: str = "created"
+    help: Help = field(default_factory=Help)
+    entries: list[Event] = field(default_factory=list)
 
 
 @dataclass
@@ -109,6 +116,8 @@ class ModelDispatch:
             active = () if self.open is None else (self._shown(self.open, now),)
             return outcome(Meaning.ACCEPTED, 200, callouts=(foreign, *active))
         incident = self.incidents[request.callout_id or 0]
+        if request.asked is Asked.EVENTS:
+            return outcome(Meaning.ACCEPTED, 200, events=tuple(incident.entries))
         if request.asked is Asked.READ:
             return outcome(Meaning.ACCEPTED, 200, callout=self._shown(incident, now))
         if incident.closed is not None:
@@ -120,7 +129,7 @@ class ModelDispatch:
     @staticmethod
     def _shown(incident: Incident, now: float) -> Callout:
         status = incident.status if incident.closed is None else " Closed"
-        return Callout(incident.id, status, OURS, *HERE, existed=True if now - incident.opened > 120 else None)
+        return Callout(incident.id, status, OURS, *HERE, existed=True if now - incident.opened > 120 else None, help=incident.help)
 
 
 # --- the device -------------------------------------------------------------------------------------------------------------
@@ -143,14 +152,50 @@ class ModelClock:
         return True
 
 
-def outward(state: State) -> dict[str, object]:
+class Program:
+    """The owner's program: it takes its time, and notes what it was told."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Any] | None = None
+        self.told: list[dict[str, Any]] = []
+        self._ended: Callable[[], None] = lambda: None
+
+    def __bool__(self) -> bool:
+        return True
+
+    def start(self, document: dict[str, Any], ended: Callable[[], None]) -> None:
+        assert self.running is None, "one at a time"
+        self.running, self._ended = document, ended
+        self.told.append(document)
+
+    def end(self) -> None:
+        self.running = None
+
+    def finish(self) -> None:
+        """It ends by itself."""
+        self.running = None
+        self._ended()
+
+
+class Disk:
+    """A store that keeps at once."""
+
+    def __init__(self, disk: list[Write]) -> None:
+        self._disk = disk
+
+    def step(self, *writes: Write) -> None:
+        self._disk += writes
+
+
+def outward(state: State, conversation: Conversation | None = None) -> dict[str, object]:
     """What a bystander reads: the status document, whatever the lanes of the callout have noticed."""
     fix = Fix(90.0, EPOCH + 90.0, "gpsd", *HERE, accuracy_m=5.0)
     stream = Stream(sent=state.press_number + 3, failed=2, last_sent_fix_wall=EPOCH, last_accepted_at=95.0)
     store = StoreSummary(fixes=70, untold=0 if state.phase is Phase.STANDBY else 4, bytes=2**20, mode="disk")
     if state.phase is Phase.STANDBY and not state.calm:
         stream = Stream()
-    return document(Facts(100.0, EPOCH + 100.0, state, (), fix=fix, store=store, stream=stream))
+    conversation = conversation or Conversation()
+    return document(Facts(100.0, EPOCH + 100.0, state, (), fix=fix, store=store, stream=stream, conversation=conversation))
 
 
 class Emergency(RuleBasedStateMachine):
@@ -173,6 +218,18 @@ class Emergency(RuleBasedStateMachine):
         self.dropped: set[str] = set()  # codes that a later press took back before they were sent
         self.unconditional_asked = False
         self.last_cancel = 0
+        self.conditions, self.program, self.notes = Conditions(), Program(), {}
+        self.store = Disk(self.disk)
+        self.conversation = Conversing(self, self.program, shown=lambda: None)
+        self.written = self.told_before_calm = 0
+
+    # the rooms of the conversation
+
+    def outwardly_calm(self) -> bool:
+        return self.state.calm
+
+    def kept_note(self, name: str) -> str | None:
+        return self.notes.get(name)
 
     @initialize()
     def begin(self):
@@ -192,6 +249,7 @@ class Emergency(RuleBasedStateMachine):
             self.restart()
         else:
             self.state = after
+            self.conversation.follow(before, after, event)
             self.probes |= {command.callout_id for command in commands if isinstance(command, Probe)}
             self._bind()
 
@@ -243,6 +301,10 @@ class Emergency(RuleBasedStateMachine):
         for request in self.requests:
             request.ghost = True
         self.state, self.uncommitted, self.probes = State(), [], set()
+        self.notes, told = dict(kept.notes), self.program.told
+        self.program = Program()
+        self.program.told = told
+        self.conversation = Conversing(self, self.program, shown=lambda: None)
         self.last_cancel = {}  # numbers begin anew
         self.dropped |= set(self.typed)  # they lived in memory only
         spooled, self.spool = self.spool, []
@@ -304,6 +366,32 @@ class Emergency(RuleBasedStateMachine):
     def dispatch_sends_a_responder(self):
         if self.dispatch.open is not None:
             self.dispatch.open.status = "Responder Dispatched"
+
+    @rule()
+    def responder_arrives(self):
+        if self.dispatch.open is not None:
+            self.dispatch.open.help = Help(arrived_wall=self.clock.wall())
+
+    @rule()
+    def responder_is_stood_down(self):
+        if self.dispatch.open is not None:
+            self.dispatch.open.status, self.dispatch.open.help = "Responder Cancelled", Help()
+
+    @rule()
+    def dispatch_writes(self):
+        if self.dispatch.open is not None:
+            self.written += 1
+            self.dispatch.open.entries.append(Event(self.written, "controller", f"message {self.written}", self.clock.wall()))
+
+    @precondition(lambda self: self.program.running is not None)
+    @rule()
+    def program_ends(self):
+        self.program.finish()
+
+    @precondition(lambda self: self.conversation.wanted() is not None)
+    @rule()
+    def listen(self):
+        self._send(Asked.EVENTS, self.conversation.wanted())
 
     @rule(closes=st.booleans())
     def dispatch_changes_its_mind_about_cancels(self, closes: bool):  # noqa: FBT001 - drawn by name
@@ -452,7 +540,11 @@ class Emergency(RuleBasedStateMachine):
                 event = LookedUp(outcome, request.covered, at, wall, AdoptPolicy("near", OURS), here)
             case Asked.LOCATION:
                 event = LocationReplied(outcome, at, wall)
+            case Asked.EVENTS:
+                self.conversation.take_events(outcome)
+                return
             case Asked.READ:
+                self.conversation.take_read(outcome)
                 event = ReadReplied(outcome, at)
             case Asked.CANCEL:
                 event = CancelReplied(outcome, request.number)
@@ -469,13 +561,30 @@ class Emergency(RuleBasedStateMachine):
     @invariant()
     def calm_shows_standby_whatever_goes_on_inside(self):
         if self.state.calm:
-            assert outward(self.state) == outward(State()), "law 5"
-            assert sign_of(self.state, touched=False, window=False, failing=bool(self.state.owed)) is Sign.NOTHING, "law 5"
+            talk = self.conversation
+            assert outward(self.state, talk.outward) == outward(self.state, talk._now) == outward(State()), "law 5"
+            assert self._sign(failing=bool(self.state.owed)) is Sign.NOTHING, "law 5"
+            assert (talk.events, talk.callout_id, talk.wanted()) == ((), None, None), "law 5"
+            assert self.program.running is None, "law 5: what ran is ended"
+            assert len(self.program.told) == self.told_before_calm, "law 5: nothing more is told"
+        else:
+            self.told_before_calm = len(self.program.told)
+
+    def _sign(self, *, failing: bool = False) -> Sign:
+        talk = self.conversation
+        return sign_of(self.state, touched=False, window=False, failing=failing, responder=talk.responder(), message=talk.message_new())
+
+    @invariant()
+    def program_is_told_nothing_twice_and_nothing_of_a_callout_raised_elsewhere(self):
+        messages = [(each["callout_id"], each["text"]) for each in self.program.told if each["event"] == "message"]
+        assert len(messages) == len(set(messages)), "also across crashes"
+        if self.state.origin == ELSEWHERE and self.program.running is not None:
+            assert self.program.running["callout_id"] != self.state.callout_id
 
     @invariant()
     def lamp_claims_nothing_that_is_not_true(self):
-        sign = sign_of(self.state, touched=False, window=False, failing=False)
-        if sign in (Sign.ACCEPTED, Sign.RESPONDING):
+        sign = self._sign()
+        if sign in (Sign.ACCEPTED, Sign.RESPONDING, Sign.ARRIVED, Sign.MESSAGE):
             assert not self.state.owed
             assert self.state.callout_id in self.dispatch.incidents, "dispatch has it, or had it until it says otherwise"
         if self.state.owed and not self.state.calm:
@@ -555,7 +664,53 @@ class OvertakenDrill(Emergency):
         self.press()
 
 
+class SpokenTo(Emergency):
+    """The same, with a callout that dispatch has, and a dispatch that speaks and is heard."""
+
+    @initialize()
+    def begin(self):
+        self.restart()
+        self.press()
+        self.send_raise()
+        self._answer_all()
+
+    @rule()
+    def dispatch_writes_and_is_heard(self):
+        self.dispatch_writes()
+        self._hear()
+
+    @rule(arrives=st.booleans())
+    def responder_moves_and_is_heard_of(self, arrives: bool):  # noqa: FBT001 - drawn by name
+        if arrives:
+            self.responder_arrives()
+        else:
+            self.dispatch_sends_a_responder()
+        self._hear()
+
+    @rule(code=st.booleans())
+    def dispatch_speaks_into_a_cancel(self, code: bool):  # noqa: FBT001 - drawn by name
+        self.dispatch_writes()
+        if self.conversation.wanted() is not None:
+            self.listen()
+        self._ask(f"code{len(self.typed):04}" if code else None)
+        self._answer_all()
+
+    @rule()
+    def crash_and_listen(self):
+        self.restart()
+        self._hear()
+
+    def _hear(self) -> None:
+        if stream_to(self.state) is not None:
+            self.send_about_the_callout(Asked.READ)
+        if self.conversation.wanted() is not None:
+            self.listen()
+        self._answer_all()
+
+
 BOUNDED = settings(max_examples=300, stateful_step_count=40, deadline=None, derandomize=True)
 Emergency.TestCase.settings = OvertakenDrill.TestCase.settings = BOUNDED
+SpokenTo.TestCase.settings = settings(BOUNDED, max_examples=100)
 TestEmergency = Emergency.TestCase
 TestOvertakenDrill = OvertakenDrill.TestCase
+TestSpokenTo = SpokenTo.TestCase

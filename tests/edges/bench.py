@@ -15,6 +15,7 @@ from agent.clock import SystemClock
 from agent.conversing import Conversing
 from agent.decider import Decider
 from agent.health import Conditions, Origin
+from agent.hooks import Hook
 from agent.kept import Write
 from agent.lanes.board import Lanes
 from agent.lanes.desk import Terms
@@ -47,7 +48,7 @@ class Bench:
         self.accepted: list[float] = []
         self.settled: list[tuple[str, bool]] = []
         self.conditions, self.store = Conditions(), Paper()
-        self.conversation = Conversing(self, (), shown=lambda: None)
+        self.conversation = Conversing(self, Hook((), self.clock, self.conditions), shown=lambda: None)
         self.lanes = Lanes(self, lambda message, told: self.settled.append((message.text, told)), self.conversation)
         self.decider = Decider(Paper(), self.clock, base_url="https://x", customer_id=1, changed=self._changed)  # type: ignore[arg-type]
         self._keys = itertools.count()
