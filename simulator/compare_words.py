@@ -12,7 +12,7 @@ from typing import Any
 # Values that tell behaviours apart; every other number is an id, a time, a measure or a count.
 _TELLING = {"responseTypeId", "calloutClassificationId", "exceptionReasonId", "rating", "internalTest", "safeCode", "source"}
 _NUMBER = re.compile(r"\d(?:[\d:.,TZ+-]*\d)?Z?")
-_MEASURE = re.compile(r"-?#(?:\s*(?:km/h|m/s|km|min|ms|s|h|m|%|N|S|E|W|#)\b)*")
+_MEASURE = re.compile(r"-?#(?:\s*(?:(?:km/h|m/s|km|min|ms|s|h|m|N|S|E|W)\b|[%#]))*")
 # A track is told in one of several forms, in one message or several: which, its length and its course decide.
 _TRAILS = (
     ("where the device was before the press", re.compile(r"^(?:The device (?:was|stood) |Trail\b).*\bbefore the press\b")),

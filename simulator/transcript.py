@@ -7,14 +7,16 @@ file, never the simulator. It changes nothing of what it hears.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from simulator.codec import iso
 from simulator.transcript_redaction import Judge, Veil, veiled
@@ -37,7 +39,7 @@ class Transcript:
         self._began_at = time.monotonic()
         self._began_wall = time.time()
         self._entries: deque[Entry] = deque(maxlen=KEPT)
-        self._file: IO[str] | None = None
+        self._file: int | None = None  # a descriptor: nothing waits in a buffer when the process dies
         self._number = 0
         self.trouble: str | None = None
         self.counts: Counter[str] = Counter()
@@ -45,8 +47,8 @@ class Transcript:
 
     def write_to(self, path: Path) -> None:
         """Write from now on, for the owner's eyes only. Raises OSError, FileExistsError too: a transcript is never overwritten."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        weakref.finalize(self, os.close, self._file)
         self._write({"kind": "transcript", "version": VERSION, "began": iso(self._began_wall)})
 
     def tell(self, since: int = 0) -> list[Entry]:
@@ -113,11 +115,13 @@ class Transcript:
     def _write(self, entry: Entry) -> None:
         if self._file is None:
             return
+        line = json.dumps(entry).encode() + b"\n"
         try:
-            self._file.write(json.dumps(entry) + "\n")
-            self._file.flush()
-        except (OSError, ValueError) as error:
-            self._file, self.trouble = None, f"the transcript ends here: {error}"
+            trouble = None if os.write(self._file, line) == len(line) else os.strerror(errno.ENOSPC)
+        except OSError as error:
+            trouble = error.strerror
+        if trouble is not None:
+            self._file, self.trouble = None, f"the file ends before entry {entry.get('entry')}: {trouble}"
 
 
 def _nobody() -> None:
