@@ -58,7 +58,7 @@ class Ledger:
     def _compare_record(self, step: Step, table: Table, key: Any, record: Any, *, fresh: bool) -> None:
         path = (key,)
         seen, before = record if table.settled else table.pick(record), self._held.get((table.name, path))
-        if seen is not before and seen != before:
+        if fresh or (seen is not before and seen != before):
             _add(step, _upsert(table), table.row(path, record))
             step.held[table.name, path] = seen
         self._compare_children(step, table, path, record, fresh=fresh)

@@ -127,8 +127,9 @@ class Webhooks:
         headers = httpx.Headers({"Content-Type": "application/json"})
         headers.update({name: value for name, value in webhook.headers.items() if name.lower() not in _OURS})
         self._context = self._context or ssl.create_default_context()
-        # A client for each try: one whose request was cancelled may never give its connection back. The deadline is around it all.
-        client = httpx.AsyncClient(verify=self._context, trust_env=False, timeout=self.patience.deadline_s)
+        # A client for each try: one whose request was cancelled may never give its connection back. What ends a try is the deadline
+        # around it all; the client's own limits begin anew with every byte.
+        client = httpx.AsyncClient(verify=self._context, trust_env=False, timeout=2 * self.patience.deadline_s)
         async with client, client.stream(method, webhook.url, headers=headers, content=body.encode("ascii")) as answer:
             left = MOST_BYTES
             async for part in answer.aiter_raw():

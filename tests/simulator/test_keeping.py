@@ -25,7 +25,6 @@ from simulator.records import Cancel, Notice
 from simulator.server import Running
 from simulator.settings import Settings
 from simulator.state import Act, Point, State, Wanted
-from simulator.tables import lay_out
 from simulator.tokens import Tokens
 from tests.simulator.rooms import HERE, THERE, Room, wait_until
 
@@ -196,18 +195,6 @@ def test_texts_and_numbers_that_fit_no_database_are_kept(open_books: Callable[[]
     assert (kept.entries, kept.presses) == (callout.entries, 2**80)
 
 
-def test_a_field_without_a_place_in_a_table_is_an_error_at_once() -> None:
-    """Not at the first row that has it."""
-
-    @dataclasses.dataclass
-    class Odd:
-        id: int
-        act: object
-
-    with pytest.raises(TypeError, match=r"Odd\.act"):
-        lay_out("odds", Odd, key="id")
-
-
 # --- secrets ---
 
 
@@ -272,6 +259,21 @@ def test_a_step_that_could_not_be_written_is_written_with_the_next(open_books: C
     other.close()
     books.save()
     assert open_books().state.callouts[callout.id].positions == callout.positions
+
+
+def test_a_step_that_broke_off_in_its_midst_is_written_whole_with_the_next(open_books: Callable[[], Books]) -> None:
+    """No room for its last row: none of it is in the file, until there is room."""
+    books = open_books()
+    connection = books.keeping._connection
+    callout, _ = books.state.raise_callout(Wanted(4711, 1, Point(1, 2, 3)), NOW, "key")
+    books.state.say(callout, "customer", "long " * 50_000, NOW)
+    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        books.save()
+    assert connection.execute("SELECT COUNT(*) FROM callouts").fetchone() == (0,)
+    connection.execute("PRAGMA max_page_count = 100000")
+    books.save()
+    assert open_books().state.callouts == {callout.id: callout}
 
 
 # --- files that are not ours ---

@@ -284,11 +284,11 @@ def test_a_receiver_that_never_answers_is_tried_again(open_room: Callable[..., R
     receiver.gate.clear()
     room = open_room(receiver.url)
     assert room.running._sim is not None
-    room.running._sim.webhooks.patience = Patience(deadline_s=0.05, first_s=0.01, longest_s=0.01, tries=3)
+    room.running._sim.webhooks.patience = Patience(deadline_s=0.1, first_s=0.01, longest_s=0.01, tries=3)
     room.raise_callout()
     wait_until(lambda: shown(room)["given_up"])
-    assert shown(room)["deliveries"][0]["outcome"] == "no answer within 0.05 s"
-    assert len(receiver.got) == 3
+    first = shown(room)["deliveries"][0]
+    assert (first["tries"], first["outcome"]) == (3, "no answer within 0.1 s")
 
 
 def test_an_endless_answer_is_not_read_to_its_end(open_room: Callable[..., Room], receiver: Receiver) -> None:
