@@ -5,13 +5,13 @@ Keeps what was registered; `State.notices` says what there is to tell, and deliv
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from simulator import bodies, forms
 from simulator.operations.calls import Call, Reply, made
 from simulator.papers import Papers
 from simulator.records import Happening, Webhook
+from simulator.webhooks import is_acceptable
 
 MOST_HEADERS = 50
 
@@ -34,25 +34,18 @@ def register(call: Call) -> Reply:
 
 
 def _url(text: str) -> str:
-    """An https address, or http on this machine: a delivery holds where somebody is."""
-    try:
-        parts = urlsplit(text.strip())
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        bodies.bad("url is not an address")
-    if not host or parts.scheme not in ("http", "https") or any(letter.isspace() for letter in text.strip()):
-        bodies.bad("url must begin with https:// and name a host")
-    if parts.scheme == "http" and not is_loopback(host):
-        bodies.bad("url must begin with https://; http is for loopback only")
-    return text.strip()
+    """An address that can be delivered to: what is delivered says where somebody is."""
+    url = text.strip()
+    if not is_acceptable(url) or not _has_port(url) or any(letter.isspace() for letter in url):
+        bodies.bad("url must begin with https:// and name a host; http is for this machine only")
+    return url
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, without looking any name up."""
+def _has_port(url: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return urlsplit(url).port != 0
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def _events(body: bodies.Body) -> list[str]:

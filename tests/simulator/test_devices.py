@@ -162,6 +162,7 @@ NO_MESSAGES = (
     {"device_id": "1"},
     {"device_id": None},
     {"device_type_id": 6},
+    {"device_type_id": 6, "message_type": 11},
     {"message_type": 99},
     {"message_type": "1"},
     {"location": {"latitude": 1}},
