@@ -9,10 +9,11 @@ import argparse
 import json
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import control
+from agent import control, wording
 from agent.cli import talk
 
 HELP = "show what the daemon knows"
@@ -64,8 +65,7 @@ def _fetch(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def _from_store(args: argparse.Namespace) -> dict[str, Any]:
     """The same document, from what is on disk: outward like the daemon's, so a cancelled callout is not told."""
-    from agent import wording  # noqa: PLC0415 - only when the daemon is down
-    from agent.cli import outward  # noqa: PLC0415 - likewise
+    from agent.cli import outward  # noqa: PLC0415 - only when the daemon is down
     from agent.health import Facts, document  # noqa: PLC0415 - likewise
     from agent.lifecycle import step  # noqa: PLC0415 - likewise
     from agent.signals import Restarted, State  # noqa: PLC0415 - likewise
@@ -121,6 +121,7 @@ def render(document: dict[str, Any]) -> str:
     lines = [
         f"callout-agent {document['version']}   {'ARMED' if document['armed'] else 'NOT ARMED'}   ({proof})",
         f"callout   {_callout(callout)}",
+        *_conversation(callout),
         f"position  {_position(fix)}",
         f"stream    {stream['sent']} sent, {stream['failed']} failed{_ago(', last accepted {} ago', stream['last_accepted_age_s'])}",
         f"store     {store['fixes']} fixes, {store['untold']} untold, {store['bytes'] / 1024:.0f} KiB, {store['mode']}",
@@ -146,6 +147,41 @@ def _callout(callout: dict[str, Any]) -> str:
     words += [f"raised by {callout['origin']}"] if callout["origin"] else []
     words += [f'dispatch says "{callout["dispatch_status"]}"'] if callout["dispatch_status"] else []
     return ", ".join(words)
+
+
+def _conversation(callout: dict[str, Any]) -> list[str]:
+    """How far help has come, and what dispatch wrote last. Nothing where it has said nothing."""
+    responder, messages = callout["responder"], callout["messages"]
+    who = f" ({_plain(responder['name'])})" if responder["name"] else ""
+    said = {
+        "coming": f"on the way{who}{_expected(responder)}",
+        "there": f"at the scene{who}",
+        "done": f"has finished{who}",
+        "stood_down": "was stood down",
+    }.get(responder["stage"])
+    lines = [] if said is None else [f"responder {said}"]
+    last = messages["last"]
+    if last is not None:
+        when = f" at {last['time']}" if last["time"] else ""
+        count = f" ({messages['heard']} in all)" if messages["heard"] > 1 else ""
+        lines.append(f'message   "{_plain(last["text"])}", {_plain(last["source"])}{when}{count}')
+    return lines
+
+
+def _expected(responder: dict[str, Any]) -> str:
+    if responder["eta_text"]:
+        return f', expected: "{_plain(responder["eta_text"])}"'
+    if not responder["eta"]:
+        return ""
+    eta_wall = datetime.fromisoformat(responder["eta"]).timestamp()
+    left_s = eta_wall - time.time()
+    how = f"in {wording.span(left_s)}" if left_s >= 0 else f"{wording.span(-left_s)} ago"
+    return f", expected {wording.clock(eta_wall)} ({how})"
+
+
+def _plain(text: str) -> str:
+    """As the daemon tells it already; whoever else answers on its socket drives no terminal either."""
+    return wording.harmless(text, wording.MAX_EVENT_CHARS)
 
 
 def _position(fix: dict[str, Any] | None) -> str:
