@@ -12,7 +12,7 @@ import { Room } from "./room.js";
 import { ScenarioSteps } from "./scenario.js";
 import { Talk } from "./talk.js";
 import { Timeline } from "./timeline.js";
-import { by, make, put, say, sign } from "./words.js";
+import { by, hide, make, put, say, sign } from "./words.js";
 
 const SHOWN_REQUESTS = 40;
 const MOST_STRUCK = 500; // requests that a fault hit, for the timelines
@@ -154,7 +154,7 @@ function show(callout, now) {
 
 function countUnread() {
   const unread = room.open.reduce((sum, each) => sum + room.unread(each), 0);
-  by("unread").hidden = !unread;
+  hide(by("unread"), !unread);
   say(by("unread"), String(unread));
 }
 

@@ -120,10 +120,10 @@ export function here(layer, view, positions, point) {
   return words;
 }
 
-// How fast and which way, in words; "–" where the positions do not tell.
+// How fast and which way, in words.
 export function motionWords(positions) {
   const moving = motion(positions);
-  if (!moving) return "–";
+  if (!moving) return "not known";
   if (moving.speed < SLOWEST_MPS) return "standing";
   return `${Math.round(moving.speed * 3.6)} km/h to the ${compass(moving.course)} (${Math.round(moving.course)}°)`;
 }

@@ -3,7 +3,7 @@
 // and for a screen reader.
 
 import { FILTERS, ORDERS, stage } from "./room.js";
-import { age, by, make, put, roughly, say, sign, time } from "./words.js";
+import { age, by, hide, make, put, roughly, say, sign, time } from "./words.js";
 
 const CHIPS = { waiting: "chip want", coming: "chip sent", there: "chip sent", done: "chip sent", closed: "chip over" };
 
@@ -28,10 +28,10 @@ class Card {
     say(this.name, callout.customerName);
     put(this.stage, "class", CHIPS[name]);
     say(this.stage, words);
-    this.alarm.hidden = !callout.duress;
-    this.soft.hidden = !callout.softCancelled || callout.closed;
-    this.test.hidden = !callout.internalTest;
-    this.talk.hidden = !unread;
+    hide(this.alarm, !callout.duress);
+    hide(this.soft, !callout.softCancelled || callout.closed);
+    hide(this.test, !callout.internalTest);
+    hide(this.talk, !unread);
     if (unread) say(this.talk, `${unread} new`);
     say(this.what, `#${callout.id} · ${callout.responseType.toLowerCase()}`);
     put(this.button, "class", `card${callout.closed ? " closed" : ""}${callout.duress ? " alarm" : ""}`);

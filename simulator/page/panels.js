@@ -4,7 +4,7 @@ import { lengthText } from "./geometry.js";
 import { etaWords } from "./acts.js";
 import { motionWords } from "./layers.js";
 import { stage } from "./room.js";
-import { age, by, clock, make, put, say, sign, time, span } from "./words.js";
+import { age, by, clock, hide, make, put, say, sign, span, time } from "./words.js";
 
 const ORIGINS = { device: "device", site: "fixed location", elsewhere: "phone" };
 const VERDICTS = { right: "right code", wrong: "WRONG CODE", unconditional: "no code" };
@@ -22,7 +22,7 @@ function once(id, key, build) {
 export function heading(callout) {
   once("heading", callout && [callout.id, callout.customerName, callout.internalTest], () =>
     callout ? [make("span", { class: "who-name" }, callout.customerName), make("span", { class: "id" }, `#${callout.id}`), callout.internalTest && make("span", { class: "chip warn" }, "test")].filter(Boolean) : []);
-  by("duress").hidden = !callout?.duress;
+  hide(by("duress"), !callout?.duress);
   once("duress", callout?.duress, () => [sign("warning"), make("b", {}, "DURESS"), " A wrong safe code was entered: treat as a person under threat. Whoever typed it saw a normal cancel."]);
 }
 
@@ -43,7 +43,7 @@ function rows(callout, now) {
   const accuracy = last?.accuracy ?? null;
   return [
     [callout.closed ? "Last position at" : "Position", level === "none" || callout.closed ? text : `${judged}, ${text} ago`, level],
-    [level === "stale" ? "Was moving" : "Moving", last ? motionWords(callout.positions) : "–", ""],
+    [level === "stale" ? "Was moving" : "Moving", last ? motionWords(callout.positions) : "not known", ""],
     ["Accuracy", accuracy === null ? (last ? "not told" : "–") : `within ${lengthText(accuracy)}`, ""],
     ["Latitude, longitude", last ? `${last.latitude.toFixed(5)}, ${last.longitude.toFixed(5)}` : "–", ""],
   ];
@@ -53,7 +53,7 @@ function rows(callout, now) {
 export function position(callout, now) {
   const list = by("position");
   if (!list.children.length) list.append(...[0, 1, 2, 3].map(() => make("div", {}, make("dt"), make("dd"))));
-  list.hidden = !callout;
+  hide(list, !callout);
   if (!callout) return;
   rows(callout, now).forEach(([name, value, kind], index) => {
     const cell = list.children[index];

@@ -3,7 +3,7 @@
 
 import { fromWearer } from "./room.js";
 import { readTold } from "./told.js";
-import { by, clock, clockOf, make, put, say, sign } from "./words.js";
+import { by, clock, clockOf, hide, make, put, say, sign } from "./words.js";
 
 // What stands on the button, what is sent, and when it is true.
 const QUICK = [
@@ -70,7 +70,7 @@ export class Talk {
     const silent = !callout || callout.closed;
     for (const field of by("say").elements) field.disabled = silent;
     this.drawQuick(callout, silent);
-    by("overheard").hidden = silent || !callout.duress;
+    hide(by("overheard"), silent || !callout.duress);
     if (!by("overheard").hidden) say(by("overheard"), "Duress: whoever is with the customer may read what you send.");
     if (!callout) return false;
     this.append(callout);
@@ -111,6 +111,6 @@ export class Talk {
     if (this.quick === key) return;
     this.quick = key;
     by("quick").replaceChildren(...fit.map(([label, text]) => make("button", { type: "button", "data-quick": text, title: `Send: ${text}` }, label)));
-    put(by("quick"), "hidden", fit.length ? null : "");
+    hide(by("quick"), !fit.length);
   }
 }

@@ -15,7 +15,8 @@ FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame
 
 
 def show(browser: Browser, room: Room, size: tuple[int, int] = WIDE, path: str = "/") -> None:
-    """Open the page and wait until it is connected."""
+    """Open the page anew and wait until it is connected."""
+    browser.ask("Page.navigate", url="about:blank")  # the same page with another # would not be loaded again
     browser.events.clear()
     browser.open(room.running.root_url + path, *size)
     browser.until("document.getElementById('link').textContent === 'Live'")
