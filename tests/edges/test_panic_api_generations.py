@@ -102,6 +102,16 @@ class Stage:
             self.sim("POST", f"/callouts/{callout_id}/{act}")
         return callout_id
 
+    @contextlib.contextmanager
+    def chosen(self, **settings: Any) -> Iterator[None]:
+        """With other settings for a while."""
+        before = self.sim("PATCH", "/settings", {})
+        self.sim("PATCH", "/settings", settings)
+        try:
+            yield
+        finally:
+            self.sim("PATCH", "/settings", {name: before[name] for name in settings})
+
     def ratings(self, callout_id: CalloutId) -> list[tuple[int, str | None]]:
         """What the control room page does not show."""
         return [(each.stars, each.comment) for each in self.running._sim.state.callouts[callout_id].ratings]
@@ -198,6 +208,11 @@ async def read(stage: Stage, api: PanicApi) -> None:
     assert on_the_way.status == "Responder Dispatched"
     assert (on_the_way.help.dispatched_wall is not None, on_the_way.help.arrived_wall) == (stage.new, None)
     assert on_the_way.help.responder == ("Unit 7" if stage.new else None)
+    with stage.chosen(eta_form="minutes", incident_shape="object"):
+        in_minutes = callout(await api.read(callout_id, deadline_s=LIMIT_S)).help
+    instant_wall, span_wall = on_the_way.help.eta_wall, in_minutes.eta_wall
+    assert (instant_wall is not None, span_wall is not None) == (stage.new, stage.new)
+    assert instant_wall is None or span_wall is None or abs(instant_wall - span_wall) <= 65, "whole minutes from now are the same instant"
     for act in ("arrive", "complete"):
         stage.sim("POST", f"/callouts/{callout_id}/{act}")
     over = callout(await api.read(callout_id, deadline_s=LIMIT_S)).help

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import math
+import tracemalloc
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from scripted import CUSTOMER, Answer, Wired, hang, reply
+from scripted import CUSTOMER, Answer, Seen, Wired, hang, reply
 
 from agent.caller import LONG_BYTES
-from agent.line import MAX_BODY_BYTES
+from agent.line import MAX_BODY_BYTES, _plain
 from agent.model import Asked, Meaning, Outcome
 from agent.panic_api import PanicApi
 from agent.paperwork import Device, Rating, Report
@@ -164,6 +167,20 @@ async def test_what_was_taken_comes_first_from_then_on(rig: Wired, status: int) 
         assert (await at.api.link_device("SN-1", "Brand", deadline_s=LIMIT_S)).shape == "new"
 
 
+async def test_both_shapes_together_keep_one_deadline(rig: Wired) -> None:
+    """The second has only what the first has left of it."""
+
+    async def slowly(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.4)  # the fault itself
+        await reply(400, {"message": "no"})(seen, writer)
+
+    async with rig() as at:
+        at.server.on("POST", "/ratings", slowly, hang())
+        outcome = await at.api.rate(7, 4, "a", deadline_s=1.0)
+        assert (outcome.cause, outcome.shape) == ("timeout", "old")
+        assert 0 <= float(outcome.text.split("within ")[1].split(" s")[0]) <= 0.6
+
+
 async def test_what_is_refused_in_both_is_rejected_as_the_first_was(rig: Wired) -> None:
     """Not the keys are wrong, and nothing is learnt of it."""
     async with rig() as at:
@@ -237,6 +254,17 @@ async def test_even_what_may_be_long_has_an_end(rig: Wired, *, packed: bool) -> 
         sent = reply(200, body=gzip.compress(body), Content_Encoding="gzip") if packed else reply(200, body=body)
         at.server.on("GET", "/callouts/7/events", sent)
         assert (await at.api.events(7, deadline_s=5)).cause == "too_large"
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    """A few kilobytes that would be a hundred megabytes cost no more than the limit."""
+    bomb = zlib.compress(b" " * 50_000_000)
+    tracemalloc.start()
+    try:
+        assert len(_plain(bomb, "deflate", MAX_BODY_BYTES)) == MAX_BODY_BYTES + 1
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_BODY_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_token_refused_on_one_probe_says_nothing_of_another(rig: Wired) -> None:
