@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,14 @@ def test_a_body_that_nobody_would_read_is_told_by_its_size():
     raw = json.dumps(["x" * 100] * 1_000).encode()
     assert veiled(raw, Veil(())) == {"bytes": len(raw)}
     assert veiled(None, Veil(())) == {"bytes": "too many"}
+
+
+def test_no_text_takes_long_to_look_through():
+    """The simulator's loop waits meanwhile."""
+    began_at = time.monotonic()
+    for text in ("a" * 200_000, "a." * 100_000, "abcdefgh." * 20_000, "/track/" * 20_000):
+        veiled(json.dumps({"event": text}).encode(), Veil(("secret",)))
+    assert time.monotonic() - began_at < 1
 
 
 JSON = st.recursive(
