@@ -50,6 +50,7 @@ def test_every_request_is_a_line_as_soon_as_it_is_answered_with_both_bodies(writ
     """Number, times, connection, what was asked and answered; for nobody else's eyes."""
     callout = written.raise_callout()
     written.api("POST", f"/callouts/{callout}/location", THERE)
+    wait_until(lambda: len(lines(tmp_path / "t.jsonl")) == 4)  # the answer leaves first
     head, minted, raised, located = lines(tmp_path / "t.jsonl")
     assert (head["kind"], head["version"], minted["operation"]) == ("transcript", 1, "mint")
     assert {key: located[key] for key in ("number", "method", "path", "operation", "callout", "body", "status", "answer", "fault")} == {
