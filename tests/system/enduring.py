@@ -30,9 +30,9 @@ class Fault:
     """One fault and what is to be seen of it.
 
     name: as in docs/FAULTS.md. rule: as POST /sim/faults takes it, without `on`. raising, streaming: the condition while a raise, or
-    the stream, meets it; None: not for sure, because a look-up takes the same answer for a good one. carried_out: dispatch does what it is asked, and the agent does not learn of it. taken: the answer to a
-    position and a message is one that dispatch might give. parked: a message that meets it is not told again. lasting: the condition of
-    the stream goes with the callout.
+    the stream, meets it; None: not for sure, because a look-up takes the same answer for a good one. carried_out: dispatch does what
+    it is asked, and the agent does not learn of it. taken: the answer to a position and a message is one that dispatch might give.
+    parked: a message that meets it is not told again. lasting: the condition of the stream goes with the callout.
     """
 
     name: str
