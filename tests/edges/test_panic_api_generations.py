@@ -203,7 +203,7 @@ async def read(stage: Stage, api: PanicApi) -> None:
     callout_id = await stage.opened(api)
     told = callout(accepted(await api.read(callout_id, deadline_s=LIMIT_S), Asked.READ))
     assert (told.id, told.latitude, told.help.dispatched_wall, told.help.responder) == (callout_id, -33.9249, None, None)
-    stage.sim("POST", f"/callouts/{callout_id}/dispatch")
+    stage.sim("POST", f"/callouts/{callout_id}/dispatch", {"eta_s": 600})
     on_the_way = callout(await api.read(callout_id, deadline_s=LIMIT_S))
     assert on_the_way.status == "Responder Dispatched"
     assert (on_the_way.help.dispatched_wall is not None, on_the_way.help.arrived_wall) == (stage.new, None)
