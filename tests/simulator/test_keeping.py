@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 import signal
 import sqlite3
@@ -363,6 +364,60 @@ def test_a_device_goes_on_after_a_restart(tmp_path: Path) -> None:
         assert room.sim("GET", "/faults").json() == []
         room.act(number, "close")
         assert room.raise_callout() == number + 1
+        room.http.close()
+
+
+# What a backend, a device and a dispatcher may do one after the other. CALLOUT, RATING, SUBSCRIPTION: the last one.
+STEPS: tuple[tuple[str, str, Any], ...] = (
+    ("POST", "/notifiers", {"url": "http://127.0.0.1:9/", "events": ["SUBSCRIPTION_UPDATED"], "headers": {"X-Key": "1"}}),
+    ("POST", "/customers/4711/callouts", {"location": HERE, "responseTypeId": 1}),
+    ("POST", "/customers/4711/callouts", {"location": THERE, "responseTypeId": 2}),
+    ("POST", "/callouts/CALLOUT/location", THERE),
+    ("POST", "/callouts/CALLOUT/updateLocationAndReturnCallout", THERE),
+    ("POST", "/callouts/CALLOUT/events", {"source": "customer", "event": "hello"}),
+    ("POST", "/callouts/CALLOUT/cancel", {"safeCode": "9999"}),
+    ("POST", "/callouts/CALLOUT/cancel", {"safeCode": "0042"}),
+    ("SIM", "/callouts/CALLOUT/say", {"message": "on our way"}),
+    ("SIM", "/callouts/CALLOUT/dispatch", {"eta_s": 60}),
+    ("SIM", "/callouts/CALLOUT/stand_down", None),
+    ("SIM", "/callouts/CALLOUT/dispatch", None),
+    ("SIM", "/callouts/CALLOUT/arrive", None),
+    ("SIM", "/callouts/CALLOUT/complete", None),
+    ("POST", "/callouts/CALLOUT/exceptionReasons", {"exceptionReasonId": 2, "notes": "n"}),
+    ("SIM", "/callouts/CALLOUT/close", None),
+    ("POST", "/callouts/CALLOUT/cancel", {"safeCode": "9999"}),
+    ("POST", "/ratings", {"calloutId": "CALLOUT", "rating": 4}),
+    ("POST", "/rating-items", {"calloutRatingId": 1, "ratingItemDescription": "speed", "sentiment": "good"}),
+    ("POST", "/devices", {"customerId": 4711, "deviceSerial": "8812345", "deviceSupplier": "Simulated"}),
+    ("POST", "/predefinedLocations", {"externalReferenceId": "S2", "locationIdentifier": "two", "latitude": "1", "longitude": "2"}),
+    ("POST", "/predefinedLocations/externalRef/STORE-001/callouts", {}),
+    ("POST", "/callouts/CALLOUT/cancel", {}),
+    ("SIM", "/callouts", {"customerId": 4711, "latitude": 1, "longitude": 2}),
+    ("SIM", "/callouts/CALLOUT/close", None),
+    ("POST", "/customers", {"customer": {"name": "A", "surname": "B", "mobile": "+27825550123"}}),
+    ("DELETE", "/subscriptions/1", None),
+    ("SIM", "/tokens/expire", {}),
+    ("SIM", "/reset", None),
+)
+
+
+def test_every_step_is_in_the_file_when_it_is_answered(tmp_path: Path) -> None:
+    """Whatever operation it was: nothing is left to be written."""
+    with Running(state_file=tmp_path / "state.db") as running:
+        room = Room(running)
+        room.as_backend()
+        sim = running._sim
+        assert sim is not None
+        assert sim.keeping is not None
+        for method, path, body in STEPS:
+            last = max(sim.state.callouts, default=0)
+            sent = json.loads(json.dumps(body).replace('"CALLOUT"', str(last)))
+            before = sim.keeping._connection.total_changes
+            where = path.replace("CALLOUT", str(last))
+            told = room.sim("POST", where, sent) if method == "SIM" else room.api(method, where, sent)
+            assert told.status_code < 285, f"{method} {path}: {told.status_code} {told.text}"
+            assert sim.keeping._connection.total_changes > before, f"{method} {path} wrote nothing"
+            assert sim.keeping._compare(None).statements == [], f"{method} {path} left something unwritten"
         room.http.close()
 
 
