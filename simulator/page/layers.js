@@ -57,7 +57,9 @@ export function track(layer, view, points) {
   }
   if (points.length > 1) {
     const { x, y } = view.place(points[0]);
-    drawn.push(draw("rect", { class: "start", x: x - 5, y: y - 5, width: 10, height: 10 }), draw("text", { class: "ink", x: x + 10, y: y - 8 }, "raised here"));
+    drawn.push(draw("rect", { class: "start", x: x - 5, y: y - 5, width: 10, height: 10 }));
+    // So near to the end it would lie on the words there.
+    if (far(view, points[0], points.at(-1), 60)) drawn.push(draw("text", { class: "ink", x: x + 10, y: y - 8 }, "raised here"));
   }
   layer.replaceChildren(...drawn);
 }
@@ -88,7 +90,7 @@ export function toldWay(layer, view, { lines, stops }) {
   layer.replaceChildren(...drawn, marks, ...stood, ...lengths, ...apart(words, lengths));
 }
 
-const far = (view, one, other) => Math.hypot(one.x - other.x, one.y - other.y) * view.scale > 90;
+const far = (view, one, other, px = 90) => Math.hypot(one.x - other.x, one.y - other.y) * view.scale > px;
 
 // Words that would lie on words already there are left out: the list of the timeline has them.
 function apart(words, taken) {
@@ -125,7 +127,7 @@ export function motionWords(positions) {
   const moving = motion(positions);
   if (!moving) return "not known";
   if (moving.speed < SLOWEST_MPS) return "standing";
-  return `${Math.round(moving.speed * 3.6)} km/h to the ${compass(moving.course)} (${Math.round(moving.course)}°)`;
+  return `${Math.round(moving.speed * 3.6)} km/h ${compass(moving.course)}, ${Math.round(moving.course)}°`;
 }
 
 // Other open callouts as marks that are moved and not drawn anew: there may be hundreds, and each moves every second.

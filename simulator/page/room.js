@@ -33,6 +33,7 @@ export const ORDERS = {
 export class Room {
   constructor(memory) {
     this.callouts = new Map();
+    this.versions = 0; // of all callouts, and never again: what is drawn is told by it to be old
     this.memory = memory;
     this.read = recall(memory);
   }
@@ -52,12 +53,13 @@ export class Room {
     const before = callout?.duress ?? false;
     // A stream that began anew tells from the beginning.
     if (!callout || told.positionsFrom < callout.positions.length || told.eventsFrom < callout.events.length) {
-      callout = { positions: [], events: [], notes: [], told: new ToldTrail(), version: 0 };
+      callout = { positions: [], events: [], notes: [], told: new ToldTrail() };
     }
     const { positions, events, notes, ...rest } = told;
     for (const [kept, news] of [[callout.positions, positions], [callout.events, events], [callout.notes, notes]]) kept.push(...news);
     for (const event of events) callout.told.hear(event);
-    Object.assign(callout, rest, { version: callout.version + 1 });
+    this.versions += 1;
+    Object.assign(callout, rest, { version: this.versions });
     this.callouts.set(told.id, callout);
     return { callout, fresh, alarm: callout.duress && !before };
   }

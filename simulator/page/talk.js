@@ -14,6 +14,7 @@ const QUICK = [
   ["What happens?", "Can you tell us what is happening?", () => true],
 ];
 const MANY_PLACES = 3;
+const LIST = /(Positions )?\(UTC; latitude,longitude/;
 const NEAR_END = 60; // px: whoever has scrolled up further is reading and stays there
 
 function speaker(event, callout) {
@@ -35,7 +36,9 @@ function body(event) {
   if (places.length < MANY_PLACES) return make("span", { class: "text" }, event.text);
   const times = places.map((place) => place.at).filter((at) => at !== null);
   const when = times.length ? `, ${clockOf(times[0])} to ${clockOf(times.at(-1))} UTC` : "";
-  return make("details", { class: "trailtext" }, make("summary", {}, `Told later: ${places.length} places${when}. Dashed on the map.`), event.text);
+  const start = Math.max(0, event.text.search(LIST));
+  const folded = make("details", { class: "trailtext" }, make("summary", {}, `Told later: ${places.length} places${when}. Dashed on the map.`), event.text.slice(start));
+  return make("span", { class: "text" }, event.text.slice(0, start), folded);
 }
 
 function note({ received, text, alarming }) {

@@ -7,6 +7,7 @@ const ROWS = { help: ["Help", 15], positions: ["Positions", 42], talk: ["Talk", 
 const [LEFT, RIGHT, HEIGHT, AXIS] = [66, 14, 122, 103];
 const BIN = 4; // px of one bar of positions
 const STEPS_S = [5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400];
+const MOST_LETTERS = 160; // of one line of the list; the conversation has the whole
 const SHORTEST_MS = 60_000;
 // Each kind by its shape: a colour alone would not do.
 const MARKS = {
@@ -101,7 +102,7 @@ export class Timeline {
   // Newest first, as in the control room's log; only while it is open, or it would be built every second for nobody.
   list(found) {
     if (!by("happenings").open) return;
-    const rows = [...found].reverse().map(({ at, kind, words }) => make("li", { class: kind }, make("time", {}, `${clockOf(at)} `), words));
+    const rows = [...found].reverse().map(({ at, kind, words }) => make("li", { class: kind }, make("time", {}, `${clockOf(at)} `), words.length > MOST_LETTERS ? `${words.slice(0, MOST_LETTERS)} …` : words));
     by("striplist").replaceChildren(...rows);
   }
 }

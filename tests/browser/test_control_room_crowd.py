@@ -53,7 +53,8 @@ def watch(browser: Browser) -> None:
         const part = (node) => { const e = node instanceof Element ? node : node.parentElement; const card = e?.closest('.card');
             if (card) window.cards.add(card.dataset.id); return e?.closest('[id]')?.id ?? ''; };
         window.watcher?.disconnect();
-        window.watcher = new MutationObserver((all) => { for (const { target } of all) { const id = part(target); window.touched[id] = (window.touched[id] ?? 0) + 1; } });
+        window.watcher = new MutationObserver((all) => { for (const { target } of all) {
+            const id = part(target); window.touched[id] = (window.touched[id] ?? 0) + 1; } });
         window.watcher.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true }); })()""")
 
 
@@ -88,7 +89,8 @@ def test_a_click_is_answered_while_all_of_them_move(browser: Browser, house: Roo
                 let frames = 0;
                 document.querySelector('[data-id="{target}"]').click();
                 const look = () => {{ frames += 1;
-                    if (document.querySelector('.id').textContent === '#{target}' && document.querySelector('[aria-current=true][data-id]').dataset.id === '{target}') done(frames);
+                    const card = document.querySelector('[aria-current=true][data-id]');
+                    if (document.querySelector('.id').textContent === '#{target}' && card.dataset.id === '{target}') done(frames);
                     else if (frames > 60) done(null); else requestAnimationFrame(look); }};
                 requestAnimationFrame(look); }})""")
         )
@@ -113,7 +115,8 @@ def test_a_burst_is_one_picture(browser: Browser, house: Room, many: list[int]) 
         window.requestAnimationFrame = (paint) => {{ asked += 1; return own(paint); }};
         for (const callout of {json.dumps(news)}) {{
             const positions = [{{ ...callout.positions.at(-1), latitude: -33.95 }}];
-            const told = {{ now: Date.now() / 1000, callout: {{ ...callout, positionsFrom: callout.positions.length, positions, events: [], notes: [],
+            const told = {{ now: Date.now() / 1000, callout: {{ ...callout, positionsFrom: callout.positions.length, positions,
+                events: [], notes: [],
                 eventsFrom: callout.events.length, notesFrom: callout.notes.length }} }};
             window.source.dispatchEvent(new MessageEvent('callout', {{ data: JSON.stringify(told) }}));
         }}

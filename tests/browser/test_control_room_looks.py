@@ -8,7 +8,7 @@ import pytest
 
 from simulator.pages import FILES
 from tests.browser.chromium import Browser, find
-from tests.browser.dispatcher import FRAME, KEPT, LAPTOP, NARROW, WIDE, click, crowd, scheme, show, tell, walk
+from tests.browser.dispatcher import FRAME, KEPT, LAPTOP, NARROW, WIDE, crowd, scheme, show, tell, walk
 from tests.simulator.rooms import Room
 
 TRAIL = (
@@ -91,13 +91,15 @@ POOR = """(() => {
             return [`${e.tagName} ${e.className} ${e.textContent.slice(0, 30)}`, (b + 0.05) / (a + 0.05)]; })
         .filter(([, ratio]) => ratio < 4.5); })()"""
 # Words that are cut off by the box that they stand in, on purpose only where the whole is in the facts: names in cards.
-CUT = """[...document.querySelectorAll('button, dd, dt, .chip, h1, h2, label, summary, .legend li, .expected, .duress, .event, #summary span')]
+CUT = """[...document.querySelectorAll('button, dd, dt, .chip, h1, h2, label, summary, .legend li, .expected, .duress, .event')]
     .filter((e) => e.checkVisibility() && !e.closest('.hidden') && (e.scrollWidth > e.clientWidth + 1) && e.clientWidth > 0
-        && !['auto', 'scroll'].includes(getComputedStyle(e).overflowX)).map((e) => `${e.tagName} ${e.className}: ${e.textContent.slice(0, 40)}`)"""
+        && !['auto', 'scroll'].includes(getComputedStyle(e).overflowX))
+    .map((e) => `${e.tagName} ${e.className}: ${e.textContent.slice(0, 40)}`)"""
 # Things to act on that lie outside of the window or under something else.
 COVERED = """[...document.querySelectorAll('#tabs button, #acts button, #say button, #say input, .zoom button, #summary button, #help')]
     .filter((e) => e.checkVisibility()).filter((e) => { const b = e.getBoundingClientRect();
-        return b.right > innerWidth + 1 || b.left < -1 || !e.contains(document.elementFromPoint(b.left + b.width / 2, b.top + b.height / 2)); })
+        const [x, y] = [b.left + b.width / 2, b.top + b.height / 2];
+        return b.right > innerWidth + 1 || b.left < -1 || !e.contains(document.elementFromPoint(x, y)); })
     .map((e) => e.id || e.textContent)"""
 
 browsing = pytest.mark.skipif(find() is None, reason="chromium is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ def test_what_the_device_words_the_page_reads(browser: Browser, room: Room, fixe
     assert all(same_place(place, by_time[round(place["at"] / 1000)]) for place in places)
     assert [place["at"] for place in places] == sorted(place["at"] for place in places)
     assert {place["unset"] for place in places} == {not fixes[0].wall_trusted}
-    gaps = sum(later.wall - earlier.wall > 60 for earlier, later in zip(fixes, fixes[1:], strict=False))
+    gaps = sum(later.wall - earlier.wall > 60 for earlier, later in pairwise(fixes))
     assert len(told["lines"]) == 1 + gaps
 
 
@@ -207,9 +208,8 @@ def test_the_map_is_moved_by_mouse_wheel_touch_and_keys(browser: Browser, room: 
     browser.until("document.querySelector('#map .here')")
     here = "JSON.stringify(document.querySelector('#map .here').getBoundingClientRect())"
     scale = text("#map [data-layer=scale] .ink")
-    box = browser.value(
-        "(({ left, top, width, height }) => ({ x: left + width / 2, y: top + height / 2 }))(document.getElementById('map').getBoundingClientRect())"
-    )
+    middle = "({ left, top, width, height }) => ({ x: left + width / 2, y: top + height / 2 })"
+    box = browser.value(f"({middle})(document.getElementById('map').getBoundingClientRect())")
     mouse = {"button": "left", "buttons": 1, "clickCount": 1}
 
     def moves(act: str, seen: str = here) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from simulator import live
 from simulator.control import Desk
-from simulator.live import Listener
+from simulator.live import Hub, Listener, Topic, View, Wants
 from simulator.settings import Settings
 from simulator.simulation import Simulation
 from tests.simulator.rooms import FIRST, THERE, Room
@@ -99,3 +103,82 @@ def test_two_listeners_hear_the_same(room: Room) -> None:
         next_of(other, "hello")
         room.raise_callout()
         assert next_of(one, "callout")["callout"]["id"] == next_of(other, "callout")["callout"]["id"] == FIRST
+
+
+def test_events_and_notes_are_told_once(room: Room) -> None:
+    """As positions: each view says how many older ones it leaves out."""
+    number = room.raise_callout()
+    with listening(room) as events:
+        next_of(events, "hello")
+        for count in (1, 2):
+            room.api("POST", f"/callouts/{number}/events", {"source": "customer", "event": f"Word {count}"})
+            told = next_of(events, "callout")["callout"]
+            assert (told["eventsFrom"], [each["text"] for each in told["events"]]) == (count - 1, [f"Word {count}"])
+        room.raise_callout()
+        told = next_of(events, "callout")["callout"]
+        assert (told["eventsFrom"], told["events"]) == (2, [])
+        assert (told["notesFrom"], len(told["notes"])) == (0, 1)
+
+
+def test_a_new_listener_is_told_of_what_faults_hit_before(room: Room) -> None:
+    """However long ago in the log: the timeline of a page that was opened later shows it."""
+    number = room.raise_callout()
+    room.sim("POST", "/faults", {"action": "status", "status": 503, "on": ["locate"], "count": 1})
+    room.api("POST", f"/callouts/{number}/location", THERE)
+    for _ in range(50):
+        room.api("GET", f"/callouts/{number}")
+    with listening(room) as events:
+        told = next_of(events, "hello")
+    assert [(each["operation"], each["fault"]) for each in told["struck"]] == [("locate", "status")]
+
+
+async def heard_within(hub: Hub, seconds: float, view: View, wants: Wants, act: Callable[[], None]) -> list[str]:
+    """What one listener hears in so many seconds; `act` is done every hundredth of a second."""
+    frames: list[str] = []
+
+    async def listen() -> None:
+        async for text in hub.stream(asyncio.Event(), view, wants):
+            frames.append(text)  # noqa: PERF401 - a comprehension would lose what came before the end of the time
+
+    task = asyncio.ensure_future(listen())
+    for _ in range(round(seconds / 0.01)):
+        await asyncio.sleep(0.01)
+        act()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return frames
+
+
+def test_news_that_show_nowhere_keep_no_beat_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a page would take a live line for dead, and a watcher could tell from the pause that something had happened."""
+    monkeypatch.setattr(live, "BEAT_S", 0.2)
+    hub = Hub()
+
+    def view(topic: Topic, _: Listener) -> dict[str, str] | None:
+        return None if topic[0] == "callout" else {"said": topic[0]}
+
+    def wants(topic: Topic) -> bool:
+        return topic[1] == 5
+
+    unseen = asyncio.run(heard_within(hub, 1.0, view, wants, lambda: hub.tell("callout", 5)))
+    unwanted = asyncio.run(heard_within(hub, 1.0, view, wants, lambda: hub.tell("callout", 6)))
+    for frames in (unseen, unwanted):
+        assert "event: hello" in frames[0]
+        assert 3 <= sum("event: beat" in each for each in frames) <= 5
+        assert not any("event: callout" in each for each in frames)
+
+
+def test_what_changes_together_goes_out_together() -> None:
+    """Two hundred callouts that move all the time are at most twenty writes a second, each callout once in each."""
+    hub = Hub()
+
+    def view(topic: Topic, _: Listener) -> dict[str, int | None]:
+        return {"callout": topic[1]}
+
+    def all_of_them() -> None:
+        for number in range(200):
+            hub.tell("callout", number)
+
+    frames = asyncio.run(heard_within(hub, 0.5, view, lambda _: True, all_of_them))
+    assert 3 <= len(frames) <= 12
+    assert frames[2].count("event: callout") == 200
