@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.help_wire import help_of
-from agent.model import Callout, CalloutId, Event
+from agent.model import Callout, CalloutId, Event, Help
 from agent.scalars import INSTANT_FROM, first_text, id_of, line_of, number_of, text_of, wall_of
 
 LIST_KEYS: Final = ("callouts", "activeCallouts", "events", "calloutEvents", "data", "items", "results", "records")
@@ -26,6 +26,7 @@ KIND_KEYS: Final = ("calloutEventType", "eventType", "type", "kind")
 NAME_KEYS: Final = ("name", "value", "code", "type")
 CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]{1,30}(_[A-Z0-9]{1,30}){1,8}")  # as webhooks name events
 MAX_KIND_CHARS: Final = 64
+MAX_EVENTS: Final = 20_000  # a callout of a day; four megabytes of nothing would hold the loop for seconds
 TOKEN_KEYS: Final = ("accessToken", "access_token", "token", "calloutToken", "callout_token")
 EXPIRY_KEYS: Final = ("expiresIn", "expires_in", "expiresAt", "expires_at", "expiry", "exp")
 TOKEN_TEXT: Final = re.compile(r"[!-~]{8,8192}")  # printable ASCII without a blank: it stands in a header
@@ -68,7 +69,7 @@ def callout_of(document: Any, answered_wall: float | None = None) -> Callout | N
     for candidate in _places(document):
         callout_id = id_of(candidate.get("id"))
         if callout_id is not None:
-            return _callout(callout_id, candidate, answered_wall)
+            return _callout(callout_id, candidate, help_of(candidate, answered_wall))
     return None
 
 
@@ -79,25 +80,33 @@ def read_callout_of(document: Any, asked_id: CalloutId, answered_wall: float | N
         return found if str(found.id) == str(asked_id) else None
     for candidate in _places(document):
         if text_of(candidate.get("status")) is not None:
-            return _callout(asked_id, candidate, answered_wall)
+            return _callout(asked_id, candidate, help_of(candidate, answered_wall))
     return None
 
 
 def callouts_of(document: Any) -> tuple[Callout, ...] | None:
-    """A list of callouts, bare or wrapped, or a single one. None when there is no list or nothing in it is a callout."""
+    """A list of callouts, bare or wrapped, or a single one. None when there is no list or nothing in it is a callout.
+
+    A list tells which there are; how far help has come is read of each.
+    """
     found = _list_in(document)
     if found is None:
         single = callout_of(document)
         return None if single is None else (single,)
-    callouts = tuple(callout for callout in map(callout_of, found) if callout is not None)
+    callouts = tuple(callout for callout in map(_listed, found) if callout is not None)
     return None if found and not callouts else callouts
 
 
 def events_of(document: Any) -> tuple[Event, ...] | None:
-    """The event stream, bare or wrapped. Entries with neither text nor kind are left out. None when there is no list."""
+    """The event stream, bare or wrapped. Entries with neither text nor kind are left out. None when there is no list.
+
+    No more than MAX_EVENTS are looked at: as many from both ends, because no page says which end is the newer one.
+    """
     found = _list_in(document)
     if found is None:
         return None
+    if len(found) > MAX_EVENTS:
+        found = found[: MAX_EVENTS // 2] + found[-MAX_EVENTS // 2 :]
     return tuple(event for event in map(_event, found) if event is not None)
 
 
@@ -140,7 +149,12 @@ def _places(document: Any) -> Iterable[dict[str, Any]]:
     return (each for each in (document.get("callout"), inner, data, document) if isinstance(each, dict))
 
 
-def _callout(callout_id: CalloutId, raw: dict[str, Any], answered_wall: float | None) -> Callout:
+def _listed(document: Any) -> Callout | None:
+    ids = ((id_of(candidate.get("id")), candidate) for candidate in _places(document))
+    return next((_callout(each, candidate, Help()) for each, candidate in ids if each is not None), None)
+
+
+def _callout(callout_id: CalloutId, raw: dict[str, Any], helped: Help) -> Callout:
     where = _position_in(raw)
     customer = id_of(raw.get("customerId"))
     return Callout(
@@ -152,7 +166,7 @@ def _callout(callout_id: CalloutId, raw: dict[str, Any], answered_wall: float | 
         accuracy_m=where[2],
         created_wall=wall_of(raw.get("createdAt")),
         url=text_of(raw.get("url")),
-        help=help_of(raw, answered_wall),
+        help=helped,
     )
 
 

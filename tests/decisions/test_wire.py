@@ -198,6 +198,14 @@ def test_events_of_both_generations_are_read() -> None:
     ]
 
 
+def test_no_stream_is_read_without_end() -> None:
+    """As many entries from both ends; of nothing but empty ones none is left, and it is still a list."""
+    many = [{"message": str(number)} for number in range(3 * wire.MAX_EVENTS)]
+    texts = [each.text for each in wire.events_of(many) or ()]
+    assert (len(texts), texts[0], texts[-1]) == (wire.MAX_EVENTS, "0", str(len(many) - 1))
+    assert wire.events_of([{}] * 1_000_000) == ()
+
+
 # --- tokens -------------------------------------------------------------------------------------------------------------
 
 NOW = 1_795_000_000.0
