@@ -112,7 +112,7 @@ class Player:
                     await rung.wait()
                     rung.clear()
         except TimeoutError:
-            raise _Failed(f"step {step.number} ({step.words}): not within {step.within_s:g} s: {words}") from None
+            raise _Failed(f"step {step.number} timed out: it waited {step.within_s:g} s for this: {words}") from None
 
     # --- acts ---
 
@@ -122,7 +122,7 @@ class Player:
         if effect := step.effect:
             before = sight.tally()
             if effect.operations or effect.anything:
-                await self._until(lambda: sight.felt(effect, before), step, f"no sign that somebody did this: {step.doing}")
+                await self._until(lambda: sight.felt(effect, before), step, f"somebody to {step.doing}")
             else:
                 await asyncio.sleep(step.companions.get("for_s") or FOR_S)
         elif step.act == "mend":

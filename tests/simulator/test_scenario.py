@@ -255,7 +255,7 @@ def test_a_step_that_times_out_fails_the_scenario_says_why_and_ends_its_faults(r
     )
     told = until(room, lambda told: told["state"] == "failed")
     assert states(told) == ["done", "failed", "waiting"]
-    assert told["why"] == "step 2 (when a callout is open): not within 0.2 s: a callout is open"
+    assert told["why"] == "step 2 timed out: it waited 0.2 s for this: a callout is open"
     assert room.sim("GET", "/faults").json() == []
 
 

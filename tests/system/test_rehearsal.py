@@ -80,7 +80,7 @@ def test_a_step_that_times_out_ends_the_simulator_with_1_and_says_what_it_had_wa
 
     code, out = asyncio.run(ended('[[step]]\nafter_s = 0.1\n[[step]]\ndevice = "press"\nwithin_s = 0.3'))
     assert code == 1
-    assert "step 2 (press the button): not within 0.3 s: no sign that somebody did this: press the button" in out
+    assert "step 2 timed out: it waited 0.3 s for this: somebody to press the button" in out
     code, out = asyncio.run(ended("[[step]]\nafter_s = 0.1\n[[step]]\nexpire = 'tokens'"))
     assert code == 0
     assert '"Nobody" ran to its end after 2 of 2 steps' in out
