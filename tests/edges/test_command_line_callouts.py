@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import contextlib
 import http.server
@@ -19,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from agent import cli
+from agent import cli, control
 from agent.cli import callout_map, device, enquiry, picture, printed, saved
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
@@ -327,6 +328,65 @@ def test_live_page_is_opened_without_its_address_in_ps(monkeypatch: pytest.Monke
     assert stat.S_IMODE(Path(called).stat().st_mode) == 0o600
     for other in (None, "javascript:alert(1)", "file:/etc/passwd"):
         assert not callout_map._open(other)
+
+
+@contextlib.contextmanager
+def daemon(tmp_path: Path, reply: dict[str, Any]) -> Iterator[list[str]]:
+    """A control socket that answers this to everything; how to call a command that asks it."""
+    path, config = tmp_path / "control.sock", tmp_path / "config.toml"
+    config.write_text(f'[control]\nsocket = "{path}"\n')
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+
+    async def handle(_request: dict[str, Any], _peer: control.Peer) -> dict[str, Any]:
+        return reply
+
+    async def live() -> None:
+        serving = asyncio.create_task(control.serve(path, handle))
+        await stop.wait()
+        serving.cancel()
+        await asyncio.wait({serving})
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(live())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while not path.exists():
+            assert thread.is_alive()
+            time.sleep(0.001)
+        yield ["--config", str(config)]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+def test_picture_of_megabytes_comes_over_the_socket_and_is_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """In base64, as a dispatch may send it."""
+    content, path = PNG + os.urandom(3_000_000), tmp_path / "map.png"
+    reply = {"ok": True, "id": 7, "url": "https://x.example/t", "image": base64.b64encode(content).decode()}
+    with daemon(tmp_path, reply) as config:
+        assert cli.main(["callout", "map", "--save", str(path), *config]) == 0
+        assert capsys.readouterr().out == f"callout 7: the picture is in {path}\n"
+        assert path.read_bytes() == content
+        assert cli.main(["callout", "map", "--save", str(path), *config]) == 1
+        assert "--force" in capsys.readouterr().err
+        assert cli.main(["callout", "map", *config]) == 0
+        assert capsys.readouterr().out == "callout    7\nlive page  https://x.example/t\npicture    with --save FILE\n"
+        assert cli.main(["callout", "map", "--open", *config]) == 0, "no desktop: it is said where it is"
+        assert "https://x.example/t" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("image", "code"), [(None, 4), ("", 4), ("nonsense", 1), ("http://127.0.0.1:1/x.png", 3)])
+def test_picture_that_cannot_be_had_is_told_with_the_live_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], image: str | None, code: int
+):
+    with daemon(tmp_path, {"ok": True, "id": 7, "url": "https://x.example/t", "image": image}) as config:
+        assert cli.main(["callout", "map", "--save", str(tmp_path / "map.png"), "--json", *config]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["url"]) == (False, "https://x.example/t")
+    assert not (tmp_path / "map.png").exists()
 
 
 # --- devices --------------------------------------------------------------------------------------------------------------

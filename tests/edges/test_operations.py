@@ -136,6 +136,11 @@ def test_callouts_are_listed_and_shown_in_one_shape(desk: Desk):
     assert set(with_url["callout"]) == CALLOUT_KEYS | {"url"}
     if desk.new:
         assert "/track/" in with_url["callout"]["url"]
+    desk.act(callout_id, "dispatch", {"eta_s": 420})
+    (shown,) = desk.ask({"do": "show", "id": callout_id})
+    assert shown["callout"]["status"] == "Responder Dispatched"
+    if desk.new:  # the older generation tells no more than the status
+        assert shown["callout"]["responder"]["dispatched"] < shown["callout"]["responder"]["expected"]
     desk.act(callout_id, "close")
     (shown,) = desk.ask({"do": "show", "id": callout_id})
     assert shown["callout"]["closed"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
 import pytest
+from dispatchers import Service
 from test_requests import ACTIVE, CALM, CANCEL, CLOSED, RAISING, ROOT, SOMEONE, STANDBY, Device, on
 
 from agent import enquiries
 from agent.documents import NOTHING, REFUSED, UNREACHABLE
 from agent.lifecycle import step
-from agent.model import Asked
+from agent.model import Asked, Meaning, Outcome
 from agent.requests import Requests
 from agent.signals import Happening
 
@@ -69,6 +71,22 @@ def test_list_of_a_calm_device_is_empty_although_dispatch_was_asked():
         for before, ids in ((ACTIVE, [OURS]), *((before, []) for before in CALM.values()), (STANDBY, [])):
             reply, asked, _ = await answered(before, {"do": "list"})
             assert ([each["id"] for each in reply["callouts"]], asked) == (ids, [Asked.LOOK_UP])
+
+    asyncio.run(run())
+
+
+def test_failing_dispatch_looks_the_same_in_standby_and_while_calm():
+    """Or a failure would be the one thing that a cancel hides."""
+    failure = Outcome(Asked.LOOK_UP, Meaning.RETRY, "http_503", "HTTP 503 to look_up", http_status=503)
+
+    async def run() -> None:
+        replies = []
+        for before in (STANDBY, *CALM.values()):
+            service = Service()
+            service.fault = lambda _: failure
+            replies.append(await answered(before, {"do": "list"}, service=service))
+        assert {json.dumps(reply[0]) for reply in replies} == {json.dumps(replies[0][0])}
+        assert replies[0][0]["code"] == UNREACHABLE
 
     asyncio.run(run())
 

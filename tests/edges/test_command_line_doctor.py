@@ -1,0 +1,121 @@
+"""What the doctor makes of answers: whether a path is there, which line of the config is right, and that one step never holds up all."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from agent import cli
+from agent.cli import doctor, doctor_dispatch, doctor_paths
+from agent.cli.doctor_paths import stands
+from agent.cli.doctor_step import Scene, State, Step
+from agent.model import Asked, Meaning, Outcome
+
+
+def answer(status: int | None, cause: str = "") -> Outcome:
+    meaning = Meaning.ACCEPTED if status in (200, 204) and not cause else Meaning.REJECTED
+    return Outcome(Asked.PROBE, meaning, cause or f"http_{status}", http_status=status)
+
+
+NOT_FOUND = answer(404)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "absent", "there"),
+    [
+        (200, "", 404, True),
+        (204, "", 404, True),
+        (400, "", 404, True),
+        (422, "", 404, True),
+        (409, "", 404, True),
+        (285, "odd", 404, True),
+        (401, "", 404, True),
+        (403, "", 405, True),
+        (404, "", 404, False),
+        (405, "", 404, False),
+        (404, "", 401, False),
+        (200, "", 401, True),
+        (400, "", 401, True),
+        (401, "", 401, None),
+        (403, "", 401, None),
+        (200, "", 200, None),
+        (400, "", 400, None),
+        (200, "html", 404, None),
+        (302, "redirect", 404, None),
+        (500, "", 404, None),
+        (503, "", 503, None),
+        (429, "", 404, None),
+        (None, "timeout", 404, None),
+        (200, "", None, True),
+    ],
+)
+def test_path_is_there_only_where_it_answers_otherwise_than_one_that_cannot_be(
+    status: int | None, cause: str, absent: int | None, *, there: bool | None
+):
+    """And what cannot be told is not guessed."""
+    assert stands(answer(status, cause), answer(absent)) is there
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "word"),
+    [
+        ({"/a": True, "/b": False}, State.OK, ""),
+        ({"/a": True, "/b": True}, State.OK, ""),
+        ({"/a": False, "/b": True}, State.FAIL, 'a_path = "/b"'),
+        ({"/a": None, "/b": True}, State.FAIL, 'a_path = "/b"'),
+        ({"/a": False, "/b": False}, State.FAIL, "ask AURA"),
+        ({"/a": None, "/b": False}, State.WARN, "try again"),
+    ],
+)
+def test_configured_path_wins_where_it_is_there(found: dict[str, bool | None], state: State, word: str):
+    step = doctor_paths._verdict("a path", "a_path", "/a", found, State.FAIL, "something is lost")
+    assert (step.state, word in step.do) == (state, True)
+    assert step.seen
+
+
+def test_step_that_does_not_end_is_a_failure_and_the_next_one_is_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    """In words and in JSON, with the exit code."""
+
+    async def never_ends(_scene: Scene) -> Step:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def good(_scene: Scene) -> Step:
+        return Step("good", State.OK, "seen\x1b[2J", "so what", "one line\nanother")
+
+    monkeypatch.setattr(doctor, "LIMIT_S", 0.05)
+    monkeypatch.setattr(doctor_dispatch, "EXAMINATIONS", (never_ends, good))
+    monkeypatch.setattr(doctor_dispatch, "AFTER_PATHS", ())
+    monkeypatch.setattr(doctor_paths, "EXAMINATIONS", ())
+    assert cli.main(["doctor", "--config", str(tmp_path / "none.toml")]) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("fail    never ends: no end within 0 s\n")
+    assert "ok      good: seen\N{REPLACEMENT CHARACTER}[2J\n" in told
+    assert told.endswith("        -> one line\n        -> another\n")
+    assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert ([each["state"] for each in document["steps"]], document["ok"]) == (["fail", "ok"], False)
+    monkeypatch.setattr(doctor_dispatch, "EXAMINATIONS", (good,))
+    assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 0
+
+
+def test_broken_config_fails_first_and_skips_the_rest(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Nothing is asked of anybody."""
+    assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 1
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert steps[0]["state"] == "fail"
+    assert {each["state"] for each in steps[1:]} == {"skipped"}
+    assert len({each["name"] for each in steps}) == len(steps) == 9
+
+
+def test_path_is_looked_for_only_on_a_callout_that_is_closed():
+    """Without one, nothing is sent."""
+    scene = Scene(argparse.Namespace(callout=None))
+    for examine in (doctor_paths.update_and_return, doctor_paths.report):
+        assert asyncio.run(examine(scene)).state is State.SKIPPED
