@@ -50,6 +50,7 @@ class Simulation:
         self.hub = Hub()
         self.stopping = asyncio.Event()
         self.outbox = Outbox()
+        self._told_from_the_start: str | None = None
         self.webhooks = Webhooks(self.outbox, lambda: self.state.webhook, self._delivered, self.now)
         self.keeping = Keeping(state_file, self.state, self.tokens, self.outbox, settings) if state_file else None
         if self.keeping:
@@ -72,8 +73,9 @@ class Simulation:
         self.hub.tell("settings")
 
     def reset(self) -> None:
-        """Back to the start: no callouts, no faults, no tokens, an empty log. Ids go on."""
+        """Back to the start: no callouts, no faults, no tokens, an empty log. Ids go on, and who was told from the start is told on."""
         self.state.reset()
+        self._register()
         self.tokens.expire(self.now())
         self.faults.clear()
         self.traffic.clear()
@@ -92,9 +94,14 @@ class Simulation:
 
     def tell_all(self, url: str) -> None:
         """Register a webhook for everything that can be told, in place of the one that is registered."""
-        everything = [str(each) for each in Happening]
-        self.state.webhook = Webhook(self.state.next_id("webhook"), url, everything, "webhook", {}, self.now())
+        self._told_from_the_start = url
+        self._register()
         self.publish()
+
+    def _register(self) -> None:
+        if url := self._told_from_the_start:
+            everything = [str(each) for each in Happening]
+            self.state.webhook = Webhook(self.state.next_id("webhook"), url, everything, "webhook", {}, self.now())
 
     def close(self) -> None:
         """Keep the last of it and let go of the file; once the loop has ended."""

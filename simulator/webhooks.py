@@ -7,8 +7,11 @@ more of an answer than it needs, and speaks https, or http to this machine.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -127,16 +130,61 @@ class Webhooks:
         headers = httpx.Headers({"Content-Type": "application/json"})
         headers.update({name: value for name, value in webhook.headers.items() if name.lower() not in _OURS})
         self._context = self._context or ssl.create_default_context()
-        # A client for each try: one whose request was cancelled may never give its connection back. What ends a try is the deadline
-        # around it all; the client's own limits begin anew with every byte.
-        client = httpx.AsyncClient(verify=self._context, trust_env=False, timeout=2 * self.patience.deadline_s)
-        async with client, client.stream(method, webhook.url, headers=headers, content=body.encode("ascii")) as answer:
-            left = MOST_BYTES
-            async for part in answer.aiter_raw():
-                left -= len(part)
-                if left <= 0:
-                    break
-            return answer.status_code
+        url = httpx.URL(webhook.url)
+        headers["Host"] = url.netloc.decode("ascii")
+        trouble: Exception = OSError("no address")
+        host = url.raw_host.decode("ascii")
+        for address in await look_up(host):
+            # A client for each try: one whose request was cancelled may never give its connection back. What ends a try is the deadline
+            # around it all; the client's own limits begin anew with every byte.
+            client = httpx.AsyncClient(verify=self._context, trust_env=False, timeout=2 * self.patience.deadline_s)
+            request = client.build_request(method, url.copy_with(host=address), headers=headers, content=body.encode("ascii"))
+            request.extensions["sni_hostname"] = host  # the certificate is for the name
+            try:
+                async with client:
+                    return await _read(await client.send(request, stream=True))
+            except httpx.ConnectError as refused:
+                trouble = refused
+        raise trouble
+
+
+async def _read(answer: httpx.Response) -> int:
+    """The status, after as much of the body as is taken."""
+    left = MOST_BYTES
+    async for part in answer.aiter_raw():
+        left -= len(part)
+        if left <= 0:
+            break
+    await answer.aclose()
+    return answer.status_code
+
+
+async def look_up(host: str) -> list[str]:
+    """Addresses of a host, as the system orders them. Raises OSError.
+
+    In a thread of its own: the loop's pool is waited for at the end, and a look-up can hang for longer than anybody waits.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[str]] = loop.create_future()
+
+    def settle(addresses: list[str] | OSError | UnicodeError) -> None:
+        if found.done():  # nobody waits any more
+            return
+        if isinstance(addresses, list):
+            found.set_result(addresses)
+        else:
+            found.set_exception(addresses)
+
+    def ask() -> None:
+        try:
+            told: list[str] | OSError | UnicodeError = [str(each[4][0]) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+        except (OSError, UnicodeError) as trouble:
+            told = trouble
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, told)
+
+    threading.Thread(target=ask, name="look-up", daemon=True).start()
+    return await found
 
 
 def is_acceptable(url: str) -> bool:

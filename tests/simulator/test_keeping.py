@@ -229,7 +229,8 @@ def test_the_file_is_for_its_owner_alone(open_books: Callable[[], Books], tmp_pa
 
 
 def test_one_position_more_is_one_row_more(open_books: Callable[[], Books]) -> None:
-    """Among 200 callouts with an hour behind them: nothing is written again."""
+    """Among 200 callouts with an hour behind them: nothing is written again, and what is settled is not read out again either."""
+    assert {"callout_positions", "callout_entries"} <= {below.name for table in TABLES for below in table.within() if below.settled}
     books = open_books()
     for number in range(200):
         customer = dataclasses.replace(books.state.customers[4711], id=5000 + number, mobile=f"+2782000{number:04}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -93,10 +94,11 @@ def secure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver
     """HTTPS, of an authority that this process trusts."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("localhost").configure_cert(context)
     (tmp_path / "authority.pem").write_bytes(authority.cert_pem.bytes())
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     one = Receiver(context)
+    one.url = one.url.replace("127.0.0.1", "localhost")  # its certificate is for the name alone
     yield one
     one.close()
 
@@ -123,6 +125,11 @@ def open_room() -> Iterator[Callable[..., Room]]:
 
 def shown(room: Room) -> dict[str, Any]:
     return room.sim("GET", "/webhooks").json()
+
+
+def shown_waiting(room: Room) -> int:
+    assert room.running._sim is not None
+    return len(room.running._sim.outbox.waiting)
 
 
 def settled(room: Room) -> None:
@@ -206,7 +213,7 @@ def test_only_what_is_registered_for_is_told_with_the_registered_headers_and_met
     assert (got["method"], got["path"]) == ("PUT", "/hook")
     assert got["headers"]["x-key"] == "s3cret-of-the-receiver"
     assert got["headers"]["content-type"] == "application/vnd.test+json"
-    assert got["headers"]["host"].startswith("127.0.0.1:")
+    assert f"https://{got['headers']['host']}/hook" == secure.url
 
 
 def test_the_view_shows_neither_headers_nor_secrets_of_the_url(open_room: Callable[..., Room], receiver: Receiver) -> None:
@@ -342,6 +349,40 @@ def test_a_simulator_ends_at_once_while_a_receiver_hangs(open_room: Callable[...
     room.running.start()
     settled(room)
     assert receiver.told() == [("NEW_CALLOUT", number)] * 2
+
+
+def test_a_name_that_is_never_found_holds_nothing_up(open_room: Callable[..., Room], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the API nor the end: a look-up may hang for minutes."""
+    asked, release, ended, real = threading.Event(), threading.Event(), threading.Event(), socket.getaddrinfo
+
+    def hang(host: Any, *rest: Any, **named: Any) -> Any:
+        if host != "hangs.example":
+            return real(host, *rest, **named)
+        asked.set()
+        release.wait(20)
+        ended.set()
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    room = open_room("https://hangs.example/")
+    number = room.raise_callout()
+    assert asked.wait(5)
+    assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 200
+    room.running.stop()
+    assert not ended.is_set()
+    release.set()
+    assert shown_waiting(room) == 1
+
+
+def test_the_start_s_webhook_is_told_on_after_a_reset(open_room: Callable[..., Room], receiver: Receiver) -> None:
+    """A reset is the start again."""
+    room = open_room(receiver.url)
+    register(room, url="http://127.0.0.1:9/", events=["CALLOUT_CLOSED"])
+    room.sim("POST", "/reset")
+    room.as_device()
+    number = room.raise_callout()
+    settled(room)
+    assert receiver.told() == [("NEW_CALLOUT", number)]
 
 
 # --- without a server ---
