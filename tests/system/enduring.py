@@ -193,11 +193,16 @@ async def nothing_counts(device_: Endurance, fault: Fault) -> None:
     assert fault.taken or status["stream"]["sent"] == sent, f"{fault.name}: nothing counts as delivered"
 
 
+def seconds_between(earlier: str, later: str) -> float:
+    """Of two moments as the status document tells them."""
+    return (dt.datetime.fromisoformat(later) - dt.datetime.fromisoformat(earlier)).total_seconds()
+
+
 async def is_no_older(device_: Endurance, position: dict[str, Any], newest: str, name: str) -> None:
     """The first position after the fault is that of the moment when it left, not one that waited."""
     place = _place(position)
     await device_.until(lambda _: place in device_.times, SLACK_S, f"{name}: the position that arrived is one that the device had")
-    waited_s = (dt.datetime.fromisoformat(newest) - dt.datetime.fromisoformat(device_.times[place])).total_seconds()
+    waited_s = seconds_between(device_.times[place], newest)
     assert waited_s <= ON_ITS_WAY_S, f"{name}: the newest goes first, not one that is {waited_s} s older"
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from enduring import SLACK_S, Endurance, device
+from enduring import SLACK_S, Endurance, device, is_no_older, seconds_between
 from stage import codes, press, side_by_side
 
 GONE = "dispatch.unreachable"
@@ -38,11 +38,16 @@ async def positions_whose_answers_are_lost(device_: Endurance) -> None:
     stage = device_.stage
     await stage.desk("PUT", "faults", {"on": "locate", "action": "lost"})
     await stage.until(device_.hits, lambda now: now >= 1, 5, "it hits")
-    sent, seen = (await device_.status())["stream"]["sent"], len(await device_.posted())
+    status, seen = await device_.status(), len(await device_.posted())
+    sent, first = status["stream"]["sent"], status["fix"]["time"]
     assert (await stage.ask(do="say", text="meanwhile")).get("ok")
     await stage.until_callout(lambda now: any("meanwhile" in each["text"] for each in now["events"]), 5, "the other lanes go on")
     await device_.until(lambda now: GONE in codes(now), 5, "named, between two answers that are not lost")
-    await stage.until(device_.posted, lambda now: len(now) >= seen + 2, 10, "repeated, each time the newest")
+    await stage.until(device_.posted, lambda now: len(now) >= seen + 2, 10, "repeated")
+    await device_.until(lambda now: seconds_between(first, now["fix"]["time"]) >= 5, 15, "for as long as one can tell old from new")
+    newest, seen = (await device_.status())["fix"]["time"], len(await device_.posted())
+    arrived = await stage.until(device_.posted, lambda now: len(now) > seen, 20, "and again")
+    await is_no_older(device_, arrived[seen], newest, "lost on locate")
     assert (await device_.status())["stream"]["sent"] == sent
     await device_.end()
     await device_.until(lambda now: now["stream"]["sent"] > sent and GONE not in codes(now), 10, "counted again")
