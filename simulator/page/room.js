@@ -46,15 +46,12 @@ export class Room {
     return this.callouts.get(id);
   }
 
-  // Takes what was told of one callout; whether it is new, and whether duress is.
+  // Takes what was told of one callout; whether it is new, and whether duress is. A stream that begins anew is preceded by `clear`.
   keep(told) {
     let callout = this.callouts.get(told.id);
     const fresh = !callout;
     const before = callout?.duress ?? false;
-    // A stream that began anew tells from the beginning.
-    if (!callout || told.positionsFrom < callout.positions.length || told.eventsFrom < callout.events.length) {
-      callout = { positions: [], events: [], notes: [], told: new ToldTrail() };
-    }
+    callout ??= { positions: [], events: [], notes: [], told: new ToldTrail() };
     const { positions, events, notes, ...rest } = told;
     for (const [kept, news] of [[callout.positions, positions], [callout.events, events], [callout.notes, notes]]) kept.push(...news);
     for (const event of events) callout.told.hear(event);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.chromium import Browser, find
-from tests.browser.dispatcher import KEPT, NARROW, WIDE, click, fact, show, tell, text, troubles, walk
+from tests.browser.dispatcher import FRAME, KEPT, NARROW, WIDE, click, fact, show, tell, text, troubles, walk
 from tests.simulator.rooms import HERE, Room, wait_until
 
 pytestmark = pytest.mark.skipif(find() is None, reason="chromium is not installed")
@@ -196,6 +196,7 @@ def test_messages_are_unread_until_they_are_seen(browser: Browser, room: Room) -
     browser.until(f"{unread} === '2 new' && {text('#unread')} === '2'")
     click(browser, f"[data-id='{number}']")
     browser.until("document.body.dataset.tab === 'map'")
+    browser.value(FRAME)
     assert browser.value(text("#unread")) == "2"
     click(browser, "#tabs [data-tab=talk]")
     browser.until("document.getElementById('unread').hidden && document.querySelectorAll('.event .fresh').length === 2")

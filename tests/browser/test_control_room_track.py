@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+from simulator.live import Listener
+from simulator.pages import Follower
+from simulator.settings import Settings
+from simulator.simulation import Simulation
+from simulator.state import Act, Wanted
 from tests.browser.chromium import Browser, find
 from tests.browser.dispatcher import KEPT, show, tell, text, troubles, walk
 from tests.simulator.rooms import Room
@@ -73,8 +78,28 @@ def test_nothing_that_it_can_reach_tells(room: Room) -> None:
         assert SECRET.findall(words) == [], where
 
 
+def test_nothing_is_told_of_what_only_dispatch_knows() -> None:
+    """Not even that something happened: codes, words and notes change nothing that a tracking page is told."""
+    sim = Simulation(Settings(), "http://127.0.0.1:1")
+    callout, _ = sim.state.raise_callout(Wanted(4711, 1, None), 1.0, "key")
+    follower = Follower(sim, callout)
+    topic, listener = ("callout", callout.id), Listener()
+    assert follower.view(("hello", None), listener)
+    for typed in ("7391", "0042", "7391"):
+        sim.state.cancel(callout, typed, 2.0)
+        assert follower.view(topic, listener) is None
+    sim.state.say(callout, "customer", "Two men, a white van.", 3.0)
+    sim.state.raise_callout(Wanted(4711, 1, None), 4.0, "other")
+    assert follower.view(topic, listener) is None
+    sim.state.respond(callout, Act.DISPATCH, 5.0, 60.0)
+    told = follower.view(topic, listener)
+    assert told is not None
+    assert told["callout"]["eta"] == "1970-01-01T00:01:05.000Z"
+    assert follower.view(topic, listener) is None
+
+
 def test_a_wrong_code_is_silent_on_it(room: Room) -> None:
-    """Neither a word nor a sign of life of the stream: the next thing told is the next position."""
+    """On the line, too: the next thing told is the next position."""
     number = room.raise_callout()
     events = heard(room, path_of(room, number), 2)
     assert next(events)["callout"]["positionsFrom"] == 0

@@ -155,7 +155,7 @@ def test_news_that_show_nowhere_keep_no_beat_back(monkeypatch: pytest.MonkeyPatc
     hub = Hub()
 
     def view(topic: Topic, _: Listener) -> dict[str, str] | None:
-        return None if topic[0] == "callout" else {"said": topic[0]}
+        return None if topic == ("callout", 5) else {"said": topic[0]}
 
     def wants(topic: Topic) -> bool:
         return topic[1] == 5
