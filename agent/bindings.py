@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from agent.cadence import Pace
 from agent.config import Config
+from agent.device_report import Duty
 from agent.lanes.desk import Terms
 from agent.model import Severity
 from agent.positions import Positions, Site
@@ -67,6 +68,21 @@ def recording(config: Config) -> Severity | None:
 def played(config: Config) -> Severity:
     """How bad it is that a program plays a button: in production no one can raise."""
     return Severity.CRITICAL if config.panic_api.environment == "production" else Severity.NOTE
+
+
+def duty(config: Config) -> Duty | None:
+    """What dispatch is told of the device itself."""
+    told = config.device
+    if told is None:
+        return None
+    return Duty(
+        device_id=told.id,
+        type_id=told.type_id,
+        every_s=told.every_s,
+        battery_message_type=told.battery_message_type,
+        health_message_type=told.health_message_type,
+        deadline_s=config.panic_api.deadline_s,
+    )
 
 
 def unserved(config: Config) -> tuple[str, ...]:

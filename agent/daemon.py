@@ -22,6 +22,7 @@ from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
 from agent.conversing import LIMIT_S, Conversing
 from agent.decider import Decider
+from agent.device_report import DeviceReport
 from agent.farewell import Farewell
 from agent.health import Conditions, Origin
 from agent.hooks import Hook
@@ -29,8 +30,9 @@ from agent.housekeeping import Housekeeping
 from agent.identity import read_machine_id
 from agent.journal import Journal
 from agent.lanes.board import Lanes
+from agent.lanes.turns import Rank
 from agent.lifecycle import raise_wanted, stream_to
-from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Quality, Severity
+from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Power, Quality, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
 from agent.overview import Overview
@@ -87,6 +89,7 @@ class Daemon:
         recovery = partial(Recovery, self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         self.recovery = recovery(base_url=base_url, customer_id=customer_id)
         self.farewell = Farewell(self, config.backlog.trail_after_s)
+        self.device_report = self._open_device_report()
         self.panel = self._open_panel()
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._doubt_told_at = float("-inf")
@@ -148,6 +151,8 @@ class Daemon:
         for comfort, name in self.panel.comforts():
             yield self._comfort(name, comfort), name
         yield self._comfort("power", self._watch_power), "power"
+        if self.device_report is not None:
+            yield self._comfort("device_event", self.device_report.run), "device_event"
         yield self._comfort("control", self._serve), "control"
         yield self._comfort("housekeeping", Housekeeping(self.clock, {"prune": self._prune}).run), "housekeeping"
 
@@ -173,7 +178,12 @@ class Daemon:
         power, beside = self.config.power, partial(aside.start, name="power supplies")
         supply = hardware.open_supply(power.supplies, low_percent=power.low_percent, clock_at=self.clock.at, beside=beside)
         self.conditions.drop("power.failed")
-        await supply.run(self.farewell.fed)
+        await supply.run(self._fed)
+
+    def _fed(self, power: Power) -> None:
+        self.farewell.fed(power)
+        if self.device_report is not None:
+            self.device_report.fed(power)
 
     def _link_changed(self) -> None:
         """A link that comes back cuts every wait short."""
@@ -186,6 +196,13 @@ class Daemon:
 
     async def _prune(self) -> None:
         await self.store.prune(wall=self.timekeeping.passed_wall(), keep_days=self.config.store.keep_days)
+
+    def _open_device_report(self) -> DeviceReport | None:
+        duty = bindings.duty(self.config)
+        if duty is None:
+            return None
+        owed, turn = lambda: raise_wanted(self.state), lambda: self.lanes.turns.take(Rank.MESSAGE)
+        return DeviceReport(duty, self.connections.open(), self.clock, self.conditions, owed=owed, roll=self.roll, turn=turn)
 
     def _open_receivers(self) -> list[FixSource]:
         receivers = self.config.receivers

@@ -164,7 +164,10 @@ EDGES = {
         {"agent.control", "agent.enquiries", "agent.presses"},
         "answers what comes over the socket, about presses it made and callouts",
     ),
-    "agent.bindings": ({"agent.config", "agent.lanes.desk", "agent.retention", "agent.trails"}, "the config's tables to the rooms' values"),
+    "agent.bindings": (
+        {"agent.config", "agent.device_report", "agent.lanes.desk", "agent.retention", "agent.trails"},
+        "the config's tables to the rooms' values",
+    ),
     "agent.recovery": (
         {"agent.identity", "agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
         "the start: everything that was kept goes back to its room",

@@ -21,7 +21,7 @@ class Lanes:
     """One of each. settled: told of every message whether dispatch has it. ears: whoever hears what dispatch says back."""
 
     def __init__(self, desk: Desk, settled: Callable[[Message, bool], None], ears: Ears) -> None:
-        turns = Turns()
+        turns = self.turns = Turns()
         self.alert = AlertLane(desk, turns)
         self.cancel = CancelLane(desk, turns)
         self.location = LocationLane(desk, turns, ears.responder)
