@@ -92,7 +92,7 @@ class Telling:
     def print(self, progress: dict[str, Any]) -> None:
         """What is new, line by line."""
         for line in self.lines(progress):
-            print(line, flush=True)
+            print(printable(line), flush=True)
 
     def lines(self, progress: dict[str, Any]) -> Iterator[str]:
         """What is new since the last call."""
@@ -124,7 +124,12 @@ def _end(progress: dict[str, Any]) -> str:
 
 def describe(scenario: Scenario) -> str:
     """What a person reads before it begins."""
-    return f"Scenario: {scenario.title}\n{scenario.description}\n"
+    return "\n".join(map(printable, (f"Scenario: {scenario.title}", *scenario.description.split("\n"), "")))
+
+
+def printable(line: str) -> str:
+    """The line without what would drive a terminal: it may come from a file or a device of somebody else."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def compared(left: Path, right: Path) -> int:
@@ -141,5 +146,5 @@ def compared(left: Path, right: Path) -> int:
         print(f"The same: {len(canons[0].milestones)} milestones, {len(canons[0].operations)} kinds of request.")
         return SAME
     print(f"- only in {left}\n+ only in {right}\n")
-    print("\n".join(lines).rstrip())
+    print("\n".join(map(printable, lines)).rstrip())
     return DIFFERENT

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.cli import rehearsal
 from simulator import compare, compare_words
 from simulator.server import Running
 from simulator.settings import Settings
@@ -265,6 +266,17 @@ def test_two_runs_of_the_same_behaviour_are_the_same(open_room: Callable[..., Ro
 def test_a_changed_behaviour_is_found(open_room: Callable[..., Room], other: dict[str, Any], found: str):
     told = compare.differences(canon(story(open_room())), canon(story(open_room(), **other)))
     assert any(found in line for line in told), "\n".join(told)
+
+
+def test_what_is_printed_of_a_foreign_transcript_drives_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    head = json.dumps({"kind": "transcript", "version": 1}) + "\n"
+    (tmp_path / "a").write_text(head, encoding="utf-8")
+    foreign = {"kind": "scenario", "at_s": 1, "state": "began", "title": "\x1b]0;mine\x07\x9b2J"}
+    (tmp_path / "b").write_text(head + json.dumps(foreign) + "\n", encoding="utf-8")
+    assert rehearsal.compared(tmp_path / "a", tmp_path / "b") == 1
+    told = capsys.readouterr().out
+    assert "mine" in told
+    assert all(letter.isprintable() for line in told.splitlines() for letter in line)
 
 
 def test_a_trail_is_the_same_however_it_is_told():
