@@ -156,6 +156,18 @@ def test_what_is_said_is_read_back(desk: Desk):
     desk.act(callout_id, "close")
 
 
+def test_message_for_a_callout_that_dispatch_has_closed_is_refused(desk: Desk):
+    """By 285, which is a 2xx."""
+    callout_id = desk.closed()
+    desk.call("PATCH", f"{desk.running.root_url}/sim/settings", {"refuse_closed": ["send_event"]})
+    try:
+        (said,) = desk.ask({"do": "say", "id": callout_id, "text": "hello"})
+    finally:
+        desk.call("PATCH", f"{desk.running.root_url}/sim/settings", {"refuse_closed": ["locate", "locate_return"]})
+    assert (said["ok"], said["code"]) == (False, REFUSED)
+    assert f"closed callout {callout_id}" in said["error"]
+
+
 def test_report_and_map_are_there_after_the_close(desk: Desk):
     """And before it there is nothing, which is not a failure of dispatch."""
     callout_id = desk.opened()
@@ -225,9 +237,13 @@ def test_token_of_a_device_is_told_what_it_may_not(desk: Desk):
 
 
 def test_unknown_callout_is_nothing_there(desk: Desk):
-    for answer in desk.ask(*({"do": do, "id": 1} for do in ("show", "events", "map", "report", "reasons"))):
+    more: dict[str, dict[str, Any]] = {"say": {"text": "x"}, "add_reason": {"reason_id": 1}}
+    verbs = ("show", "events", "map", "report", "reasons", *more)
+    for answer in desk.ask(*({"do": do, "id": 1, **more.get(do, {})} for do in verbs)):
         assert (answer["ok"], answer["code"]) == (False, NOTHING)
         assert "callout 1" in answer["error"]
+    (rated,) = desk.ask({"do": "rate", "id": 1, "stars": 1})
+    assert (rated["ok"], rated["code"]) == (False, REFUSED), "no page names a 404 for a rating"
 
 
 @pytest.mark.parametrize(

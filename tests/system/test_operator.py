@@ -275,6 +275,37 @@ def test_every_verb_from_press_to_close(tmp_path: Path):
     )
 
 
+@pytest.mark.skipif(not INNER, reason="devices are for root")
+def test_device_is_linked_speaks_and_goes_without_a_daemon(tmp_path: Path):
+    """With a server token from a file; the token of the device itself is not enough, and that is said."""
+
+    async def story() -> None:
+        async with staged(tmp_path) as stage:
+            stage.write_config()
+            token = tmp_path / "server-token"
+            token.write_text(await server_token(stage))
+            server = ("--token-file", str(token))
+            link = ("device", "link", "--serial", "SN-1", "--supplier", "Simulated", "--type-id", "5")
+            refused = await told(stage, *link, code=1)
+            assert "--token-file" in refused["hint"]
+            device_id = str((await told(stage, *link, *server))["device"]["id"])
+            table = f'[device]\nid = "{device_id}"\ntype_id = 5\nbattery_message_type = 5\n'
+            stage.config.write_text(stage.config.read_text() + table)
+            assert "BATTERY" in await run(stage, "device", "send", "battery", "--percent", "80", *server)
+            assert "health_message_type" in (await told(stage, "device", "send", "health", *server, code=1))["error"]
+            cancel = await told(stage, "device", "send", "--message-type", "3", *server, code=1)
+            assert "allow_unconditional" in cancel["error"]
+            assert (await told(stage, "device", "update", *server))["device"]["serial"] == "SN-1"
+            (device,) = await stage.desk("GET", "devices")
+            assert device_id in json.dumps(device)
+            assert "unlinked" in await run(stage, "device", "unlink", device_id, *server)
+            assert (await told(stage, "device", "unlink", device_id, *server, code=4))["code"] == "nothing"
+            await stage.link.cut()
+            assert (await told(stage, "device", "update", *server, code=3))["code"] == "unreachable"
+
+    asyncio.run(story())
+
+
 # --- the doctor -----------------------------------------------------------------------------------------------------------
 
 LISTS = ("/customers/{customerId}/callouts", "/customers/{customerId}/activeCallouts", "/callouts/activeCallouts")
@@ -293,7 +324,6 @@ READINGS = (
         ("ok", ""),
         ("warn", 'report_path = "/callouts/{callout_id}/reports"'),
     ),
-    ({"return_path": "something", "report_segment": "else"}, ("ok", ""), ("ok", ""), ("warn", "ask AURA for the path")),
 )
 
 
