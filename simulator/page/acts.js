@@ -20,13 +20,13 @@ export function etaWords(callout, now) {
 }
 
 export class Acts {
-  // onAct: gets the act and its body.
+  // onAct: gets the callout's id, the act and its body. The id is that of the callout whose buttons were pressed, whatever is shown by then.
   constructor(onAct) {
     this.onAct = onAct;
     this.form = by("acts");
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("click", (event) => this.click(event));
-    by("sure").addEventListener("close", () => by("sure").returnValue === "yes" && this.onAct("close"));
+    by("sure").addEventListener("close", () => by("sure").returnValue === "yes" && this.onAct(this.asked, "close"));
   }
 
   show(callout) {
@@ -61,17 +61,18 @@ export class Acts {
     if (eta) this.form.elements.eta.value = eta;
     else if (act === "close") this.ask();
     else if (act === "dispatch") this.dispatch();
-    else if (act) this.onAct(act);
+    else if (act) this.onAct(this.callout.id, act);
   }
 
   dispatch() {
     const field = this.form.elements.eta;
     if (!field.reportValidity()) return;
-    this.onAct("dispatch", field.value === "" ? {} : { eta_s: Number(field.value) * 60 });
+    this.onAct(this.callout.id, "dispatch", field.value === "" ? {} : { eta_s: Number(field.value) * 60 });
   }
 
   ask() {
     const { callout } = this;
+    this.asked = callout.id;
     const alarm = callout.duress ? "DURESS is flagged: the customer may still be in danger. " : "";
     by("suretext").textContent = `${callout.customerName}, #${callout.id}. ${alarm}The device stops sending positions, and this cannot be undone.`;
     by("sure").returnValue = "no";

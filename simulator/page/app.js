@@ -8,7 +8,7 @@ import { ask, Line } from "./line.js";
 import { CalloutList } from "./list.js";
 import { TrackMap } from "./map.js";
 import * as panels from "./panels.js";
-import { Room } from "./room.js";
+import { fromWearer, Room } from "./room.js";
 import { ScenarioSteps } from "./scenario.js";
 import { Talk } from "./talk.js";
 import { Timeline } from "./timeline.js";
@@ -22,8 +22,8 @@ const room = new Room(storage());
 const list = new CalloutList(room, (id) => choose(id, true));
 const map = new TrackMap(by("map"), { legend: by("legend"), onMode: markView });
 const timeline = new Timeline();
-const talk = new Talk(room, (text) => send("POST", `/sim/callouts/${selected}/say`, { message: text }));
-const acts = new Acts((act, body) => send("POST", `/sim/callouts/${selected}/${act}`, body));
+const talk = new Talk(room, (id, text) => send("POST", `/sim/callouts/${id}/say`, { message: text }));
+const acts = new Acts((id, act, body) => send("POST", `/sim/callouts/${id}/${act}`, body));
 const faults = new Faults((method, path, body) => send(method, path, body, "toolserror"));
 const scenario = new ScenarioSteps();
 const line = new Line("/sim/live", { hello: hearEverything, reset: hearEverything, callout: hearCallout, request: hearRequest, faults: hearFaults, customers: hearCustomers, beat: () => {} }, showState);
@@ -68,6 +68,7 @@ function hearCallout({ callout: told }) {
   const { callout, fresh, alarm } = room.keep(told);
   if (alarm) tell("alarm", `Duress: ${callout.customerName}, callout ${callout.id}`);
   else if (fresh) tell("announce", `New callout: ${callout.customerName}`);
+  else if (told.events.some(fromWearer)) tell("announce", `Message from ${callout.customerName}`);
   changed.add(told.id);
   const order = fresh || alarm || before !== callout.closed || list.looks.order === "silent";
   // At once, not with the next frame: a page in the background gets none.
@@ -173,7 +174,9 @@ function tickShown(callout, now) {
 
 // A raise knows its customer only; everything else names the callout.
 function concerns(seen, callout) {
-  return new RegExp(`/callouts/${callout.id}(/|$)`).test(seen.path) || (new RegExp(`/customers/${callout.customerId}/`).test(seen.path) && Date.parse(seen.received) >= Date.parse(callout.raised));
+  seen.about ??= seen.path.match(/\/(callouts|customers)\/(\d+)(?:\/|$)/) ?? [];
+  const [, what, id] = seen.about;
+  return what === "customers" ? id === String(callout.customerId) && seen.received >= callout.raised : id === String(callout.id);
 }
 
 function sum() {
@@ -190,7 +193,6 @@ function sum() {
 
 async function send(method, path, body, place = "error") {
   by(place).textContent = "";
-  byHand = true; // whoever acts on a callout wants to go on seeing it
   const refused = await ask(method, path, body);
   if (refused) by(place).textContent = refused;
   return !refused;
@@ -200,7 +202,11 @@ function choose(id, hand) {
   if (room.get(id)) selected = id;
   byHand = hand || byHand;
   if (hand) history.replaceState(null, "", `#${id}`);
-  if (hand && narrow()) part("map");
+  if (hand && narrow()) {
+    part("map");
+    // What had the focus is not on the screen any more.
+    by("tabs").querySelector('[data-tab="map"]').focus({ preventScroll: true });
+  }
   later({ shown: true });
 }
 
@@ -251,6 +257,11 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// Whoever works on a callout goes on seeing it, also once it is closed.
+for (const name of ["pointerdown", "keydown"]) {
+  for (const place of document.querySelectorAll("[data-part=map], [data-part=talk]")) place.addEventListener(name, () => { byHand = true; });
+}
 
 window.addEventListener("hashchange", () => choose(Number(location.hash.slice(1)), true));
 document.addEventListener("visibilitychange", () => later({ shown: true }));

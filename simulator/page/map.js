@@ -33,7 +33,7 @@ export class TrackMap {
     new ResizeObserver(() => this.later()).observe(svg);
   }
 
-  // scene: {id, positions (grows at its end), told (a ToldTrail or null), others: [{id, position, alarm, name}], closed}.
+  // scene: {id, positions (grows at its end, or is another array), told (a ToldTrail or null), others: [{id, position, alarm, name}], closed}.
   show(scene) {
     if (scene.id !== this.scene.id) this.start();
     this.scene = scene;
@@ -119,6 +119,11 @@ export class TrackMap {
       this.drawn = {};
       this.measured = null;
       this.view.forget();
+    }
+    if (positions !== this.seen) {
+      this.seen = positions;
+      this.points = [];
+      this.drawn.track = null;
     }
     for (const position of positions.slice(this.points.length)) this.points.push({ ...project(this.origin, position), at: when(position) });
     const count = told?.count ?? 0;

@@ -76,7 +76,7 @@ export function facts(callout) {
       ["Response", callout.responseType.toLowerCase()],
       ["Raised", `${clock(callout.raised)}, from ${ORIGINS[callout.origin] ?? callout.origin}`],
       ["Presses", String(callout.presses)],
-      ["Positions", `${callout.positions.length} live${callout.told.count ? `, ${callout.told.count} told later` : ""}`],
+      ["Positions", `${callout.heard} live${callout.told.count ? `, ${callout.told.count} told later` : ""}`],
       ["Status sent", callout.status],
     ];
     if (callout.classificationId) told.push(["Classification", String(callout.classificationId)]);

@@ -1,6 +1,7 @@
 // What the page knows: callouts with their positions, events and told ways, what was read, and which callouts are looked at.
 // Knows no document and draws nothing. Positions, events and notes come once each and are appended.
 
+import { when } from "./geometry.js";
 import { ToldTrail } from "./told.js";
 
 const READ_KEY = "read";
@@ -30,6 +31,20 @@ export const ORDERS = {
   name: ["By name", (one, other) => one.customerName.localeCompare(other.customerName) || other.id - one.id],
 };
 
+// Hours of a position a second would fill the browser: of the older half, those are kept that are this far apart, so that neither a
+// hole nor a corner of a street appears on the map that was not there.
+const MOST_POSITIONS = 3_000;
+const APART_MS = 5_000;
+
+function thinned(positions) {
+  const half = positions.length >> 1;
+  const kept = [positions[0]];
+  for (let index = 1; index < half; index += 1) {
+    if (when(positions[index + 1]) - when(kept.at(-1)) > APART_MS) kept.push(positions[index]);
+  }
+  return [...kept, ...positions.slice(half)];
+}
+
 export class Room {
   constructor(memory) {
     this.callouts = new Map();
@@ -51,12 +66,16 @@ export class Room {
     let callout = this.callouts.get(told.id);
     const fresh = !callout;
     const before = callout?.duress ?? false;
-    callout ??= { positions: [], events: [], notes: [], told: new ToldTrail() };
+    callout ??= { positions: [], events: [], notes: [], told: new ToldTrail(), room: MOST_POSITIONS };
     const { positions, events, notes, ...rest } = told;
     for (const [kept, news] of [[callout.positions, positions], [callout.events, events], [callout.notes, notes]]) kept.push(...news);
     for (const event of events) callout.told.hear(event);
     this.versions += 1;
-    Object.assign(callout, rest, { version: this.versions });
+    Object.assign(callout, rest, { version: this.versions, heard: told.positionsFrom + positions.length });
+    if (callout.positions.length > callout.room) {
+      callout.positions = thinned(callout.positions);
+      callout.room = Math.max(MOST_POSITIONS, callout.positions.length + 1_000);
+    }
     this.callouts.set(told.id, callout);
     return { callout, fresh, alarm: callout.duress && !before };
   }

@@ -11,7 +11,7 @@ const QUICK = [
   ["On the way", "A responder is on the way.", (callout) => callout.dispatched && !callout.arrived],
   ["Has arrived", "The responder has arrived.", (callout) => callout.arrived],
   ["Stay if safe", "Stay where you are if it is safe there.", () => true],
-  ["What happens?", "Can you tell us what is happening?", () => true],
+  ["What is happening?", "Can you tell us what is happening?", () => true],
 ];
 const MANY_PLACES = 3;
 const LIST = /(Positions )?\(UTC; latitude,longitude/;
@@ -47,23 +47,27 @@ function note({ received, text, alarming }) {
 }
 
 export class Talk {
-  // room: says what was read. onSay: gets a text to be sent.
+  // room: says what was read. onSay: gets a callout's id and a text to be sent; whether it was.
   constructor(room, onSay) {
     this.room = room;
     this.stream = by("events");
     this.id = undefined;
     this.atEnd = true;
+    this.drafts = new Map();
     this.stream.addEventListener("scroll", () => { this.atEnd = this.stream.scrollHeight - this.stream.scrollTop - this.stream.clientHeight < NEAR_END; });
     // Another size, or on the screen again: whoever read the end goes on reading it.
     new ResizeObserver(() => this.toEnd()).observe(this.stream);
     by("quick").addEventListener("click", (event) => {
       const text = event.target.closest("[data-quick]")?.dataset.quick;
-      if (text) onSay(text);
+      if (text) onSay(this.id, text);
     });
     by("say").addEventListener("submit", async (event) => {
       event.preventDefault();
       const field = event.target.elements.message;
-      if (field.value.trim() && (await onSay(field.value))) field.value = "";
+      const [id, text] = [this.id, field.value];
+      if (!text.trim() || !(await onSay(id, text))) return;
+      this.drafts.delete(id);
+      if (this.id === id && field.value === text) field.value = "";
     });
   }
 
@@ -80,12 +84,15 @@ export class Talk {
     return seen && this.room.markRead(callout);
   }
 
+  // What was begun for one callout stays with it, and is never sent to another.
   begin(callout) {
+    const field = by("say").elements.message;
+    if (this.id !== undefined) this.drafts.set(this.id, field.value);
     this.id = callout?.id;
+    field.value = this.drafts.get(this.id) ?? "";
     [this.events, this.notes, this.atEnd] = [0, 0, true];
     this.read = callout ? this.room.lastRead(callout) : 0;
     this.quick = null;
-    by("say").reset();
     this.stream.replaceChildren(...(callout ? [] : [make("li", { class: "empty" }, "No callout is shown.")]));
   }
 

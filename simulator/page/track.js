@@ -18,8 +18,9 @@ function hear(told) {
     line.close();
   } else if (told.callout) {
     const { positions, positionsFrom, ...rest } = told.callout;
-    const before = callout && positionsFrom > 0 ? callout.positions.slice(0, positionsFrom) : [];
-    callout = { ...rest, positions: [...before, ...positions], told: null, others: [] };
+    const known = callout && positionsFrom > 0 ? callout.positions : [];
+    known.push(...positions);
+    callout = { ...rest, positions: known, told: null, others: [] };
   }
   show();
 }

@@ -61,6 +61,30 @@ def test_nothing_is_closed_by_a_slip(browser: Browser, room: Room) -> None:
     assert not room.seen(number)["closed"]
 
 
+def test_what_is_begun_for_one_callout_never_goes_to_another(browser: Browser, room: Room) -> None:
+    """Neither the close that was asked for nor the words that were begun, though another callout is shown by then."""
+    room.sim("POST", "/customers", {"id": 5, "mobile": "+27820001234", "name": "Five"})
+    one = room.raise_callout()
+    other = room.sim("POST", "/callouts", {"customerId": 5, **HERE}).json()["id"]
+    show(browser, room)
+    browser.until(f"document.querySelector('[data-id=\"{one}\"]')")
+    click(browser, f"[data-id='{one}']")
+    browser.until(f"{text('.id')} === '#{one}'")
+    click(browser, "#say input")
+    browser.ask("Input.insertText", text="Only for the first")
+    click(browser, f"[data-id='{other}']")
+    browser.until(f"{text('.id')} === '#{other}'")
+    assert browser.value("document.querySelector('#say input').value") == ""
+    click(browser, "[data-act=close]")
+    browser.until("document.getElementById('sure').open")
+    browser.value(f"location.hash = '#{one}'")
+    browser.until(f"{text('.id')} === '#{one}'")
+    assert browser.value("document.querySelector('#say input').value") == "Only for the first"
+    click(browser, "#sure [value=yes]")
+    wait_until(lambda: room.seen(other)["closed"])
+    assert not room.seen(one)["closed"]
+
+
 def test_duress_is_told_by_word_and_sign_and_gives_no_code_away(browser: Browser, room: Room) -> None:
     number = room.raise_callout()
     show(browser, room)

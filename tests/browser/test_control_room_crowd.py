@@ -124,3 +124,27 @@ def test_a_burst_is_one_picture(browser: Browser, house: Room, many: list[int]) 
         return asked; }})()""")
     assert 1 <= asked <= 2
     browser.until(f"{fact('Positions')} === '{int(before.split()[0]) + 1} live'")
+
+
+def test_hours_of_positions_are_bounded_without_making_holes(browser: Browser, house: Room, many: list[int]) -> None:
+    """Three hours of one a second: the page keeps a part of the older ones, counts all, and shows no gap that was not there."""
+    show(browser, house, WIDE, path=f"/#{many[5]}")
+    told = browser.value("""Promise.all([import('/page/room.js'), import('/page/happenings.js')]).then(([{ Room }, { runs, gaps }]) => {
+        const room = new Room(null);
+        const common = { id: 1, closed: false, duress: false, eventsFrom: 0, events: [], notes: [] };
+        let most = 0;
+        let callout;
+        for (let second = 0; second < 10800; second += 1) {
+            if (second >= 6000 && second < 6060) continue;
+            const received = new Date(second * 1000).toISOString();
+            const positionsFrom = callout?.heard ?? 0;
+            callout = room.keep({ ...common, positionsFrom, positions: [{ received, latitude: 0, longitude: 0 }] }).callout;
+            most = Math.max(most, callout.positions.length); }
+        const found = gaps(runs(callout.positions), 10800000);
+        const ends = [callout.positions[0], callout.positions.at(-1)].map(({ received }) => Date.parse(received) / 1000);
+        return [most, callout.heard, found.map(({ from, to }) => (to - from) / 1000), ends]; })""")
+    most, heard, gaps, ends = told
+    assert most <= 5_000
+    assert heard == 10_740
+    assert gaps == [61]
+    assert ends == [0, 10_799]

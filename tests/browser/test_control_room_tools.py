@@ -18,6 +18,7 @@ def tools(browser: Browser, room: Room) -> None:
     show(browser, room)
     browser.until("document.querySelectorAll('#fault [name=action] option').length > 1")
     click(browser, "#tabs [data-tab=tools]")
+    browser.until("document.querySelectorAll('#shipped option').length >= 1")
     browser.value("document.querySelectorAll('.tools details').forEach((each) => { each.open = true; })")
 
 
@@ -101,7 +102,6 @@ def test_without_an_answer_there_are_the_oldest_seven(browser: Browser, room: Ro
 def test_a_scenario_is_started_watched_and_stopped(browser: Browser, room: Room) -> None:
     """Which there are, what it waits for now, and that it was stopped."""
     tools(browser, room)
-    browser.until("document.querySelectorAll('#shipped option').length >= 1")
     click(browser, "[data-scenario=start]")
     browser.until("document.querySelector('#steps .now') && document.querySelectorAll('#steps li').length > 1")
     assert browser.value(text("#scenariotitle")) == "playing"
