@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ API = "/panic-api/*"
 CAP_S = 15.0  # the longest pause between two attempts
 SLACK_S = 5.0  # two busy cores
 ON_ITS_WAY_S = 2.0  # a fix is a second old when the next one comes, and so is a request that was on its way when the fault ended
+
+Story = Callable[[Path], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -219,10 +221,16 @@ async def is_told(device_: Endurance, said: str, fault: Fault) -> None:
     assert count == 1 or fault.carried_out, f"{fault.name}: told {count} times"
 
 
-def endure_all(tmp_path: Path, *shares: tuple[Fault, ...], hasty: tuple[Fault, ...] = ()) -> None:
+def _folder(tmp_path: Path, number: int) -> Path:
+    folder = tmp_path / str(number)  # short: a socket's path has at most 107 bytes
+    folder.mkdir()
+    return folder
+
+
+def endure_all(tmp_path: Path, *shares: tuple[Fault, ...], hasty: tuple[Fault, ...] = (), beside: Iterable[Story] = ()) -> None:
     """Each share is a device that goes through its faults in turn, without a restart; the devices go on side by side.
 
-    hasty: only a raise meets them.
+    hasty: only a raise meets them. beside: stories of other devices, each in a folder of its own.
     """
 
     async def one(folder: Path, faults: tuple[Fault, ...]) -> dict[str, list[float]]:
@@ -236,11 +244,9 @@ def endure_all(tmp_path: Path, *shares: tuple[Fault, ...], hasty: tuple[Fault, .
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
-            tasks = []
-            for number, share in enumerate(shares):
-                folder = tmp_path / str(number)  # short: a socket's path has at most 107 bytes
-                folder.mkdir()
-                tasks.append(group.create_task(one(folder, share)))
+            tasks = [group.create_task(one(_folder(tmp_path, number), share)) for number, share in enumerate(shares)]
+            for number, story in enumerate(beside, len(shares)):
+                group.create_task(story(_folder(tmp_path, number)))
         for task in tasks:
             print({name: [round(each, 1) for each in took] for name, took in task.result().items()})  # noqa: T201 - pytest -s shows it
 
