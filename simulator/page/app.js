@@ -56,7 +56,7 @@ function hearEverything(told) {
   [requests, struck] = [told.requests, told.struck ?? []];
   total = requests.at(-1)?.number ?? 0;
   hearCustomers(told);
-  hearFaults(told);
+  faults.hear(told.faults, line.now(), true);
   by("raise").elements.responseTypeId.replaceChildren(...told.responseTypes.map((type) => make("option", { value: type.id }, type.value)));
   if (!room.get(selected)) choose(Number(location.hash.slice(1)) || null, false);
   sum();
@@ -90,7 +90,7 @@ function hearRequest({ requests: news }) {
 }
 
 function hearFaults(told) {
-  faults.hear(told.faults, line?.now() ?? Date.now());
+  faults.hear(told.faults, line.now());
 }
 
 function hearCustomers({ customers }) {
@@ -271,7 +271,7 @@ function tick() {
   const now = line.now();
   say(by("clock"), `${new Date(now).toISOString().slice(11, 19)} UTC`);
   line.tick();
-  faults.show(now);
+  faults.tick(now);
   list.tick(now);
   const callout = shown();
   tickShown(callout, now);

@@ -18,6 +18,7 @@ const LABELS = {
   retry_after: "Retry-After", processed: "Carried out all the same", status: "Status",
 };
 const LIMITS = ["for_s", "count", "share"];
+const ASK_MS = 2_000;
 const NEVER = new Set(["action", "on", "method"]);
 
 export class Faults {
@@ -27,6 +28,7 @@ export class Faults {
     this.kinds = PLAIN;
     this.since = new Map();
     this.faults = [];
+    this.asked = 0;
     this.form = by("fault");
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -115,19 +117,35 @@ export class Faults {
 
   // --- what is on ---
 
-  hear(faults, now) {
+  // first: the page has only begun to listen, and cannot know how long these have been on.
+  hear(faults, now, first = false) {
     this.faults = faults;
-    for (const { id } of faults) if (!this.since.has(id)) this.since.set(id, now);
+    for (const { id } of faults) if (!this.since.has(id)) this.since.set(id, first ? null : now);
     this.show(now);
   }
 
-  over(fault, now) {
-    return fault.spent || (fault.for_s !== null && fault.for_s !== undefined && this.leftMs(fault, now) <= 0);
+  // A rule that ends by the clock ends without a word. Of one whose beginning is not known, the simulator is asked now and then.
+  async tick(now) {
+    this.show(now);
+    const unsure = this.faults.some((fault) => !fault.spent && fault.for_s !== null && fault.for_s !== undefined && this.leftMs(fault, now) === null);
+    if (!unsure || now - this.asked < ASK_MS) return;
+    this.asked = now;
+    try {
+      this.hear(await (await fetch("/sim/faults")).json(), now);
+    } catch {
+      // next time
+    }
   }
 
-  // The simulator may say what is left; else it is counted from when this page first heard of the rule.
+  over(fault, now) {
+    if (fault.spent || fault.for_s === null || fault.for_s === undefined) return fault.spent;
+    return (this.leftMs(fault, now) ?? 1) <= 0;
+  }
+
+  // What is left of its time, where the page heard it begin; null where it did not.
   leftMs(fault, now) {
-    return fault.left_s === undefined || fault.left_s === null ? this.since.get(fault.id) + fault.for_s * 1000 - now : fault.left_s * 1000;
+    const since = this.since.get(fault.id) ?? null;
+    return since === null ? null : since + fault.for_s * 1000 - now;
   }
 
   row(fault, now) {
@@ -137,7 +155,10 @@ export class Faults {
     const left = [];
     if (this.over(fault, now)) left.push("over");
     else {
-      if (fault.for_s !== null && fault.for_s !== undefined) left.push(`${span(this.leftMs(fault, now))} left`);
+      if (fault.for_s !== null && fault.for_s !== undefined) {
+        const ms = this.leftMs(fault, now);
+        left.push(ms === null ? `for ${span(fault.for_s * 1000)} in all` : `${span(ms)} left`);
+      }
       if (fault.count !== null && fault.count !== undefined) left.push(`${Math.max(0, fault.count - fault.hits)} hits left`);
     }
     const hits = `${fault.hits} ${fault.hits === 1 ? "hit" : "hits"}`;

@@ -75,6 +75,14 @@ def test_a_fault_is_switched_on_for_some_requests_and_off_again(browser: Browser
     assert room.sim("GET", "/faults").json() == []
 
 
+def test_what_is_left_of_a_fault_is_told_only_where_it_is_known(browser: Browser, room: Room) -> None:
+    """A page that was opened later did not hear the rule begin, and learns in time that it is over."""
+    room.sim("POST", "/faults", {"action": "latency", "delay_s": 1, "on": ["read"], "for_s": 1.5})
+    tools(browser, room)
+    browser.until(f"{text('#running')}.includes('for 1 s in all')")
+    browser.until(f"{text('#running')}.includes('over') && document.getElementById('faultsign').hidden")
+
+
 def test_all_faults_are_switched_off_at_once(browser: Browser, room: Room) -> None:
     room.sim("POST", "/faults", [{"action": "reset", "on": ["read"]}, {"action": "drip", "on": ["locate"], "share": 0.5}])
     tools(browser, room)
