@@ -14,6 +14,7 @@ from agent.model import Meaning, Outcome
 from agent.paperwork import ResponseType
 
 ASK_S = 15.0
+NO_CALLOUT = "/callouts/0/location"
 CAUSES = {
     "no_token": ("no request can be made without a token", "mend [credentials], or ask whoever runs the token service"),
     "dns": ("the name of dispatch is not found", "check the network and its name servers; a raise tries the last address that worked"),
@@ -24,7 +25,7 @@ CAUSES = {
     "html": ("a web page answers in the place of dispatch", "sign in at the network's portal, or use another network"),
     "redirect": ("somebody else answers in the place of dispatch", "sign in at the network's portal, or use another network"),
     "http_401": ("the token is refused", "mend [credentials], or ask whoever runs the token service"),
-    "scope": ("the token is taken, but not for this", "whether a callout token reaches this is AURA's setting: ask them"),
+    "scope": ("the token is refused, a new one too", "mend [credentials], or ask whoever runs the token service"),
 }
 ELSE = ("dispatch answers, but not as documented", "try again; if it stays so, ask AURA")
 
@@ -54,7 +55,12 @@ async def dispatch(scene: Scene) -> Step:
     if scene.dispatch is None:
         return _skipped("dispatch")
     outcome = await scene.dispatch.look_up(deadline_s=ASK_S)
-    scene.reached = outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED) or outcome.cause == "scope" or outcome.http_status == 405
+    scene.listing_refused = outcome.meaning is Meaning.UNAUTHORISED or outcome.http_status == 403
+    scene.reached = outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED) or outcome.http_status == 405
+    if outcome.meaning is Meaning.UNAUTHORISED:
+        # A position for no callout, and without coordinates: the one thing that any token of a device may ask.
+        flow = await scene.dispatch.probe("POST", NO_CALLOUT, deadline_s=ASK_S)
+        scene.reached = flow.http_status is not None and flow.meaning is not Meaning.UNAUTHORISED and flow.cause not in ("html", "redirect")
     if outcome.meaning is Meaning.ACCEPTED:
         return Step("dispatch", State.OK, "it answers, and takes the token")
     if scene.reached:

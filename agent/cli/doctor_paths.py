@@ -79,6 +79,9 @@ async def customer_list(scene: Scene) -> Step:
     paths = {each: each.replace("{customer_id}", str(api.customer_id)) for each in _with_configured(api.active_callouts_path, LISTS)}
     found = await _asked(scene, "GET", paths)
     lost = "a callout raised elsewhere is not found, and a drill is refused"
+    if scene.listing_refused and found[api.active_callouts_path]:
+        do = 'ask AURA whether a callout token may list them; if not: [cadence] adopt = "never"'
+        return Step("active callouts path", State.WARN, f"{api.active_callouts_path} is there, and not for this token", lost, do)
     return _verdict("active callouts path", "active_callouts_path", api.active_callouts_path, found, State.FAIL, lost)
 
 

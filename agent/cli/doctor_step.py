@@ -41,7 +41,8 @@ class Step:
 class Scene:
     """What examinations share, and what the later ones learn from the earlier: None where an earlier one failed.
 
-    reached: dispatch answered as itself. closed_callout: a callout that may be asked about, because it is over.
+    reached: dispatch answered as itself. listing_refused: but it does not let this token list the customer's callouts.
+    closed_callout: a callout that may be asked about, because it is over.
     """
 
     args: argparse.Namespace
@@ -49,6 +50,7 @@ class Scene:
     connections: Connections | None = None
     dispatch: Dispatch | None = None
     reached: bool = False
+    listing_refused: bool = False
     closed_callout: CalloutId | None = None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import INNER, ROOT, Stage, driving, hold, press, side_by_side, staged
+from stage import INNER, ROOT, Stage, driving, hold, press, side_by_side, staged, streamed
 
 from simulator.settings import Generation, Settings
 
@@ -88,7 +88,7 @@ class Follower:
         """Its exit code, and the last thing that it said."""
         async with asyncio.timeout(20):
             out, err = await self.process.communicate()
-        return self.process.returncode or 0, (out + err).decode().splitlines()[-1]
+        return self.process.returncode or 0, ["", *(out + err).decode().splitlines()][-1]
 
 
 async def from_standby_to_long_after_the_close(folder: Path) -> None:
@@ -213,6 +213,7 @@ async def dispatch_out_of_reach_and_then_the_daemon(folder: Path) -> None:
     async with driving(folder) as (stage, _):
         await ready(stage)
         callout_id = await raised(stage)
+        await a_slow_answer_delays_no_lane(stage)
         await stage.link.cut()
         for document in await asyncio.gather(*(told(stage, "callout", verb, code=3) for verb in ("list", "show", "map"))):
             assert document["code"] == "unreachable"
@@ -240,6 +241,18 @@ async def dispatch_out_of_reach_and_then_the_daemon(folder: Path) -> None:
         await told(stage, "callout", "show", "--inner")
         assert (token.read_bytes(), token.stat().st_mtime_ns, token.stat().st_ino) == kept
         assert not list(folder.glob("token.json?*"))
+
+
+async def a_slow_answer_delays_no_lane(stage: Stage) -> None:
+    """Positions go on at their pace while dispatch keeps an operator waiting."""
+    await stage.desk("POST", "faults", {"on": ["map"], "action": "latency", "delay_s": 6})
+    asking = asyncio.create_task(stage.command("callout", "map"))
+    await stage.until(lambda: stage.desk("GET", "requests"), lambda seen: any(each["operation"] == "map" for each in seen))
+    for _ in range(2):
+        await streamed(stage)
+    assert not asking.done()
+    assert (await asking)[0] == 0
+    await stage.desk("DELETE", "faults")
 
 
 async def a_cancel_hides_it_from_all_but_root(folder: Path) -> None:
@@ -357,6 +370,13 @@ def test_doctor_finds_out_which_reading_of_each_open_path_holds(tmp_path: Path, 
                 for name, (state, line) in zip(names, expected, strict=True):
                     assert (found[name]["state"], line in found[name]["do"]) == (state, True), found[name]
                 assert found["rating items path"]["state"] == ("warn" if "rating_items_path" in served else "ok")
+            await stage.desk("PATCH", "settings", {name: getattr(Settings(), name) for name in PATHS} | {"scope": ["read"]})
+            found = steps(await doctor(stage, *there))
+            assert (found["dispatch"]["state"], found["active callouts path"]["state"]) == ("fail", "skipped")
+            await stage.desk("PATCH", "settings", {"scope": ["read", "locate"]})
+            found = steps(await doctor(stage, *there))
+            assert (found["dispatch"]["state"], found["active callouts path"]["state"]) == ("ok", "warn")
+            assert "not for this token" in found["active callouts path"]["seen"]
             (after,) = await stage.callouts()
             assert (after["status"], len(after["positions"])) == ("closed", 1)
 
