@@ -144,6 +144,10 @@ def test_it_is_readable_as_a_browser_paints_it(browser: Browser, room: Room, dar
             found[name, part] = {kind: each for kind, each in wrong.items() if each}
             assert browser.value("document.scrollingElement.scrollWidth") <= size[0]
             browser.screenshot(KEPT / f"control-room-{name}{'' if part == 'list' else '-' + part}{'-dark' if dark == 'dark' else ''}.png")
+    for dialog in ("keys", "sure"):
+        browser.value(f"document.getElementById('{dialog}').showModal()")
+        found[dialog, ""] = {kind: each for kind, script in (("poor", POOR), ("cut", CUT)) if (each := browser.value(script))}
+        browser.value(f"document.getElementById('{dialog}').close()")
     scheme(browser)
     assert {where: wrong for where, wrong in found.items() if wrong} == {}
 
