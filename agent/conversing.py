@@ -89,6 +89,7 @@ class Conversing:
         self._of: CalloutId | None = None  # whose conversation is shown; None while calm
         self._now = Conversation()
         self._message_at = float("-inf")
+        self._read_since = True  # since the event stream last told of a responder: when they are expected is read elsewhere
         self._note: str | None = None  # as this process last wrote it
         self._moved = asyncio.Event()
 
@@ -136,19 +137,24 @@ class Conversing:
 
     def take_read(self, outcome: Outcome) -> bool:
         """A read of the callout. Whether what dispatch says of a responder has changed."""
-        callout, of = outcome.callout, self.callout_id
+        callout, of, self._read_since = outcome.callout, self.callout_id, True
         if outcome.meaning is not Meaning.ACCEPTED or callout is None or callout.closed or of is None or outcome.callout_id != of:
+            self._tell()
             return False
         before = self._now
         self._take(conversation.read(before, callout.status, callout.help, self._rooms.clock.wall()))
         return (before.status, before.help) != (self._now.status, self._now.help)
 
-    def take_events(self, outcome: Outcome) -> None:
-        """What a look at the event stream came to."""
+    def take_events(self, outcome: Outcome) -> bool:
+        """What a look at the event stream came to. Whether it told how far help has come, so that a read may tell more."""
         self._follow_scope(outcome)
-        of, hearsay = self.callout_id, self._hearsay
-        if outcome.meaning is Meaning.ACCEPTED and outcome.events is not None and hearsay is not None and of == outcome.callout_id:
-            self._take(conversation.heard(self._now, outcome.events, hearsay.ours, self._rooms.clock.wall()))
+        of, hearsay, before = self.callout_id, self._hearsay, self._now.claim
+        if outcome.meaning is not Meaning.ACCEPTED or outcome.events is None or hearsay is None or of != outcome.callout_id:
+            return False
+        now = conversation.heard(self._now, outcome.events, hearsay.ours, self._rooms.clock.wall())
+        self._read_since = now.claim == before
+        self._take(now)
+        return not self._read_since
 
     def _follow_scope(self, outcome: Outcome) -> None:
         conditions = self._rooms.conditions
@@ -191,7 +197,8 @@ class Conversing:
             self._of, self._message_at = after.callout_id, float("-inf")
             self._now = Conversation() if self._of is None else self._known(self._of).begin()
             self._move()
-        if self._of is not None and after.status is not None and after.status != self._now.status:
+        gone = conversation.stage_of(after.status) is Responder.STOOD_DOWN and after.status != self._now.status
+        if self._of is not None and gone:  # whoever is coming is told with the next read, which says when, too
             self._take(conversation.read(self._now, after.status, Help(), self._rooms.clock.wall()))
         else:
             self._tell()
@@ -252,7 +259,7 @@ class Conversing:
         if stage is Responder.NONE and not waiting:
             hearsay.said = stage
         last = next((key.removeprefix(STAGE) for key in reversed(waiting) if key.startswith(STAGE)), hearsay.said.value)
-        if stage.value != last and stage in STAGE_EVENTS:
+        if stage.value != last and stage in STAGE_EVENTS and self._read_since:
             wall = self._now.claim.wall if self._now.claim.timed else None
             found.append((f"{STAGE}{stage.value}", self._document(STAGE_EVENTS[stage], self._words(stage), wall=wall)))
         for each in self._now.messages:

@@ -43,8 +43,8 @@ class Ears(Protocol):
     def take_read(self, outcome: Outcome) -> bool:
         """A read of the callout. Whether what dispatch says of a responder has changed."""
 
-    def take_events(self, outcome: Outcome) -> None:
-        """What a look at the event stream came to."""
+    def take_events(self, outcome: Outcome) -> bool:
+        """What a look at the event stream came to. Whether it told how far help has come, so that a read may tell more."""
 
 
 class WatchLane(Lane):
@@ -147,7 +147,8 @@ class WatchLane(Lane):
         finally:
             self._listening = None
         self.learn(outcome)
-        self._ears.take_events(outcome)
+        if self._ears.take_events(outcome):
+            self._read_at = float("-inf")
         self._deaf = 0 if outcome.meaning is Meaning.ACCEPTED else self._deaf + 1
         every_s = listen_s(self._every_s(), *self._ears.size(), self._deliveries(), self._deaf)
         if outcome.meaning is Meaning.UNAUTHORISED:
