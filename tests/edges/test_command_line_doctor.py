@@ -6,11 +6,13 @@ import argparse
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from dispatchers import Service
 
 from agent import cli
-from agent.cli import doctor, doctor_dispatch, doctor_paths
+from agent.cli import direct, doctor, doctor_dispatch, doctor_paths
 from agent.cli.doctor_paths import stands
 from agent.cli.doctor_step import Scene, State, Step
 from agent.model import Asked, Meaning, Outcome
@@ -21,7 +23,7 @@ def answer(status: int | None, cause: str = "") -> Outcome:
     return Outcome(Asked.PROBE, meaning, cause or f"http_{status}", http_status=status)
 
 
-NOT_FOUND = answer(404)
+CONFIG: Any = object()  # of no interest to the step
 
 
 @pytest.mark.parametrize(
@@ -112,6 +114,36 @@ def test_broken_config_fails_first_and_skips_the_rest(capsys: pytest.CaptureFixt
     assert steps[0]["state"] == "fail"
     assert {each["state"] for each in steps[1:]} == {"skipped"}
     assert len({each["name"] for each in steps}) == len(steps) == 9
+
+
+@pytest.mark.parametrize(("on", "closed"), [(7, ()), (None, (7, 6)), (7, (6,)), (None, ())])
+def test_while_a_cancel_hides_it_no_callout_is_tried_or_named(monkeypatch: pytest.MonkeyPatch, on: int | None, closed: tuple[int, ...]):
+    """Law 5: whether it still goes on or was closed inside, the same step, and dispatch is asked nothing."""
+    monkeypatch.setattr(direct, "known", lambda *_: (True, on, closed))
+    service = Service()
+    scene = Scene(argparse.Namespace(callout=None), config=CONFIG, dispatch=service.connect(), reached=True)
+    step = asyncio.run(doctor_paths.closed_callout(scene))
+    assert step == Step(
+        "closed callout",
+        State.SKIPPED,
+        "none is known: open paths below a callout cannot be tried",
+        "",
+        "after the first drill, or with --callout ID",
+    )
+    assert (service.asked, scene.closed_callout) == ([], None)
+
+
+def test_while_a_callout_is_on_none_is_tried_and_afterwards_the_last_one(monkeypatch: pytest.MonkeyPatch):
+    """Not even an older one: the line belongs to the emergency."""
+    service = Service()
+    service.callouts = {7: "created", 6: "closed"}
+    scene = Scene(argparse.Namespace(callout=None), config=CONFIG, dispatch=service.connect(), reached=True)
+    monkeypatch.setattr(direct, "known", lambda *_: (False, 7, (6,)))
+    assert asyncio.run(doctor_paths.closed_callout(scene)).state is State.SKIPPED
+    assert service.asked == []
+    monkeypatch.setattr(direct, "known", lambda *_: (False, None, (6,)))
+    assert asyncio.run(doctor_paths.closed_callout(scene)).state is State.OK
+    assert scene.closed_callout == 6
 
 
 def test_path_is_looked_for_only_on_a_callout_that_is_closed():

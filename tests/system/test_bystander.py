@@ -40,7 +40,6 @@ COMMANDS = (
     ("callout", "list", "--json"),
     ("callout", "show"),
     ("callout", "events", "--follow"),
-    ("doctor",),
     ("cancel", "--unconditional"),
     ("check",),
 )
@@ -108,7 +107,7 @@ class Bystander:
     def __init__(self, code: str, folder: Path, stage: Stage, wearer: Wearing, pad: PlayedKeypad) -> None:
         self.code, self.folder, self.stage, self.wearer, self.pad = code, folder, stage, wearer, pad
         self.seen = Seen()
-        self._log_from = 0
+        self._log_from = self._heard_from = 0
         self._since = self._cancelled_wall = 0.0
 
     async def begin(self, *, dispatched: bool) -> None:
@@ -119,8 +118,11 @@ class Bystander:
         callout = await self.stage.until_callout(lambda seen: len(seen["positions"]) >= 2)
         self.wearer.let_go()
         if dispatched:
-            await self.stage.desk("POST", f"callouts/{callout['id']}/dispatch")
-            await self.wearer.until_sees("responding")
+            await self.stage.desk("POST", f"callouts/{callout['id']}/dispatch", {"eta_s": 300})
+            await self.stage.until_status(lambda told: told["callout"]["responder"]["stage"] == "coming")
+            await self.stage.desk("POST", f"callouts/{callout['id']}/say", {"message": "we are coming"})
+            told = lambda lines: len(lines) == 3  # noqa: E731 - accepted, dispatched, and what was said
+            await self.stage.until(lambda: asyncio.to_thread(self._heard), told, what="the owner's program knows")
         if self.code == "undelivered":
             await self.stage.desk("POST", "faults", {"on": ["cancel"], "action": "reset"})
 
@@ -131,7 +133,7 @@ class Bystander:
     async def cancel(self, *, by_keypad: bool) -> None:
         """The code is handed over; from here on the bystander looks."""
         await self.stage.until(self._log, lambda log: "armed_proof.old: over" in log, what="the journal has said everything of the raise")
-        self._log_from = len(await self._log())
+        self._log_from, self._heard_from = len(await self._log()), len(await asyncio.to_thread(self._heard))
         self._since, self._cancelled_wall = time.monotonic(), time.time()
         if by_keypad:
             self.pad.type(CODES[self.code])
@@ -178,6 +180,7 @@ class Bystander:
             history = [level for at, level in self.wearer.chip.history(line) if at > self._since + 0.5]
             self.seen.note(f"{name} since", history)
         self.seen.note("hook", (self.folder / "told").exists())
+        self.seen.note("program", self._heard()[self._heard_from :])
         self.seen.note("presses", sorted(each.name for each in (self.folder / "run" / "presses").iterdir()))
 
     async def note_log(self) -> None:
@@ -206,6 +209,11 @@ class Bystander:
             count: int = connection.execute("SELECT count(*) FROM fixes WHERE wall_utc BETWEEN ? AND ?", window).fetchone()[0]
         return count
 
+    def _heard(self) -> list[str]:
+        """What the owner's program was told of dispatch."""
+        path = self.folder / "heard"
+        return path.read_text().splitlines() if path.exists() else []
+
     async def _log(self) -> str:
         return await asyncio.to_thread((self.folder / "agent.log").read_text)
 
@@ -221,7 +229,10 @@ def compared(tmp_path: Path, story: Callable[[Bystander], Coroutine[Any, Any, No
                 folder.mkdir()
                 script = folder / "sms.sh"
                 script.write_text(f"cat >> {folder}/told\n")
+                listener = folder / "event.sh"
+                listener.write_text(f"cat >> {folder}/heard\n")
                 more = f'[keypad]\npath = "{folder}/keypad"\n[hooks]\non_unreachable = ["/bin/sh", "{script}"]\nunreachable_after_s = 1\n'
+                more += f'on_event = ["/bin/sh", "{listener}"]\n'
                 stage, wearer = await stack.enter_async_context(wearing(folder, more=more))
                 pad = await stack.enter_async_context(PlayedKeypad(folder / "keypad"))
                 bystanders[code] = Bystander(code, folder, stage, wearer, pad)
@@ -256,7 +267,17 @@ def test_right_wrong_and_undelivered_code_look_the_same(tmp_path: Path):
     assert seen["lamp since"] == []
     assert not seen["hook"]
     document = seen["after the cancel: status --json"][1]
-    assert document["callout"] == {"state": "standby", "id": None, "origin": None, "drill": False, "since": None, "dispatch_status": None}
+    assert document["callout"] == {
+        "state": "standby",
+        "id": None,
+        "origin": None,
+        "drill": False,
+        "since": None,
+        "dispatch_status": None,
+        "responder": {"stage": "none", "eta": None, "eta_text": None, "name": None},
+        "messages": {"heard": 0, "last": None},
+    }
+    assert seen["program"] == []
     assert document["store"]["untold"] == 0
 
 
@@ -293,6 +314,7 @@ def test_responder_on_the_way_does_not_tell_them_apart_and_neither_does_the_clos
 
     seen = compared(tmp_path, story)["undelivered"].what
     assert seen["lamp since"] == []
+    assert seen["program"] == []
 
 
 @pytest.mark.parametrize("code", [CODE_RIGHT, CODE_WRONG])
