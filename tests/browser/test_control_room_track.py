@@ -19,7 +19,7 @@ from tests.browser.dispatcher import KEPT, show, tell, text, troubles, walk
 from tests.simulator.rooms import Room
 
 SECRET = re.compile(r"duress|soft.?cancel|safe.?code|wrong.?code|7391|two men|we have your call|82000|stood ?down|note", re.IGNORECASE)
-LINKS = re.compile(r"""(?:href|src)="(/[^"]+)"|(?:from|import\()\s*["']\./([^"']+)["']""")
+LINKS = re.compile(r"""(?:href|src)="(/[^"]+)"|(?:from|import)\s*\(?\s*["']\./([^"']+)["']""")
 
 
 def path_of(room: Room, number: int) -> str:
