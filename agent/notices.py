@@ -10,7 +10,7 @@ from agent.health import Conditions, Origin
 from agent.model import Asked, Meaning, Outcome, Severity
 from agent.signals import State
 
-POSITIONS_REFUSED = 3  # DESIGN section 6: three 400 in a row
+POSITIONS_REFUSED = 3  # DESIGN section 6: three in a row; also 403 and 404, which nothing else would name
 RAISE_CODES = ("dispatch.no_entitlement", "dispatch.rejects_raise")
 
 
@@ -22,19 +22,22 @@ class Notices:
         self._customer_id = customer_id
         self._scoped: set[tuple[Asked, Origin]] = set()
         self._refused_positions = 0
+        self._raise_met: str | None = None  # what keeps raises from dispatch; that other requests are answered does not disprove it
 
     def take(self, outcome: Outcome, origin: Origin, *, wall: float, calm: bool) -> None:
         """One reply, or its absence."""
         finding = findings.of(outcome)
+        if outcome.asked is Asked.RAISE:
+            self._raise_met = finding.code if finding is not None and finding.code in findings.PATH else None
         if findings.proves_path(outcome):
-            self._conditions.drop(*findings.PATH, origin=origin)
+            self._conditions.drop(*self._disproved(origin), origin=origin)
             if not calm:  # fresher than the last poll; but a calm device learns of dispatch by its polls alone
                 self._conditions.drop(*findings.PATH, "dispatch.unproven", origin=Origin.DEVICE)
             if origin is Origin.DEVICE:
                 self._conditions.drop("dispatch.unproven")
         if finding is not None:
             if finding.code in findings.PATH:
-                self._conditions.drop(*(code for code in findings.PATH if code != finding.code), origin=origin)
+                self._conditions.drop(*(code for code in self._disproved(origin) if code != finding.code), origin=origin)
             self._conditions.put(finding.code, finding.severity, finding.text, finding.hint, wall=wall, origin=origin)
         self._follow_routes(outcome, origin, wall)
         if outcome.asked is Asked.LOCATION:
@@ -45,6 +48,7 @@ class Notices:
         self._conditions.drop_origin(Origin.CALLOUT, but="callout.foreign")
         self._scoped = {each for each in self._scoped if each[1] is not Origin.CALLOUT}
         self._refused_positions = 0
+        self._raise_met = None
 
     def take_token(self, outcome: Outcome, *, wall: float) -> None:
         """What a renewal of the token came to. The old token may still work: degraded until dispatch says otherwise."""
@@ -57,8 +61,11 @@ class Notices:
 
     def take_state(self, state: State, *, wall: float) -> None:
         """What the lifecycle knows to be wrong between us and dispatch."""
-        if not state.owed:  # a look-up may have settled what was refused: no other shape follows
+        if not state.owed:  # a look-up may have settled what was refused, or not answered: no other raise follows
             self._conditions.drop("dispatch.rejects_raise", origin=Origin.CALLOUT)
+            if self._raise_met is not None:
+                self._conditions.drop(self._raise_met, origin=Origin.CALLOUT)
+                self._raise_met = None
         if state.unknown:
             text = f"dispatch does not know callout {state.callout_id} any more, and has not said that it is closed"
             hint = "streaming is tried once a minute; ask dispatch, or give it up as root: `callout-agent callout forget ID`"
@@ -71,6 +78,10 @@ class Notices:
             self._conditions.put("dispatch.disagrees", Severity.NOTE, text, hint, wall=wall, origin=Origin.CALLOUT)
         else:
             self._conditions.drop("dispatch.disagrees", origin=Origin.CALLOUT)
+
+    def _disproved(self, origin: Origin) -> tuple[str, ...]:
+        """What an answer of dispatch disproves: nothing that a raise has met since, while one is owed."""
+        return findings.PATH if origin is Origin.DEVICE else tuple(code for code in findings.PATH if code != self._raise_met)
 
     def _follow_customers(self, outcome: Outcome, wall: float, origin: Origin) -> None:
         others = {each.customer_id for each in outcome.callouts or ()} - {None, self._customer_id}
@@ -93,11 +104,12 @@ class Notices:
             for whose in Origin:
                 self._conditions.drop(*RAISE_CODES, origin=whose)
         if outcome.asked is Asked.LOOK_UP:
-            self._conditions.drop("dispatch.no_list", origin=origin)
+            for whose in Origin if origin is Origin.DEVICE else (origin,):  # the poll goes on when no look-up is asked for any more
+                self._conditions.drop("dispatch.no_list", origin=whose)
             self._follow_customers(outcome, wall, origin)
 
     def _follow_positions(self, outcome: Outcome, wall: float) -> None:
-        refused = outcome.meaning is Meaning.REJECTED and outcome.http_status in (400, 422)
+        refused = outcome.meaning is Meaning.REJECTED
         self._refused_positions = self._refused_positions + 1 if refused else 0
         if self._refused_positions >= POSITIONS_REFUSED:
             text = f"dispatch refused the last {self._refused_positions} positions (HTTP {outcome.http_status})"

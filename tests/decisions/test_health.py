@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,6 +149,52 @@ def test_refused_raise_says_that_help_was_not_summoned_until_one_is_accepted():
     assert codes(conditions) == ["dispatch.no_entitlement"]
     notices.take(reply(Asked.RAISE, Meaning.ACCEPTED, "ok", 201), Origin.CALLOUT, wall=3.0, calm=False)
     assert codes(conditions) == []
+
+
+def test_what_keeps_a_raise_away_is_shown_though_all_else_is_answered():
+    """Law 7: a device whose raise fails is not armed because its look-ups succeed."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    owed = State(phase=Phase.RAISING, owed=(Press(1, 1.0, 1.8e9, "cli"),))
+    for status in (500, 503):
+        notices.take(reply(Asked.RAISE, Meaning.RETRY, f"http_{status}", status), Origin.CALLOUT, wall=1.0, calm=False)
+        for origin in Origin:
+            notices.take(reply(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", 200), origin, wall=2.0, calm=False)
+        notices.take_state(owed, wall=2.0)
+        assert codes(conditions) == ["dispatch.failing"]
+    notices.take(reply(Asked.RAISE, Meaning.RETRY, "html", 200), Origin.CALLOUT, wall=3.0, calm=False)
+    assert codes(conditions) == ["dispatch.odd_reply"], "the newest says it"
+    notices.take(reply(Asked.RAISE, Meaning.ACCEPTED, "ok", 201), Origin.CALLOUT, wall=4.0, calm=False)
+    assert codes(conditions) == []
+
+
+def test_what_kept_a_raise_away_is_over_when_none_is_owed():
+    """A look-up found the callout: no answer to a raise will ever say so."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    notices.take(reply(Asked.RAISE, Meaning.RETRY, "reset"), Origin.CALLOUT, wall=1.0, calm=False)
+    notices.take_state(State(), wall=2.0)
+    assert codes(conditions) == []
+
+
+def test_list_that_fails_for_a_raise_is_disproved_by_the_poll():
+    """No look-up is asked for any more once the callout is on."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    notices.take(reply(Asked.LOOK_UP, Meaning.REJECTED, "http_404", 404), Origin.CALLOUT, wall=1.0, calm=False)
+    assert codes(conditions) == ["dispatch.no_list"]
+    notices.take(reply(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", 200), Origin.DEVICE, wall=2.0, calm=False)
+    assert codes(conditions) == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
+def test_positions_refused_for_any_reason_are_a_condition(status: int):
+    """Nothing else names a 403 to every position."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    for _ in range(3):
+        notices.take(reply(Asked.LOCATION, Meaning.REJECTED, f"http_{status}", status), Origin.CALLOUT, wall=1.0, calm=False)
+    assert codes(conditions) == ["dispatch.rejects_position"]
 
 
 def test_what_a_callouts_lanes_met_is_over_with_it():

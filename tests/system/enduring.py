@@ -32,25 +32,23 @@ class Fault:
     """One fault and what is to be seen of it.
 
     name: as in docs/FAULTS.md. rule: as POST /sim/faults takes it, without `on`. raising, streaming: the condition while a raise, or
-    the stream, meets it; None: not for sure, because a look-up takes the same answer for a good one. carried_out: dispatch does what
-    it is asked, and the agent does not learn of it. taken: the answer to a position and a message is one that dispatch might give.
-    parked: a message that meets it is not told again. lasting: the condition of the stream goes with the callout.
+    the stream, meets it. carried_out: dispatch does what it is asked, and the agent does not learn of it. taken: the answer to a
+    position and a message is one that dispatch might give. parked: a message that meets it is not told again.
     """
 
     name: str
     rule: dict[str, Any]
-    raising: str | None
+    raising: str
     streaming: str
     carried_out: bool = False
     taken: bool = False
     parked: bool = False
-    lasting: bool = False
     on: str | tuple[str, ...] = API
 
     @property
     def codes(self) -> set[str]:
         """Its conditions."""
-        return {code for code in (self.raising, self.streaming) if code}
+        return {self.raising, self.streaming}
 
     @property
     def whole_rule(self) -> dict[str, Any]:
@@ -152,7 +150,7 @@ async def raise_through(device_: Endurance, fault: Fault, before: int) -> None:
     await press(stage)
     await stage.until(device_.hits, lambda now: now or fault.rule["action"] == "stall_accept", CAP_S, f"{fault.name}: met")
     status = await device_.until(
-        lambda now: (not fault.raising or (fault.raising in codes(now) and not now["armed"])) and now["callout"]["state"] == "raising",
+        lambda now: fault.raising in codes(now) and not now["armed"] and now["callout"]["state"] == "raising",
         CAP_S,
         f"{fault.name}: {fault.raising} while raising",
     )
@@ -179,8 +177,7 @@ async def stream_through(device_: Endurance, fault: Fault) -> None:
     arrived = await stage.until(device_.posted, lambda now: len(now) > seen, CAP_S + SLACK_S, f"{fault.name}: a position once it is over")
     device_.took_s.setdefault(fault.name, []).append(time.monotonic() - ended_at)
     await is_no_older(device_, arrived[seen], newest, fault.name)
-    over = fault.codes - {fault.streaming} if fault.lasting else fault.codes
-    await device_.until(lambda now: not over & set(codes(now)), CAP_S + SLACK_S, f"{fault.name}: over")
+    await device_.until(lambda now: not fault.codes & set(codes(now)), CAP_S + SLACK_S, f"{fault.name}: over")
     await is_told(device_, said, fault)
 
 

@@ -15,14 +15,13 @@ def portal(kind: str) -> Fault:
     return Fault(f"portal {kind}", {"action": "portal", "portal": kind}, ODD, ODD)
 
 
-def odd(shape: str, *, taken: bool, raising: str | None = ODD) -> Fault:
+def odd(shape: str, *, taken: bool) -> Fault:
     """A 200 that was carried out. taken: nobody knows better what a position and a message are answered with."""
-    return Fault(f"odd {shape}", {"action": "odd", "shape": shape}, raising, ODD, carried_out=True, taken=taken)
+    return Fault(f"odd {shape}", {"action": "odd", "shape": shape}, ODD, ODD, carried_out=True, taken=taken)
 
 
 PORTALS = tuple(portal(kind) for kind in ("page", "redirect", "511"))
-# An empty list is a good answer to a look-up.
-BLANK = (odd("empty", taken=True), odd("list", taken=True, raising=None), odd("null", taken=True))
+BLANK = (odd("empty", taken=True), odd("list", taken=True), odd("null", taken=True))
 BROKEN = (odd("not_json", taken=False), odd("no_id", taken=True), odd("truncated", taken=False))
 TOO_MUCH = (odd("huge", taken=False), odd("nested_deep", taken=False), odd("result", taken=True))
 FAULTS = (*PORTALS, *BLANK, *BROKEN, *TOO_MUCH)

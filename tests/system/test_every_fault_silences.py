@@ -82,7 +82,36 @@ async def _copies(device_: Endurance, text: str) -> int:
     return sum(text in each["text"] for each in (await device_.stage.callouts())[-1]["events"])
 
 
+async def a_raise_alone_in_trouble(folder: Path) -> None:
+    """Look-ups go on beside it and are answered."""
+    async with device(folder) as device_:
+        stage = device_.stage
+        await stage.desk("PUT", "faults", {"on": "raise", "action": "status", "status": 500})
+        await press(stage)
+        await device_.until(lambda now: "dispatch.failing" in codes(now) and not now["armed"], 10, "named")
+        started = (await stage.desk("GET", "requests"))[-1]["number"]
+
+        async def looked_up() -> int:
+            log = await stage.desk("GET", f"requests?since={started}")
+            return sum(each["operation"] == "list_customer" and each["status"] == 200 for each in log)
+
+        while await looked_up() < 3:
+            told = await device_.status()
+            assert "dispatch.failing" in codes(told)
+            assert not told["armed"]
+        await device_.end()
+        await device_.until(lambda now: now["armed"] and now["callout"]["state"] == "active", 20, "raised")
+
+
 @pytest.mark.timeout(150)
 def test_silence_ends_no_callout_and_counts_for_nothing(tmp_path: Path):
     """Named when an answer is overdue, tried again beside what hangs, over when it is over."""
-    endure_all(tmp_path, (LATE,), (DRIP,), (HALF_OPEN,), (HALF_OPEN_DONE,), (STALLED, RESET, LOST), beside=(answers_lost_route_by_route,))
+    endure_all(
+        tmp_path,
+        (LATE,),
+        (DRIP,),
+        (HALF_OPEN,),
+        (HALF_OPEN_DONE,),
+        (STALLED, RESET, LOST),
+        beside=(answers_lost_route_by_route, a_raise_alone_in_trouble),
+    )

@@ -11,7 +11,7 @@ from enduring import Fault, endure_all
 
 def status(number: int, raising: str, streaming: str, name: str = "", **more: Any) -> Fault:
     """One status; `carried_out` goes with `processed`."""
-    parked, lasting = more.pop("parked", False), more.pop("lasting", False)
+    parked = more.pop("parked", False)
     return Fault(
         name or f"status {number}",
         {"action": "status", "status": number, **more},
@@ -19,7 +19,6 @@ def status(number: int, raising: str, streaming: str, name: str = "", **more: An
         streaming,
         carried_out=more.get("processed", False),
         parked=parked,
-        lasting=lasting,
     )
 
 
@@ -27,8 +26,8 @@ FAILING = "dispatch.failing"
 REFUSED = "dispatch.no_entitlement"
 SHAPES = status(400, "dispatch.rejects_raise", "dispatch.rejects_position", parked=True)
 TOKEN = status(401, "token.refused", "token.refused")
-ENTITLEMENT = status(403, REFUSED, "dispatch.no_list", lasting=True)
-UNKNOWN = status(404, REFUSED, "dispatch.no_list", lasting=True)
+ENTITLEMENT = status(403, REFUSED, "dispatch.rejects_position")
+UNKNOWN = status(404, REFUSED, "dispatch.rejects_position")
 SLOW = status(408, FAILING, FAILING)
 BUSY = status(429, FAILING, FAILING)
 BUSY_2_S = status(429, FAILING, FAILING, "status 429, Retry-After 2", retry_after="2")
