@@ -16,7 +16,16 @@ from hardware.played_chip import PlayedChip
 from hardware.played_keypad import PlayedKeypad
 
 LAMP, BUZZER = 8, 9
-STANDBY = {"state": "standby", "id": None, "origin": None, "drill": False, "since": None, "dispatch_status": None}
+STANDBY = {
+    "state": "standby",
+    "id": None,
+    "origin": None,
+    "drill": False,
+    "since": None,
+    "dispatch_status": None,
+    "responder": {"stage": "none", "eta": None, "eta_text": None, "name": None},
+    "messages": {"heard": 0, "last": None},
+}
 
 
 @contextlib.asynccontextmanager

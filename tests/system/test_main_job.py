@@ -64,6 +64,8 @@ def test_after_a_cancel_everything_outward_is_calm_and_streaming_goes_on(tmp_pat
                 "drill": False,
                 "since": None,
                 "dispatch_status": None,
+                "responder": {"stage": "none", "eta": None, "eta_text": None, "name": None},
+                "messages": {"heard": 0, "last": None},
             }
             assert status["stream"] == {"sent": 0, "failed": 0, "last_sent_fix_time": None, "last_accepted_age_s": None}
             if INNER:
