@@ -2,7 +2,7 @@
 // Lengths in metres, times in ms since 1970, angles in degrees; x grows to the east, y to the north.
 
 const METRES_PER_DEGREE = 111_320;
-const COMPASS = ["north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west"];
+const COMPASS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
 const STEADY_S = 3; // arrivals jitter: closer together they say nothing about speed
 const MEMORY_S = 60; // nor does a position from before a silence
 

@@ -116,7 +116,7 @@ export function here(layer, view, positions, point) {
   } else {
     drawn.push(draw("circle", { class: "here", cx: x, cy: y, r: 8 }));
   }
-  const left = x > view.width - 130;
+  const left = x > view.width - 200; // as long as the longest of its words
   const words = draw("text", { class: "ink strong", x: left ? x - 16 : x + 16, y: y - 12, "text-anchor": left ? "end" : "start" });
   layer.replaceChildren(...drawn, words);
   return words;

@@ -14,7 +14,7 @@ const LEGEND = {
   live: ["live", "M2 8h30", "track"],
   gap: ["way unknown", "M2 8h30", "track gap"],
   told: ["told later", "M2 8h30", "told"],
-  stop: ["stood (told later)", "M12 3h10v10h-10z", "stop"],
+  stop: ["place told later", "M12 3h10v10h-10z", "stop"],
   others: ["other callout", "M12 8a5 5 0 1 0 10 0a5 5 0 1 0-10 0", "other"],
 };
 

@@ -43,7 +43,7 @@ function rows(callout, now) {
   const accuracy = last?.accuracy ?? null;
   return [
     [callout.closed ? "Last position at" : "Position", level === "none" || callout.closed ? text : `${judged}, ${text} ago`, level],
-    [level === "stale" ? "Was moving" : "Moving", last ? motionWords(callout.positions) : "not known", ""],
+    [level === "stale" || level === "closed" ? "Was moving" : "Moving", last ? motionWords(callout.positions) : "not known", ""],
     ["Accuracy", accuracy === null ? (last ? "not told" : "–") : `within ${lengthText(accuracy)}`, ""],
     ["Latitude, longitude", last ? `${last.latitude.toFixed(5)}, ${last.longitude.toFixed(5)}` : "–", ""],
   ];

@@ -121,6 +121,7 @@ def test_where_it_stood_is_read(browser: Browser, room: Room) -> None:
         ("09:14:05 -33.91959,18.42059; " * 5_000, 2_000),
         ("from 09:14:05 for " * 3_000, 0),
     ],
+    ids=("time", "sentence", "no-such-day", "no-clock", "off-the-earth", "no-place", "very-many", "endless"),
 )
 def test_odd_words_are_read_tolerantly(browser: Browser, room: Room, words: str, count: int) -> None:
     """A place without a sane time is still a place; what is no place is left as words; much is bounded and takes no time."""
