@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.browser.chromium import Browser, find
@@ -47,6 +49,17 @@ def test_a_callout_from_press_to_close(browser: Browser, room: Room) -> None:
     click(browser, "#sure [value=yes]")
     browser.until("document.querySelector('.card.closed') && document.querySelector('#say input').disabled")
     assert room.seen(number)["closed"]
+
+
+@pytest.mark.parametrize(
+    ("eta", "words"),
+    [("10:07:00", "ETA 10:07 UTC, in 7 min 0 s"), ("09:58:30", "ETA 09:58 UTC, 1 min 30 s overdue"), (None, None)],
+)
+def test_a_responder_that_is_late_is_called_overdue(browser: Browser, room: Room, eta: str | None, words: str | None) -> None:
+    """And one that gave no time is said to come, no more."""
+    show(browser, room)
+    told = json.dumps({"eta": eta and f"2026-03-02T{eta}.000Z", "arrived": None, "closed": False})
+    assert browser.value(f"import('/page/acts.js').then(({{ etaWords }}) => etaWords({told}, Date.parse('2026-03-02T10:00:00Z')))") == words
 
 
 def test_nothing_is_closed_by_a_slip(browser: Browser, room: Room) -> None:

@@ -201,6 +201,27 @@ def test_speed_comes_from_positions_that_can_tell_it(
     assert speed == (None if expected is None else pytest.approx(expected, rel=0.01))
 
 
+@pytest.mark.parametrize(
+    ("east_deg", "north_deg", "words", "turn"),
+    [(0.001, 0, "40 km/h E, 90°", "rotate(90)"), (-0.001, -0.001, "57 km/h SW, 225°", "rotate(225)"), (0.00001, 0, "standing", None)],
+)
+def test_speed_and_heading_are_words_and_an_arrow(
+    browser: Browser, room: Room, east_deg: float, north_deg: float, words: str, turn: str | None
+) -> None:
+    """North is up; a device that stands is a dot without a direction."""
+    show(browser, room)
+    told = browser.value(f"""Promise.all([import('/page/layers.js'), import('/page/view.js')]).then(([layers, {{ View }}]) => {{
+        const positions = [0, 1].map((step) => ({{ received: new Date(step * 10000).toISOString(), latitude: step * {north_deg},
+            longitude: step * {east_deg}, accuracy: 5 }}));
+        const view = new View();
+        view.size(500, 500);
+        view.scale = 1;
+        const group = document.createElementNS('http://www.w3.org/2000/svg', 'g');
+        layers.here(group, view, positions, {{ x: 0, y: 0 }});
+        return [layers.motionWords(positions), group.querySelector('.here').getAttribute('transform')?.split(' ').at(-1) ?? null]; }})""")
+    assert told == [words, turn]
+
+
 def test_the_map_is_moved_by_mouse_wheel_touch_and_keys(browser: Browser, room: Room) -> None:
     """Each moves or zooms it; what a hand has chosen stays while positions come in; Fit and 0 give the whole way back."""
     number = room.raise_callout()
