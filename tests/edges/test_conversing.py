@@ -1,0 +1,435 @@
+"""What dispatch writes is listened to between reads, at a bounded price; and told once, in order, one thing at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench import Bench, Paper, play
+from dispatchers import Service, lost
+from model_time import Trial, try_out
+
+from agent.conversation import Responder
+from agent.conversing import DEAF, MOST_WAITING, Conversing
+from agent.health import Conditions, Origin
+from agent.hooks import Hook
+from agent.kept import EventKept, NoteKept, Write
+from agent.model import Asked, CalloutId, Event, Fix, Help, Meaning, Outcome, SafeCode, Severity
+from agent.signals import CancelAsked, Phase
+
+READ_S = 5.0
+
+
+class Program:
+    """The owner's program: it takes its time, and notes what it was told."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Any] | None = None
+        self.told: list[dict[str, Any]] = []
+        self.ended_early = 0
+        self._ended: Callable[[], None] = lambda: None
+
+    def __bool__(self) -> bool:
+        return True
+
+    def start(self, document: dict[str, Any], ended: Callable[[], None]) -> None:
+        assert self.running is None, "one at a time"
+        self.running, self._ended = document, ended
+        self.told.append(document)
+
+    def end(self) -> None:
+        self.ended_early += self.running is not None
+        self.running = None
+
+    def finish(self) -> None:
+        self.running = None
+        self._ended()
+
+    def finish_all(self) -> list[str]:
+        """Whatever waits, one after the other; what was told, in order."""
+        while self.running is not None:
+            self.finish()
+        return [each["text"] if each["event"] == "message" else each["event"] for each in self.told]
+
+
+class Kept(Paper):
+    """A store that keeps at once and can be read."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    def step(self, *writes: Write) -> Awaitable[None]:
+        self.writes += writes
+        return super().step(*writes)
+
+    @property
+    def notes(self) -> dict[str, str]:
+        return {each.name: each.value for each in self.writes if isinstance(each, NoteKept)}
+
+
+class Heard(Bench):
+    """A bench with a program and a store to look into."""
+
+    def __init__(self, service: Service, *, poll_s: float) -> None:
+        super().__init__(service, poll_s=poll_s)
+        self.program, self.kept = Program(), Kept()
+        self.store = self.kept
+        self.moved = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process, as far as the conversation goes."""
+        self.conversation.__init__(self, self.program, shown=lambda: None)  # type: ignore[misc] # the lanes hold the same one
+
+    def kept_note(self, name: str) -> str | None:
+        return self.kept.notes.get(name)
+
+    def hear(self, *events: Event, help_: Help | None = None, status: str | None = None) -> None:
+        """A read and a look at the stream, as the watch lane brings them."""
+        to = self.state.callout_id
+        assert to is not None
+        self.service.stream = [*self.service.stream, *events]
+        callout = replace(self.service.raise_one("nested").callout, help=help_ or self.service.help)  # type: ignore[type-var]
+        callout = replace(callout, status=status or callout.status)
+        self.conversation.take_read(Outcome(Asked.READ, Meaning.ACCEPTED, "ok", callout_id=to, http_status=200, callout=callout))
+        self.conversation.take_events(listed(to, *self.service.stream))
+
+    async def ask_to_cancel(self) -> None:
+        await self.decide(CancelAsked(SafeCode("0042")))
+
+
+def listed(to: CalloutId, *events: Event) -> Outcome:
+    return Outcome(Asked.EVENTS, Meaning.ACCEPTED, "ok", callout_id=to, http_status=200, events=events)
+
+
+def wrote(text: str, number: int) -> Event:
+    return Event(number, "controller", text, 1.8e9 + number, kind="chat")
+
+
+def with_callout(story: Callable[[Heard], Awaitable[None]]) -> None:
+    """Tell a story that begins with a callout that dispatch has. Nobody listens but who is told to."""
+
+    async def whole(bench: Heard, service: Service) -> None:
+        service.fault = lambda asked: lost(asked) if asked is Asked.EVENTS else None
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        await story(bench)
+
+    play(whole, drive=False, kind=Heard)
+
+
+# --- the owner's program --------------------------------------------------------------------------------------------------
+
+
+def test_program_is_told_each_thing_once_in_order_and_one_at_a_time():
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1), wrote("two", 2))
+        bench.hear(wrote("three", 3), help_=Help(dispatched_wall=1.8e9, eta_wall=1.8e9 + 300))
+        assert len(bench.program.told) == 1, "the first one still runs"
+        assert bench.program.finish_all() == ["accepted", "one", "two", "dispatched", "three"]
+        bench.hear()
+        assert bench.program.running is None
+        told = bench.program.told[3]
+        assert told == {
+            "event": "dispatched",
+            "callout_id": 101,
+            "drill": False,
+            "source": "dispatch",
+            "time": "2027-01-15T08:00:00Z",
+            "text": "A responder is on the way, expected at 08:05 UTC.",
+            "stage": "coming",
+            "eta": "2027-01-15T08:05:00Z",
+            "eta_text": None,
+            "responder": None,
+        }
+
+    with_callout(story)
+
+
+def test_cancel_ends_what_runs_drops_what_waits_and_hides_what_was_said():
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1), wrote("two", 2))
+        waiting = asyncio.ensure_future(bench.conversation.more())
+        await asyncio.sleep(0)
+        await bench.ask_to_cancel()
+        await asyncio.wait_for(waiting, 1.0)
+        assert (bench.program.running, bench.program.ended_early) == (None, 1)
+        waiting = asyncio.ensure_future(bench.conversation.more())
+        bench.hear(wrote("three", 3), help_=Help(arrived_wall=1.8e9))
+        assert (bench.conversation.events, bench.conversation.callout_id, bench.conversation.wanted()) == ((), None, None)
+        await asyncio.sleep(0)
+        assert not waiting.done(), "that it ended would tell that something goes on"
+        waiting.cancel()
+        assert len(bench.program.told) == 1
+        assert not bench.conversation.message_new()
+
+    with_callout(story)
+
+
+def test_restart_tells_nothing_twice_and_loses_nothing_that_came_meanwhile():
+    async def story(bench: Heard) -> None:
+        bench.service.help = Help(dispatched_wall=1.8e9)
+        bench.hear(wrote("one", 1))
+        assert bench.program.finish_all() == ["accepted", "dispatched", "one"]
+        bench.hear(wrote("two", 2), wrote("three", 3))
+        bench.program = Program()  # "two" was being told, "three" waits
+        bench.restart()
+        assert not bench.conversation.message_new()
+        bench.conversation.follow(bench.state, bench.state, CancelAsked(None))
+        bench.hear(wrote("four", 4))
+        assert bench.program.finish_all() == ["three", "four"]
+        assert bench.conversation.message_new()
+        heard = [each.text for each in bench.kept.writes if isinstance(each, EventKept)]
+        assert sorted(set(heard)) == ["four", "one", "three", "two"], "the store keeps what was said"
+
+    with_callout(story)
+
+
+def test_old_messages_light_no_lamp_after_a_restart():
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1))
+        bench.program.finish_all()
+        bench.restart()
+        bench.conversation.follow(bench.state, bench.state, CancelAsked(None))
+        bench.hear()
+        assert len(bench.conversation.events) == 1
+        assert not bench.conversation.message_new()
+
+    with_callout(story)
+
+
+def test_more_than_can_wait_is_told_later_and_not_lost():
+    async def story(bench: Heard) -> None:
+        many = [wrote(f"{n}", n) for n in range(3 * MOST_WAITING)]
+        bench.hear(*many)
+        told: list[str] = []
+        for _ in range(4):
+            told = bench.program.finish_all()
+            bench.hear()
+        assert told == ["accepted", *(each.text for each in many)]
+
+    with_callout(story)
+
+
+def test_callout_that_was_raised_elsewhere_has_no_program_and_no_lamp_but_can_be_read():
+    async def whole(bench: Heard, service: Service) -> None:
+        service.fault = lambda asked: lost(asked) if asked is Asked.EVENTS else None
+        service.raise_one("nested")
+        bench.lanes.watch.look_up_now()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        bench.hear(wrote("one", 1), help_=Help(dispatched_wall=1.8e9))
+        assert bench.program.told == []
+        assert not bench.conversation.message_new()
+        assert [each.text for each in bench.conversation.events] == ["one"]
+
+    play(whole, drive=False, kind=Heard)
+
+
+def test_close_is_told_last_and_ends_the_conversation():
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1))
+        waiting = asyncio.ensure_future(bench.conversation.more())
+        bench.service.close(101)
+        bench.lanes.watch.read_now()
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        await asyncio.wait_for(waiting, 1.0)
+        assert bench.conversation.events == ()
+        assert bench.program.finish_all() == ["accepted", "one", "closed"]
+
+    with_callout(story)
+
+
+def test_what_the_device_says_is_ours_in_the_generation_that_names_no_source():
+    async def story(bench: Heard) -> None:
+        bench.conversation.say(101, ["I hide in the cellar"])
+        bench.restart()
+        bench.conversation.follow(bench.state, bench.state, CancelAsked(None))
+        bench.hear(Event(1, "unknown", "I hide in the cellar", 1.8e9), Event(2, "unknown", "stay there", 1.8e9 + 1))
+        assert [each.event.text for each in bench.conversation.outward.messages] == ["stay there"]
+
+    with_callout(story)
+
+
+def test_stage_that_the_stream_tells_first_waits_for_a_read_which_says_when():
+    async def story(bench: Heard) -> None:
+        dispatched = Event(1, "system", "Responder dispatched", 1.8e9, kind="lifecycle")
+        assert bench.conversation.take_events(listed(101, dispatched)), "a read is worth it"
+        bench.program.finish_all()
+        assert bench.conversation.responder() is Responder.COMING, "the lamp does not wait"
+        bench.hear(help_=Help(dispatched_wall=1.8e9, eta_wall=1.8e9 + 60))
+        assert bench.program.finish_all() == ["accepted", "dispatched"]
+        assert bench.program.told[-1]["eta"] == "2027-01-15T08:01:00Z"
+
+    with_callout(story)
+
+
+def test_program_that_fails_is_a_condition_until_it_succeeds(tmp_path: Path):
+    """The real one, whose input is one line of JSON without anything secret."""
+
+    async def story(bench: Bench, _service: Service) -> None:
+        conditions, mark = Conditions(), tmp_path / "fail"
+        script = tmp_path / "event.sh"
+        script.write_text(f"cat > {tmp_path}/told\ntest ! -e {mark}\n")
+        hook = Hook(("/bin/sh", str(script)), bench.clock, conditions)
+        for fails in (True, False):
+            mark.touch() if fails else mark.unlink()
+            ended = asyncio.Event()
+            hook.start({"event": "message", "text": "\x1b"}, ended.set)
+            await asyncio.wait_for(ended.wait(), 10)
+            shown = conditions.shown(calm=False)
+            assert [(each.code, each.severity) for each in shown] == ([("hook.failed", Severity.DEGRADED)] if fails else [])
+            assert conditions.shown(calm=True) == ()
+        assert json.loads((tmp_path / "told").read_text()) == {"event": "message", "text": "\x1b"}
+
+    play(story, drive=False)
+
+
+# --- the watch lane -------------------------------------------------------------------------------------------------------
+
+
+def listening(story: Callable[[Trial, Service], Awaitable[None]]) -> None:
+    """Tell a story in model time that begins with a callout that has its first position."""
+
+    async def whole(trial: Trial, service: Service) -> None:
+        walking = asyncio.ensure_future(walk(trial))
+        try:
+            await trial.press()
+            await trial.until(lambda: service.positions)
+            await story(trial, service)
+        finally:
+            walking.cancel()
+
+    try_out(whole)
+
+
+async def walk(trial: Trial) -> None:
+    """A fix every second, for ever."""
+    while True:
+        now_at = trial.clock.at()
+        trial.fix = Fix(now_at, 1.8e9 + now_at, "fake", -33.9, 18.4, 5.0)
+        trial.lanes.location.ring()
+        await asyncio.sleep(1.0)
+
+
+def gaps(trial: Trial, asked: Asked, since_at: float = 0.0) -> list[float]:
+    times = [each.at for each in trial.went if each.asked is asked and each.at >= since_at]
+    return [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
+
+
+def test_stream_is_looked_at_between_every_second_pair_of_reads_and_never_two_things_at_once():
+    async def story(trial: Trial, _service: Service) -> None:
+        await asyncio.sleep(300)
+        assert set(gaps(trial, Asked.READ)) == {READ_S}
+        assert set(gaps(trial, Asked.EVENTS)) == {2 * READ_S}
+        mine = sorted((each for each in trial.went if each.asked in (Asked.READ, Asked.EVENTS, Asked.LOOK_UP)), key=lambda each: each.at)
+        assert all(one.ended_at <= other.at for one, other in itertools.pairwise(mine))
+
+    listening(story)
+
+
+def test_stream_that_never_answers_delays_no_read_and_no_position_and_is_asked_ever_more_rarely():
+    async def story(trial: Trial, service: Service) -> None:
+        service.hold = {Asked.EVENTS: asyncio.Event()}
+        await asyncio.sleep(600)
+        assert set(gaps(trial, Asked.READ)) == {READ_S}
+        assert set(gaps(trial, Asked.LOCATION)) == {READ_S}
+        assert max(gaps(trial, Asked.EVENTS)) >= 60.0
+        assert all(each.deadline_s <= READ_S for each in trial.went if each.asked is Asked.EVENTS)
+
+    listening(story)
+
+
+def test_long_stream_is_looked_at_more_rarely_but_each_minute():
+    async def story(trial: Trial, service: Service) -> None:
+        service.stream = [wrote("x" * 100, n) for n in range(60)]
+        await asyncio.sleep(120)
+        since_at = trial.clock.at()
+        await asyncio.sleep(300)
+        assert min(gaps(trial, Asked.EVENTS, since_at)) >= 30.0
+        service.stream = [wrote("x" * 1_000, n) for n in range(400)]
+        await asyncio.sleep(120)
+        since_at = trial.clock.at()
+        await asyncio.sleep(600)
+        assert 60.0 <= max(gaps(trial, Asked.EVENTS, since_at)) <= 60.0 + READ_S
+
+    listening(story)
+
+
+def test_responder_who_is_sent_makes_the_next_look_come_at_once():
+    async def story(trial: Trial, service: Service) -> None:
+        service.stream = [wrote("x" * 1_000, n) for n in range(40)]
+        await asyncio.sleep(180)
+        looked = len([each for each in trial.went if each.asked is Asked.EVENTS])
+        await trial.until(lambda: len([each for each in trial.went if each.asked is Asked.EVENTS]) > looked)
+        looked_at = trial.clock.at()
+        service.callouts[101] = "Responder Dispatched"
+        await asyncio.sleep(READ_S + 0.1)
+        assert any(each.at > looked_at for each in trial.went if each.asked is Asked.EVENTS)
+
+    listening(story)
+
+
+def test_token_that_may_not_listen_is_tried_every_five_minutes_and_is_a_note():
+    async def story(trial: Trial, service: Service) -> None:
+        refused = Outcome(Asked.EVENTS, Meaning.UNAUTHORISED, "scope", callout_id=101, http_status=401)
+        service.fault = lambda asked: refused if asked is Asked.EVENTS else None
+        await asyncio.sleep(1_000)
+        assert all(300.0 <= gap <= 300.0 + READ_S for gap in gaps(trial, Asked.EVENTS))
+        assert len(gaps(trial, Asked.EVENTS)) >= 2
+        (condition,) = [each for each in trial.conditions.shown(calm=False) if each.code == DEAF]
+        assert condition.severity is Severity.NOTE
+        assert not any(outcome.asked is Asked.EVENTS for outcome in trial.noticed), "it says nothing of the other routes"
+        assert set(gaps(trial, Asked.READ)) == {READ_S}
+        service.fault = lambda _: None
+        await asyncio.sleep(310)
+        assert DEAF not in [each.code for each in trial.conditions.shown(calm=False)]
+
+    listening(story)
+
+
+@pytest.mark.parametrize("when", ["standby", "calm"])
+def test_nobody_listens_in_standby_or_while_calm(when: str):
+    async def story(trial: Trial, service: Service) -> None:
+        if when == "calm":
+            await trial.decide(CancelAsked(SafeCode("0042")))
+        else:
+            service.close(101)
+            await trial.until(lambda: trial.state.phase is Phase.STANDBY)
+        since_at = trial.clock.at()
+        await asyncio.sleep(300)
+        assert not [each for each in trial.went if each.asked is Asked.EVENTS and each.at > since_at]
+
+    listening(story)
+
+
+def test_look_up_that_is_wanted_at_once_waits_a_second_for_a_look_at_the_stream_and_no_longer():
+    async def story(trial: Trial, service: Service) -> None:
+        service.hold = {Asked.EVENTS: asyncio.Event()}
+        await trial.until(lambda: any(each.asked is Asked.EVENTS for each in trial.went))
+        asked_at = trial.clock.at()
+        trial.lanes.watch.look_up_now()
+        await trial.until(lambda: any(each.asked is Asked.LOOK_UP and each.at >= asked_at for each in trial.went))
+        assert trial.clock.at() - asked_at <= 1.0
+
+    listening(story)
+
+
+def test_conversation_is_wired_by_whoever_composes_it():
+    """A bench without a program: nothing is run, everything is heard."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        service.stream = [wrote("one", 1)]
+        await bench.press()
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        assert isinstance(bench.conversation, Conversing)
+        await bench.until(lambda: len(bench.conversation.events) == 1)
+        assert bench.conditions.shown(calm=False) == ()
+        assert Origin.CALLOUT not in [origin for asked, origin in bench.origins if asked is Asked.EVENTS]
+
+    play(story)
