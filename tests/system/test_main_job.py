@@ -71,8 +71,8 @@ def test_after_a_cancel_everything_outward_is_calm_and_streaming_goes_on(tmp_pat
             if INNER:
                 assert (await stage.status(inner=True))["callout"]["state"] == "cancelling"
             say = await stage.command("say", "help")
-            assert say[0] == 1
-            assert "no callout is active" in say[2]
+            assert say[0] == 4
+            assert "no callout is on" in say[2]
 
             await stage.kill()  # calm survives a power cycle
             await stage.start()
