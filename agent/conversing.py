@@ -143,7 +143,8 @@ class Conversing:
             return False
         before = self._now
         self._take(conversation.read(before, callout.status, callout.help, self._rooms.clock.wall()))
-        return (before.status, before.help) != (self._now.status, self._now.help)
+        first = before.status is None and self._now.stage is before.stage  # there was nothing that could have changed
+        return not first and (before.status, before.help) != (self._now.status, self._now.help)
 
     def take_events(self, outcome: Outcome) -> bool:
         """What a look at the event stream came to. Whether it told how far help has come, so that a read may tell more."""

@@ -413,6 +413,7 @@ def test_look_up_that_is_wanted_at_once_waits_a_second_for_a_look_at_the_stream_
         service.hold = {Asked.EVENTS: asyncio.Event()}
         await trial.until(lambda: any(each.asked is Asked.EVENTS for each in trial.went))
         asked_at = trial.clock.at()
+        assert asked_at == 2 * READ_S, "not while everybody opens connections"
         trial.lanes.watch.look_up_now()
         await trial.until(lambda: any(each.asked is Asked.LOOK_UP and each.at >= asked_at for each in trial.went))
         assert trial.clock.at() - asked_at <= 1.0
