@@ -26,6 +26,9 @@ KEPT = 2000
 
 Entry = dict[str, Any]
 
+# Where somebody means to end a callout a code may be typed, whether or not anything is served there.
+_ENDING = re.compile("cancel|dismiss", re.IGNORECASE)
+
 
 class Transcript:
     """One simulation's. judge: what a code typed for a callout was worth. secrets: texts that must appear nowhere, as of now.
@@ -65,7 +68,7 @@ class Transcript:
     def answered(self, seen: Any, at: float, sent: bytes | None, told: bytes | None) -> None:
         """A request is over. seen: `traffic.Seen`. at: its arrival, monotonic s. sent, told: bodies, None where they were too long."""
         callout = _in_path(seen.path)
-        body = veiled(sent, self._veil(lambda typed: self._judge(callout, typed)))
+        body = veiled(sent, self._veil(lambda typed: self._judge(callout, typed), wary=_ENDING.search(seen.path) is not None))
         answer = veiled(told, self._veil(None))
         self._add(
             {
@@ -99,8 +102,8 @@ class Transcript:
 
     # --- keeping it ---
 
-    def _veil(self, judge: Judge | None) -> Veil:
-        return Veil(tuple(filter(None, self._secrets())), judge)
+    def _veil(self, judge: Judge | None, *, wary: bool = False) -> Veil:
+        return Veil(tuple(filter(None, self._secrets())), judge, wary)
 
     def _since(self, at: float) -> float:
         return round(at - self._began_at, 6)

@@ -114,6 +114,44 @@ def test_codes_become_right_wrong_or_blank_and_no_secret_is_anywhere(open_room: 
     assert GONE in text
 
 
+ODDLY_SENT = (
+    "2604",
+    ["2604"],
+    2604,
+    {"2604": 1},
+    {"value": "2604"},
+    {"saf3Code": "2604"},
+    {"x": {"x": ["2604"]}},
+    {"safeCode": {"x": "2604"}},
+)
+
+
+@pytest.mark.parametrize("body", ODDLY_SENT)
+def test_a_code_that_was_sent_in_no_documented_way_is_not_in_a_transcript(old: Room, body: Any):
+    """A client that has its key or its path wrong is what a rehearsal is for."""
+    callout = old.raise_callout()
+    for path in ("dismiss", "cancel"):
+        old.api("POST", f"/callouts/{callout}/{path}", body)
+    told = [entry["body"] for entry in entries(old) if entry["operation"] in ("cancel", "dismiss")]
+    assert (len(told), "2604" in json.dumps(told)) == (2, False)
+
+
+def test_a_list_says_a_code_no_more_than_a_text_does(room: Room):
+    """Lists of rules are what a desk sends; a bare code in one is nothing that anybody should send."""
+    room.api("POST", "/ratings", ["2604"])
+    room.sim("PUT", "/faults", [{"action": "reset", "on": "rate", "count": 0}])
+    assert [entry["body"] for entry in entries(room) if entry["operation"] == "rate"] == [{"bytes": 8}]
+    assert entries(room, "act")[-1]["body"][0]["action"] == "reset"
+
+
+def test_what_is_secret_in_the_url_of_a_webhook_is_left_out(room: Room):
+    """User, password, query and fragment; who it is that is told stays."""
+    room.as_backend()
+    room.api("POST", "/notifiers", {"url": "https://me:s3cret@example.com/hook?key=k3y#fr4gment", "events": ["NEW_CALLOUT"]})
+    told = entries(room)[-1]
+    assert told["body"]["url"] == told["answer"]["notifier"]["url"] == f"https://{GONE}example.com/hook{GONE}"
+
+
 def test_acts_of_dispatcher_and_scenario_stand_between_the_requests_in_order(room: Room):
     """And nothing that was only looked at or refused."""
     callout = room.raise_callout()
