@@ -27,7 +27,7 @@ class Service:
     """Where dispatch is and who we are to it, as configured. Paths are relative to base_url.
 
     drill_classification_id: of a raise that is a drill; None: the usual one (whoever drills has made sure that it may).
-    return_callout_path: last segment of the location call that returns the callout; empty: the plain one.
+    return_callout_path: last segment of the location call that returns the callout, "." for none; empty: the plain call.
     predefined_location: the external reference of a site known to dispatch.
     """
 
@@ -94,7 +94,7 @@ class PanicApi:
     async def locate(self, callout_id: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
         """POST /callouts/{id}/location (page "Update callout location"); flat in both generations.
 
-        With a return_callout_path by that (page "Update callout location and return callout", which does not show its path), or by
+        With a return_callout_path by that ("." is the callout's own path; page "Update callout location and return callout", which does not show its path), or by
         the plain path where dispatch knows no such thing. newest: asked when the connection is open.
         """
         first = _position(newest())
@@ -104,7 +104,7 @@ class PanicApi:
         if not self._return_path:
             return await self._caller.send(call, deadline_s)
         until_at = time.monotonic() + deadline_s
-        outcome = await self._caller.send(replace(call, path=_of(callout_id, self._return_path)), deadline_s)
+        outcome = await self._caller.send(replace(call, path=self._returning(callout_id)), deadline_s)
         if outcome.http_status not in NO_SUCH_PATH:
             return outcome
         plain = await self._caller.send(call, until_at - time.monotonic())
@@ -267,6 +267,9 @@ class PanicApi:
 
     async def _get(self, asked: Asked, path: str, deadline_s: float, callout_id: CalloutId | None = None) -> Outcome:
         return await self._caller.send(Call(asked, "GET", path, callout_id=callout_id), deadline_s)
+
+    def _returning(self, callout_id: CalloutId) -> str:
+        return _of(callout_id) if self._return_path == "." else _of(callout_id, self._return_path)
 
     def _raise_path(self, shape: str) -> str:
         if shape == "legacy":

@@ -191,12 +191,12 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The end of a path below a callout, or nothing."""
+    """The end of a path below a callout; nothing; or "." for the callout's own path."""
 
     def read(self, value: object) -> str:
         """Raises RefusedError."""
-        if not isinstance(value, str) or (value and re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", value) is None):
-            raise RefusedError('must be the end of a path without leading /, like "updateLocationAndReturnCallout", or empty')
+        if not isinstance(value, str) or re.fullmatch(r"|\.|[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", value) is None:
+            raise RefusedError('must be the end of a path without leading /, like "updateLocationAndReturnCallout", or ".", or empty')
         return value
 
 

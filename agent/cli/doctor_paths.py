@@ -16,7 +16,7 @@ from agent.cli.doctor_step import Scene, State, Step
 from agent.model import CalloutId, Meaning, Outcome
 
 LISTS = ("/customers/{customer_id}/callouts", "/customers/{customer_id}/activeCallouts", "/callouts/activeCallouts")
-RETURNS = ("updateLocationAndReturnCallout", "update-callout-location-and-return", "")
+RETURNS = ("updateLocationAndReturnCallout", "update-callout-location-and-return", ".")
 REPORTS = tuple(f"/callouts/{{callout_id}}/{last}" for last in ("resolutionReport", "report", "resolution-report", "reports"))
 ITEMS = ("/rating-items", "/ratingItems", "/ratings/items")
 TYPES = ("/responseTypes", "/response-types", "/callouts/responseTypes")
@@ -115,8 +115,8 @@ async def update_and_return(scene: Scene) -> Step:
         return _skipped(name, "no closed callout to try it on")
     configured = scene.config.panic_api.return_callout_path.strip("/")
     below = f"/callouts/{quote(str(scene.closed_callout), safe='')}"
-    readings = (configured, *RETURNS) if configured else RETURNS
-    found = await _asked(scene, "POST", {each: f"{below}/{each}".rstrip("/") for each in readings})
+    readings = _with_configured(configured, RETURNS) if configured else RETURNS
+    found = await _asked(scene, "POST", {each: below if each == "." else f"{below}/{each}" for each in readings})
     right = next((each for each, there in found.items() if there), None)
     told: tuple[State, str, str, str]
     if configured and found[configured]:
@@ -127,8 +127,6 @@ async def update_and_return(scene: Scene) -> Step:
     elif right:
         means = "not used: each position takes one request, each read another; that works, too"
         told = (State.OK, f"{right} is there", means, f'one for both: [panic_api] return_callout_path = "{right}"')
-    elif right == "":
-        told = (State.OK, "POST on the callout itself is there", "the config has no line for it; the plain path does the same work", "")
     elif any(there is None for there in found.values()):
         told = (State.WARN, "no answer tells whether it is there", "the plain path does the same work", "try again")
     else:

@@ -195,6 +195,10 @@ async def locate_return(stage: Stage, api: PanicApi) -> None:
         stage.sim("POST", f"/callouts/{callout_id}/close")
         closed = await returning.locate(callout_id, lambda: FIX, deadline_s=LIMIT_S)
         assert (closed.meaning, callout(closed).closed) == (Meaning.CLOSED, True)
+    with stage.chosen(return_path=""):  # the other reading: POST on the callout itself
+        async with stage.client(return_callout_path=".") as returning:
+            again = await returning.locate(await stage.opened(api), lambda: FIX, deadline_s=LIMIT_S)
+            assert callout(accepted(again, Asked.LOCATION)).status == "created"
 
 
 @story

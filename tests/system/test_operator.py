@@ -334,7 +334,7 @@ READINGS = (
     (
         {"customer_list_path": "", "return_path": "", "report_segment": "reports", "rating_items_path": "/elsewhere"},
         ("fail", 'active_callouts_path = "/callouts/activeCallouts"'),
-        ("ok", ""),
+        ("ok", 'return_callout_path = "."'),
         ("warn", 'report_path = "/callouts/{callout_id}/reports"'),
     ),
 )
