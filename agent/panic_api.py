@@ -94,8 +94,8 @@ class PanicApi:
     async def locate(self, callout_id: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
         """POST /callouts/{id}/location (page "Update callout location"); flat in both generations.
 
-        With a return_callout_path by that ("." is the callout's own path; page "Update callout location and return callout", which does not show its path), or by
-        the plain path where dispatch knows no such thing. newest: asked when the connection is open.
+        With a return_callout_path by that (page "Update callout location and return callout", which does not show its path; "." is the
+        callout's own), or by the plain path where dispatch knows no such thing. newest: asked when the connection is open.
         """
         first = _position(newest())
         if first is None:
