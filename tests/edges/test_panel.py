@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -428,5 +429,32 @@ def test_played_button_is_critical_where_the_daemon_says_so(tmp_path: Path):
             on.panel.look()
             (condition,) = on.conditions.shown(calm=False)
             assert (condition.code, condition.severity) == ("button.played", Severity.CRITICAL)
+
+    run(story)
+
+
+def test_lamp_says_what_dispatch_says_back_until_the_cancel(tmp_path: Path):
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            on.fingers["panic"].hold()
+            await on.of.until(lambda: on.of.owed)
+            on.fingers["panic"].let_go()
+            await on.of.decider.decide(ACCEPTED)
+            talk, lamp = on.conversation, on.lamp
+            for talk.stage, talk.wrote in (
+                (Responder.NONE, False),
+                (Responder.COMING, False),
+                (Responder.COMING, True),
+                (Responder.COMING, False),
+                (Responder.THERE, False),
+                (Responder.DONE, False),
+            ):
+                on.panel.follow()
+            said = [Sign.ACCEPTED, Sign.RESPONDING, Sign.MESSAGE, Sign.RESPONDING, Sign.ARRIVED, Sign.ACCEPTED]
+            assert lamp.shown[-len(said) :] == said
+            await on.of.decider.decide(CancelAsked(SafeCode("0042")))
+            for talk.stage, talk.wrote in itertools.product(Responder, (False, True)):
+                on.panel.follow()
+                assert lamp.shown[-1] is Sign.NOTHING
 
     run(story)

@@ -44,6 +44,8 @@ def is_about(span: tuple[bool, float], level: bool, length_s: float) -> bool:  #
         (Sign.FAILING, [(True, 0.12), (False, 0.18), (True, 0.12)], [(True, 0.12), (False, 0.18), (True, 0.12)]),
         (Sign.RESPONDING, [(True, 1.9), (False, 0.1)], [(True, 0.8), (False, 0.4), (True, 0.8)]),
         (Sign.ACCEPTED, [], [(True, 0.8)]),
+        (Sign.ARRIVED, [(True, 1.0), (False, 1.0)], [(True, 0.8), (False, 0.4), (True, 0.8), (False, 0.4), (True, 0.8)]),
+        (Sign.MESSAGE, [*[(True, 0.2), (False, 0.2)] * 3, (True, 0.8)], [(True, 0.12), (False, 0.12)] * 2),
     ],
 )
 def test_a_sign_is_seen_and_heard_on_the_lines(
