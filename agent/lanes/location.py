@@ -61,7 +61,7 @@ class LocationLane(Lane):
     def make_room(self) -> None:
         """The network changed: a request that hangs gives way to one with the newest position."""
         stuck = self._posted_at is not None and self.desk.clock.at() - self._posted_at >= STUCK_S
-        if self._asking is not None and stuck and self._cuts < MAX_CUTS:
+        if self._asking is not None and not self._asking.expired() and stuck and self._cuts < MAX_CUTS:
             self._cuts, self._cut_short = self._cuts + 1, True
             self._asking.reschedule(asyncio.get_running_loop().time())
 

@@ -157,7 +157,7 @@ class WatchLane(Lane):
 
     def _stop_listening(self) -> None:
         """Something else is to go at once."""
-        if self._listening is not None:
+        if self._listening is not None and not self._listening.expired():
             loop_at = asyncio.get_running_loop().time() + GRACE_S
             due_at = self._listening.when()
             self._listening.reschedule(loop_at if due_at is None else min(due_at, loop_at))

@@ -421,6 +421,27 @@ def test_look_up_that_is_wanted_at_once_waits_a_second_for_a_look_at_the_stream_
     listening(story)
 
 
+def test_what_is_given_up_and_takes_its_time_to_end_may_be_given_up_again():
+    """The network flaps while a connection is being dropped."""
+
+    async def story(trial: Trial, _service: Service) -> None:
+        async def slow_to_end(*_: object, **__: object) -> Outcome:
+            try:
+                return await asyncio.get_running_loop().create_future()
+            finally:
+                await asyncio.sleep(0.5)
+
+        trial.lanes.watch._dispatch.events = trial.lanes.location._dispatch.locate = slow_to_end  # type: ignore[method-assign]
+        since_at = trial.clock.at()
+        for _ in range(300):
+            await asyncio.sleep(0.2)
+            trial.lanes.hurry()
+            trial.lanes.watch.read_now()
+        assert len([each for each in trial.went if each.asked is Asked.READ and each.at > since_at]) > 10, "reads go on"
+
+    listening(story)
+
+
 def test_conversation_is_wired_by_whoever_composes_it():
     """A bench without a program: nothing is run, everything is heard."""
 
