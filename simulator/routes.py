@@ -5,8 +5,10 @@ Decides nothing about callouts. What went wrong inside a handler is a defect and
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
+import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
@@ -80,10 +82,12 @@ def _authorise(sim: Simulation, operation: Operation, request: Request) -> Token
 
 def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
+        whole_at = time.monotonic()
         try:
             token = _authorise(sim, operation, request)
             told = operation.method in ("POST", "PUT")
             raw = await read_body(request) if told else b""
+            whole_at = time.monotonic()
             body = bodies.parse(raw, optional=operation.optional_body) if told else {}
             reply = operation.act(Call(sim, request.path_params, body, token, sim.now()))
         except Refused as refused:
@@ -94,6 +98,8 @@ def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awai
             return answer({"message": "The request broke off"}, 400)
         finally:
             sim.publish()
+        if operation.even_s:
+            await asyncio.sleep(whole_at + operation.even_s - time.monotonic())
         return _say(reply)
 
     return serve

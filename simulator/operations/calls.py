@@ -63,7 +63,8 @@ class Reply:
 class Operation:
     """One row of the API. name: as in `Settings.scope` and in faults. optional_body: no body is an empty object.
 
-    path: the documented or likeliest one; `path_of` says where it is served.
+    path: the documented or likeliest one; `path_of` says where it is served. even_s: its answer leaves no sooner than so long after the
+    request was whole, so that what it came to cannot be told by how long it took.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Operation:
     door: Door
     act: Callable[[Call], Reply]
     optional_body: bool = False
+    even_s: float = 0.0
 
 
 def made(call: Call, body: Any) -> Reply:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
-from tests.simulator.rooms import THERE, Room
+from simulator.operations import OPERATIONS
+from simulator.records import Happening
+from tests.simulator.rooms import THERE, Room, wait_until
+
+(EVEN_S,) = (each.even_s for each in OPERATIONS if each.even_s)
+
+
+class Taker(BaseHTTPRequestHandler):
+    """A receiver that takes everything at once."""
+
+    def do_POST(self) -> None:
+        """Take it."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is logged."""
 
 
 def outwardly(answer: httpx.Response) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
@@ -37,6 +57,25 @@ def test_a_wrong_code_answers_byte_for_byte_like_a_right_one(
     after = [outwardly(room.api("GET", f"/callouts/{number}{path}")) for path in ("", "/events")]
     assert after == before
     assert [each["verdict"] for each in room.seen(number)["cancels"]] == ["right", "wrong", "right", "wrong"]
+
+
+def test_how_long_an_answer_takes_tells_nothing_of_a_code(room: Room) -> None:
+    """A right one has a webhook told: that is done before either answer leaves, and so is nobody's request delayed by it."""
+    receiver = ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+    threading.Thread(target=receiver.serve_forever, args=(0.01,), daemon=True).start()
+    room.as_backend()
+    registration = {"url": f"http://127.0.0.1:{receiver.server_port}/", "events": list(Happening)}
+    assert room.api("POST", "/notifiers", registration).status_code == 201
+    number = room.raise_callout()
+    wait_until(lambda: room.sim("GET", "/webhooks").json()["waiting"] == 0)
+    for code in ("0042", "9999", "0042", "9999"):
+        began = time.monotonic()
+        assert cancel(room, number, code).status_code == 200
+        assert time.monotonic() - began >= EVEN_S
+        assert room.sim("GET", "/webhooks").json()["waiting"] == 0
+    assert room.sim("GET", "/webhooks").json()["delivered"] == 3
+    receiver.shutdown()
+    receiver.server_close()
 
 
 def test_the_answers_stay_alike_where_a_right_code_closes_at_once(open_room: Callable[..., Room]) -> None:
