@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,6 +19,7 @@ from simulator.fault_keys import kinds
 from simulator.faults import NeedsTlsError, Rule, read_rules
 from simulator.live import Listener, Topic
 from simulator.operations import BACKEND, OPERATIONS
+from simulator.origin import is_foreign
 from simulator.records import DIGITS, Callout, Customer
 from simulator.routes import answer, bearer, read_body, refuse, same
 from simulator.simulation import PREFIX, Simulation
@@ -293,7 +293,7 @@ def routes(sim: Simulation) -> list[Route]:
     room = Desk(sim)
     acts = [("POST", f"/sim/callouts/{{callout:int}}/{act}", _act(act)) for act in Act]
     own = [Route(path, _endpoint(room, handler), methods=[method]) for method, path, handler in (*TABLE, *acts)]
-    return [*own, *scenario_routes.routes(sim, own, _foreign)]
+    return [*own, *scenario_routes.routes(sim, own, is_foreign)]
 
 
 def _act(act: Act) -> Handler:
@@ -306,7 +306,7 @@ def _act(act: Act) -> Handler:
 
 def _endpoint(room: Desk, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        if _foreign(request):
+        if is_foreign(request):
             return answer({"message": "Not from another origin"}, 403)
         try:
             raw = await read_body(request)
@@ -321,9 +321,3 @@ def _endpoint(room: Desk, handler: Handler) -> Callable[[Request], Awaitable[Res
         return result if isinstance(result, Response) else answer(result)
 
     return serve
-
-
-def _foreign(request: Request) -> bool:
-    """Whether a page of another origin is behind a request that changes something."""
-    origin = request.headers.get("origin")
-    return request.method not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != request.headers.get("host")

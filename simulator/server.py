@@ -6,7 +6,6 @@ The one place that opens a socket. Loopback only unless told otherwise. Other th
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import shutil
 import socket
 import ssl
@@ -27,6 +26,7 @@ from simulator import control, openapi_routes, pages, routes
 from simulator.door import Door
 from simulator.fault_keys import Certificate
 from simulator.faults import Plan
+from simulator.origin import is_loopback, is_misnamed
 from simulator.sabotage import Connections, Sabotage
 from simulator.settings import Settings
 from simulator.simulation import PREFIX, Simulation
@@ -56,13 +56,16 @@ def assemble(sim: Simulation) -> ASGIApp:
 
     sabotaged = Sabotage(rest, plan_for, sim.connections, sim.stopping)
     watched = Watch(sabotaged, sim.traffic, name_of, lambda seen: sim.hub.tell("request", seen.number))
-    return _split(watched, rest, sim.connections)
+    return _split(watched, rest, sim.connections, sim.root_url)
 
 
-def _split(api: ASGIApp, rest: ASGIApp, connections: Connections) -> ASGIApp:
-    """Faults and the log concern what a device calls, never the desk or the page."""
+def _split(api: ASGIApp, rest: ASGIApp, connections: Connections, root_url: str) -> ASGIApp:
+    """Faults and the log concern what a device calls, never the desk or the page. Nobody is served under another machine's name."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if is_misnamed(root_url, scope):
+            await routes.answer({"message": f"This is {root_url}, and is not to be had under another name"}, 403)(scope, receive, send)
+            return
         device = scope["type"] == "http" and scope["path"].startswith((PREFIX + "/", "/backend/"))
         connections.note(scope["client"], desk=not device)
         await (api if device else rest)(scope, receive, send)
@@ -145,7 +148,7 @@ class Running:
         state_file: Path | None = None,
         webhook: str | None = None,
     ) -> None:
-        if not expose and not _is_loopback(host):
+        if not expose and not is_loopback(host):
             raise ValueError(f"{host} is not a loopback address")
         if webhook is not None and not is_acceptable(webhook):
             raise ValueError("the webhook must be an https url, or http to this machine")
@@ -281,10 +284,3 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

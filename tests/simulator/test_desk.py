@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from simulator.pages import FILES
+from simulator.server import Running
 from tests.simulator.rooms import HERE, THERE, Room
 
 
@@ -95,6 +97,31 @@ def test_a_page_of_another_origin_may_not_post(room: Room) -> None:
     assert room.sim("POST", path, headers={"Origin": "https://evil.example"}).status_code == 403
     assert not room.seen(number)["closed"]
     assert room.sim("POST", path, headers={"Origin": room.running.root_url}).status_code == 200
+
+
+def test_a_page_whose_name_was_made_to_lead_here_reads_and_changes_nothing(room: Room) -> None:
+    """Its origin is then its own, and only the name that it calls by tells."""
+    number = room.raise_callout()
+    evil = {"Host": "evil.example:80", "Origin": "http://evil.example:80"}
+    for path in ("/", "/sim", "/sim/callouts", "/sim/live", "/openapi.json", f"/panic-api/v2/callouts/{number}"):
+        assert room.http.get(room.running.root_url + path, headers={**room.headers, "Host": evil["Host"]}).status_code == 403, path
+    assert room.sim("POST", f"/callouts/{number}/close", headers=evil).status_code == 403
+    assert room.sim("GET", "/callouts", headers={"Host": "127.0.0.1.evil.example"}).status_code == 403
+    assert room.sim("GET", "/callouts", headers={"Host": "localhost.evil.example"}).status_code == 403
+    assert not room.seen(number)["closed"]
+    for name in ("localhost", "127.0.0.1:1", "[::1]:8080", "here.localhost", "LOCALHOST"):
+        assert room.sim("GET", "/callouts", headers={"Host": name}).status_code == 200, name
+
+
+def test_one_that_is_open_to_the_network_answers_to_any_name() -> None:
+    """A laboratory or a container calls it by names of its own."""
+    running = Running(host="0.0.0.0", expose=True)
+    running.start()
+    try:
+        told = httpx.get(f"http://127.0.0.1:{running.port}/sim/callouts", headers={"Host": "dispatch.lab"}, trust_env=False)
+        assert (told.status_code, told.json()) == (200, [])
+    finally:
+        running.stop()
 
 
 def test_a_body_that_is_no_json_is_400(room: Room) -> None:

@@ -126,7 +126,7 @@ def test_a_half_open_request_is_read_and_never_answered_nor_closed(room: Room, *
     """Also not when the rule is long over: the client has to give up by itself."""
     fault(room, action="half_open", on="raise", count=1, processed=processed)
     body = json.dumps(RAISE)
-    head = "POST /panic-api/v2/customers/4711/callouts HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    head = "POST /panic-api/v2/customers/4711/callouts HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", room.running.port), timeout=0.4) as device:
         device.sendall(f"{head}Content-Length: {len(body)}\r\nAuthorization: {room.headers['Authorization']}\r\n\r\n{body}".encode())
         wait_until(lambda: room.sim("GET", "/faults").json()[0]["spent"])
@@ -144,7 +144,7 @@ def test_it_stops_soon_though_a_request_is_half_open(room: Room) -> None:
     """And says nothing to its client even then."""
     fault(room, action="half_open", on="list_customer")
     with socket.create_connection(("127.0.0.1", room.running.port), timeout=3) as device:
-        device.sendall(b"GET /panic-api/v2/customers/4711/callouts HTTP/1.1\r\nHost: a\r\n\r\n")
+        device.sendall(b"GET /panic-api/v2/customers/4711/callouts HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: room.sim("GET", "/faults").json()[0]["hits"])
         began = time.monotonic()
         room.running.stop()
