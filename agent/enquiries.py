@@ -2,7 +2,7 @@
 
 Law 5 rules here. Outwardly there is one callout, the one that is on; from the moment when a cancel is handed over there is none, in
 the same words and the same time, whatever goes on inside. The inner view is for root and says that it is one. Asks over connections of
-its own, few at a time: an operator must never delay a lane. Logs nothing and keeps nothing.
+its own, few at a time, and none while a raise is outwardly on its way: an operator must never delay a lane. Logs nothing and keeps nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from agent.control import Peer
 from agent.documents import NOTHING, REFUSED, UNREACHABLE, event_document, failure
+from agent.lifecycle import raise_wanted
 from agent.model import CalloutId, Event
 from agent.operations import DEADLINE_S, perform
 from agent.ports import Dispatch
@@ -24,6 +25,7 @@ MAX_WAIT_S: Final = 60.0
 TOGETHER_S: Final = 0.1  # what dispatch told at once is answered at once
 INNER_ONLY: Final = ("the inner view is for root only", "leave out --inner")
 NO_CALLOUT: Final = ("no callout is on", "raise one first: `callout-agent raise`; root may ask about any with --inner ID")
+RAISE_FIRST: Final = ("a raise is on its way, and goes before every question", "try again once dispatch has accepted it")
 NOT_ACCEPTED: Final = ("dispatch has not accepted the callout yet", "try again once it has")
 WHOLE_SOURCE: Final = ("the callouts of the whole source are not this device's business", "root may ask dispatch itself: --inner")
 VERBS: Final = frozenset({"list", "show", "events", "map", "report", "reasons", "add_reason", "rating_items", "rate"})
@@ -57,6 +59,9 @@ class Rooms(Protocol):
 
     def open(self) -> Dispatch:
         """A connection of one's own."""
+
+    async def changed(self) -> None:
+        """Ends after the next step."""
 
 
 class Enquiries:
@@ -141,17 +146,52 @@ class Enquiries:
         return failure(NOTHING, *(NOT_ACCEPTED if raising else NO_CALLOUT))
 
     async def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Over a connection of its own, that is closed afterwards; waiting for one's turn is in the deadline."""
-        until_at = asyncio.get_running_loop().time() + DEADLINE_S
+        """Over a connection of its own, that is closed afterwards; waiting for a raise and for one's turn is in the deadline.
+
+        A turn is free again only after as long as it was used: on a slow line nobody who asks and asks gets more than half of it.
+        """
+        clock = asyncio.get_running_loop()
+        until_at = clock.time() + DEADLINE_S
         try:
-            async with asyncio.timeout(DEADLINE_S), self._turns:
-                dispatch = self._rooms.open()
+            async with asyncio.timeout(DEADLINE_S):
+                await self._turns.acquire()
+                began_at = clock.time()
                 try:
-                    return await perform(dispatch, request, until_at - asyncio.get_running_loop().time())
+                    while self._raise_first():
+                        await self._rooms.changed()
+                    return await self._unless_raised(request, until_at - clock.time())
                 finally:
-                    await dispatch.aclose()
+                    clock.call_later(clock.time() - began_at, self._turns.release)
         except TimeoutError:
-            return failure(UNREACHABLE, f"no answer within {DEADLINE_S:.0f} s", "try again")
+            told = RAISE_FIRST if self._raise_first() else (f"no answer within {DEADLINE_S:.0f} s", "try again")
+            return failure(UNREACHABLE, *told)
+
+    async def _unless_raised(self, request: Mapping[str, Any], left_s: float) -> dict[str, Any]:
+        """Given up when a press comes between, and not asked again by itself: dispatch may have taken it."""
+        asking, raised = asyncio.ensure_future(self._perform(request, left_s)), asyncio.ensure_future(self._raised())
+        try:
+            await asyncio.wait({asking, raised}, return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else failure(UNREACHABLE, *RAISE_FIRST)
+        finally:
+            for each in (asking, raised):
+                each.cancel()
+            await asyncio.gather(asking, raised, return_exceptions=True)
+
+    async def _perform(self, request: Mapping[str, Any], left_s: float) -> dict[str, Any]:
+        dispatch = self._rooms.open()
+        try:
+            return await perform(dispatch, request, left_s)
+        finally:
+            await dispatch.aclose()
+
+    async def _raised(self) -> None:
+        """Ends when a raise has become owed."""
+        while not self._raise_first():
+            await self._rooms.changed()
+
+    def _raise_first(self) -> bool:
+        """Whether a raise is to have the line to itself. Not behind a cancel: who has to wait then would know that it goes on (law 5)."""
+        return raise_wanted(self._rooms.state) and not self._rooms.outwardly_calm()
 
 
 def about(request: Mapping[str, Any], callout_id: CalloutId | None, closed: tuple[CalloutId, ...]) -> dict[str, Any]:

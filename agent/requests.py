@@ -68,6 +68,7 @@ class Requests:
         self._rooms = rooms
         self._made: dict[int, Made] = {}
         self._enquiries = Enquiries(rooms)
+        self._drilling = asyncio.Lock()  # each look-up before a drill takes a connection of its own
         self._handlers: dict[str, Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
             "raise": self._raise,
@@ -132,11 +133,12 @@ class Requests:
 
     async def _refuse_drill(self) -> str | None:
         """Why not. While calm always in the same words, or a drill would find out whether the cancelled callout lives (law 5)."""
-        if self._rooms.state.calm:
-            return "a cancel was handed over and nothing was raised since"
-        if not may_drill(self._rooms.state):
-            return "a callout or a press is on"
-        return await self._rooms.refuse_drill()
+        async with self._drilling:
+            if self._rooms.outwardly_calm():
+                return "a cancel was handed over and nothing was raised since"
+            if not may_drill(self._rooms.state):
+                return "a callout or a press is on"
+            return await self._rooms.refuse_drill()
 
     async def _accepted(self, made: Made, wait_s: float) -> bool:
         """Whether this very press was answered by a callout that is open. Its number may have changed, its moment has not.

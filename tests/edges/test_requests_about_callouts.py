@@ -8,8 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from dispatchers import Service
-from test_requests import ACTIVE, CALM, CANCEL, CLOSED, RAISING, ROOT, SOMEONE, STANDBY, Device, on
+from dispatchers import Line, Service
+from model_time import ModelLoop
+from test_requests import ACCEPTED, ACTIVE, CALM, CANCEL, CLOSED, PRESSED, RAISING, ROOT, SOMEONE, STANDBY, Device, on
 
 from agent import enquiries
 from agent.documents import NOTHING, REFUSED, UNREACHABLE
@@ -255,3 +256,76 @@ def test_slow_dispatch_holds_up_few_operators_and_each_no_longer_than_its_deadli
         assert device.service.open_lines == 0
 
     on(story)
+
+
+def test_question_under_way_is_given_up_for_a_raise_and_the_next_one_waits_for_it():
+    """On a slow line two handshakes of an operator would delay the raise by as much."""
+
+    async def story(device: Device, requests: Requests) -> None:
+        hold = device.service.hold[Asked.LOOK_UP] = asyncio.Event()
+        asking = asyncio.create_task(requests.handle({"do": "list"}, SOMEONE))
+        await asked_for(device, Asked.LOOK_UP)
+        await device.decide(PRESSED)
+        given_up = await asking
+        assert (given_up["code"], given_up["error"]) == (UNREACHABLE, enquiries.RAISE_FIRST[0])
+        assert device.service.open_lines == 0
+        waiting = asyncio.create_task(requests.handle({"do": "list"}, SOMEONE))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (device.service.open_lines, len(device.service.asked)) == (0, 1)
+        hold.set()
+        await device.decide(ACCEPTED)
+        assert (await waiting)["ok"]
+        assert device.service.asked == [Asked.LOOK_UP] * 2
+
+    on(story)
+
+
+def test_question_that_a_raise_outlasts_says_what_it_waited_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(enquiries, "DEADLINE_S", 0.05)
+
+    async def story(device: Device, requests: Requests) -> None:
+        reply = await requests.handle({"do": "list"}, SOMEONE)
+        assert (reply["code"], reply["error"], device.service.asked) == (UNREACHABLE, enquiries.RAISE_FIRST[0], [])
+
+    on(story, *RAISING)
+
+
+def test_raise_that_goes_on_behind_a_cancel_keeps_no_question_waiting():
+    """Law 5: the wait would tell of it; also of a question that was waiting when the cancel came."""
+
+    async def story(device: Device, requests: Requests) -> None:
+        waiting = asyncio.create_task(requests.handle({"do": "list"}, SOMEONE))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert device.service.asked == []
+        await device.decide(CANCEL)
+        assert await waiting == {"ok": True, "callouts": []}
+        assert await requests.handle({"do": "list"}, SOMEONE) == {"ok": True, "callouts": []}
+
+    on(story, *RAISING)
+
+
+def test_who_asks_and_asks_has_no_more_than_half_of_the_line():
+    """Each turn is free again only after as long as it was used."""
+
+    class Slow(Line):
+        async def look_up(self, *, deadline_s: float) -> Outcome:
+            await asyncio.sleep(0.5)
+            return await super().look_up(deadline_s=deadline_s)
+
+    class Slowed(Device):
+        def open(self) -> Line:
+            return Slow(self.service)
+
+    async def run() -> list[float]:
+        requests, clock = Requests(Slowed()), asyncio.get_running_loop()
+
+        async def ask() -> float:
+            await requests.handle({"do": "list"}, SOMEONE)
+            return round(clock.time(), 2)
+
+        return await asyncio.gather(*(ask() for _ in range(2 * enquiries.AT_ONCE)))
+
+    with asyncio.Runner(loop_factory=ModelLoop) as runner:
+        assert runner.run(run()) == [0.5] * enquiries.AT_ONCE + [1.5] * enquiries.AT_ONCE
