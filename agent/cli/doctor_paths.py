@@ -90,14 +90,12 @@ async def closed_callout(scene: Scene) -> Step:
     name = "closed callout"
     if not _ready(scene) or scene.config is None or scene.dispatch is None:
         return _skipped(name)
-    wanted: CalloutId | None = scene.args.callout
     none = _skipped(name, "none is known: open paths below a callout cannot be tried", "after the first drill, or with --callout ID")
-    if wanted is None:
-        calm, on, closed = direct.known(scene.args, scene.config)
-        if not calm and on is not None:
-            return _skipped(name, "a callout is on: nothing is tried now", "again once it is closed")
-        wanted = None if calm else next(iter(closed), None)  # while calm not even an id shows (law 5)
-    if wanted is None:
+    calm, on, closed = direct.known(scene.args, scene.config)
+    if not calm and on is not None:
+        return _skipped(name, "a callout is on: nothing is tried now", "again once it is closed")
+    wanted: CalloutId | None = next(iter(closed), None) if scene.args.callout is None else scene.args.callout
+    if calm or wanted is None:  # whether one that is named is closed would tell what a cancel came to (law 5)
         return none
     outcome = await scene.dispatch.read(wanted, deadline_s=ASK_S)
     if outcome.callout is None:

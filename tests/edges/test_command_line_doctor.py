@@ -116,12 +116,16 @@ def test_broken_config_fails_first_and_skips_the_rest(capsys: pytest.CaptureFixt
     assert len({each["name"] for each in steps}) == len(steps) == 9
 
 
+@pytest.mark.parametrize("named", [None, 7])
 @pytest.mark.parametrize(("on", "closed"), [(7, ()), (None, (7, 6)), (7, (6,)), (None, ())])
-def test_while_a_cancel_hides_it_no_callout_is_tried_or_named(monkeypatch: pytest.MonkeyPatch, on: int | None, closed: tuple[int, ...]):
-    """Law 5: whether it still goes on or was closed inside, the same step, and dispatch is asked nothing."""
+def test_while_a_cancel_hides_it_no_callout_is_tried_or_named(
+    monkeypatch: pytest.MonkeyPatch, on: int | None, closed: tuple[int, ...], named: int | None
+):
+    """Law 5: whether it still goes on or was closed inside, the same step, and dispatch is asked nothing; also of one that is named."""
     monkeypatch.setattr(direct, "known", lambda *_: (True, on, closed))
     service = Service()
-    scene = Scene(argparse.Namespace(callout=None), config=CONFIG, dispatch=service.connect(), reached=True)
+    service.callouts = {7: "created"}
+    scene = Scene(argparse.Namespace(callout=named), config=CONFIG, dispatch=service.connect(), reached=True)
     step = asyncio.run(doctor_paths.closed_callout(scene))
     assert step == Step(
         "closed callout",
