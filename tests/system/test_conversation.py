@@ -48,12 +48,12 @@ async def until_shown(wearer: Wearing, sign: Sign) -> None:
     """The lamp says this to a person, who counts no milliseconds: its table is tested elsewhere, and a busy machine is late."""
 
     def seen() -> bool:
-        whole = wearer.sees(5.0)[1:-1]
+        whole = wearer.sees(3.5 if sign is Sign.ARRIVED else 5.0)[1:-1]
         lit, dark = ([seconds for seconds, on in whole if on is wanted] for wanted in (True, False))
         if sign is Sign.MESSAGE:  # nothing else that may be shown now has short flashes
             return sum(seconds < 0.5 for seconds in lit) >= 3
         if sign is Sign.ARRIVED:
-            return len(dark) == 2 and min(*lit, *dark) > 0.5
+            return bool(lit and dark) and min(*lit, *dark) > 0.5 and max(*lit, *dark) < 1.5
         return bool(lit and dark) and min(lit) > 1.0 and max(dark) < 0.5  # on, with short dark blinks
 
     await wearer.until(seen, 15.0, sign)
