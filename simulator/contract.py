@@ -47,7 +47,8 @@ class Contract:
         if self._new:
             extra = {"installerIdentifier": maybe(TEXT), "externalReferenceId": {"type": "string"}}
             at_site = answer({"message": {"type": "string"}, **extra, "callout": ref("Callout")})
-        site_body = record({}, {"installerIdentifier": TEXT}) if self._new else record({"responseTypeId": self._type_id()})
+        about = {"calloutClassificationId": maybe(ID), "internalTest": maybe({"type": "boolean"})}
+        site_body = record({}, {"installerIdentifier": TEXT}) if self._new else record({"responseTypeId": self._type_id()}, about)
         return {
             "raise": Row(self._raise_body(position=True), made, (400, 401, 403, 404), leads=leads),
             "raise_legacy": Row(self._raise_body(position=self._new, required={"customerId": ID}), made, (400, 401, 403, 404), leads=leads),

@@ -19,9 +19,10 @@ from simulator.fault_keys import kinds
 from simulator.faults import NeedsTlsError, Rule, read_rules
 from simulator.live import Listener, Topic
 from simulator.operations import BACKEND, OPERATIONS
+from simulator.operations.calls import number
 from simulator.origin import is_foreign
 from simulator.records import DIGITS, Callout, Customer
-from simulator.routes import answer, bearer, read_body, refuse, same
+from simulator.routes import answer, bearer, read_body, refuse, same, since
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Act, Refusal, Refused, Wanted
 
@@ -76,8 +77,7 @@ class Desk:
 
     def requests(self, request: Request, _: Any) -> Any:
         """The request log; ?since=N leaves out older ones."""
-        since = request.query_params.get("since", "0")
-        return [seen.tell() for seen in self.sim.traffic.since(int(since) if since.isdecimal() else 0)]
+        return [seen.tell() for seen in self.sim.traffic.since(since(request))]
 
     def faults(self, _: Request, __: Any) -> Any:
         """The rules in force."""
@@ -104,7 +104,7 @@ class Desk:
 
     def change_customer(self, request: Request, body: Any) -> Any:
         """Subscribe or unsubscribe."""
-        customer = self.sim.state.customer(request.path_params["customer"])
+        customer = self.sim.state.customer(number(request.path_params["customer"], "Customer"))
         wanted = _flag(_object(body), "subscribed", default=customer.subscribed_at(self.sim.now()))
         membership.set_subscribed(self.sim.state, customer, self.sim.now(), wanted=wanted)
         self.sim.hub.tell("customers")
@@ -159,7 +159,7 @@ class Desk:
 
     def remove_fault(self, request: Request, _: Any) -> Any:
         """One rule less."""
-        if not self.sim.faults.remove(request.path_params["fault"]):
+        if not self.sim.faults.remove(number(request.path_params["fault"], "Fault")):
             raise Refused(Refusal.UNKNOWN, "No such fault")
         return self._faults_changed()
 
@@ -237,7 +237,7 @@ class Desk:
         return self.faults_now()
 
     def _callout(self, request: Request) -> Callout:
-        return self.sim.state.callout(request.path_params["callout"])
+        return self.sim.state.callout(number(request.path_params["callout"], "Callout"))
 
 
 def _object(body: Any) -> dict[str, Any]:
@@ -264,13 +264,13 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/sim", Desk.about),
     ("GET", "/sim/customers", Desk.customers),
     ("POST", "/sim/customers", Desk.add_customer),
-    ("PATCH", "/sim/customers/{customer:int}", Desk.change_customer),
+    ("PATCH", "/sim/customers/{customer}", Desk.change_customer),
     ("GET", "/sim/devices", Desk.devices),
     ("GET", "/sim/callouts", Desk.callouts),
     ("POST", "/sim/callouts", Desk.raise_elsewhere),
-    ("GET", "/sim/callouts/{callout:int}", Desk.callout),
-    ("GET", "/sim/callouts/{callout:int}/codes", Desk.codes),
-    ("POST", "/sim/callouts/{callout:int}/say", Desk.say),
+    ("GET", "/sim/callouts/{callout}", Desk.callout),
+    ("GET", "/sim/callouts/{callout}/codes", Desk.codes),
+    ("POST", "/sim/callouts/{callout}/say", Desk.say),
     ("GET", "/sim/tokens", Desk.tokens),
     ("POST", "/sim/tokens/expire", Desk.expire_tokens),
     ("GET", "/sim/webhooks", Desk.webhooks),
@@ -281,7 +281,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sim/faults", Desk.add_faults),
     ("PUT", "/sim/faults", Desk.replace_faults),
     ("DELETE", "/sim/faults", Desk.clear_faults),
-    ("DELETE", "/sim/faults/{fault:int}", Desk.remove_fault),
+    ("DELETE", "/sim/faults/{fault}", Desk.remove_fault),
     ("PATCH", "/sim/settings", Desk.change_settings),
     ("POST", "/sim/reset", Desk.reset),
     ("GET", "/sim/live", Desk.live),
@@ -291,7 +291,7 @@ TABLE: tuple[tuple[str, str, Handler], ...] = (
 def routes(sim: Simulation) -> list[Route]:
     """The simulator's own API as routes."""
     room = Desk(sim)
-    acts = [("POST", f"/sim/callouts/{{callout:int}}/{act}", _act(act)) for act in Act]
+    acts = [("POST", f"/sim/callouts/{{callout}}/{act}", _act(act)) for act in Act]
     own = [Route(path, _endpoint(room, handler), methods=[method]) for method, path, handler in (*TABLE, *acts)]
     return [*own, *scenario_routes.routes(sim, own, is_foreign)]
 

@@ -70,9 +70,11 @@ def instant(body: Body, key: str) -> float:
     """A date or an instant of ISO 8601 as UTC seconds; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(bodies.text(body, key))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        wall = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        datetime.fromtimestamp(wall, UTC)  # as it will be told: its zone may put it before the first year or behind the last
     except (ValueError, OverflowError):
         bad(f"{key} must be an instant such as 2026-03-02T10:11:12Z")
+    return wall
 
 
 def record(body: Body, key: str) -> dict[str, Any]:

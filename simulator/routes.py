@@ -59,6 +59,12 @@ def bearer(request: Request) -> str:
     return text.strip() if scheme.lower() == "bearer" else ""
 
 
+def since(request: Request) -> int:
+    """What `?since=N` asks for: 0 where there is none, and where it is no number of a length that anything can have."""
+    text = request.query_params.get("since", "")
+    return int(text) if text.isdecimal() and len(text) <= 15 else 0
+
+
 def same(left: str, right: str) -> bool:
     """Compare keys in constant time."""
     return hmac.compare_digest(left.encode(), right.encode())

@@ -16,7 +16,7 @@ from starlette.routing import Route, Router
 
 from simulator import scenario_reading
 from simulator.player import Player
-from simulator.routes import answer, read_body, refuse
+from simulator.routes import answer, read_body, refuse, since
 from simulator.simulation import Simulation
 from simulator.state import Refusal, Refused
 
@@ -61,9 +61,8 @@ class Rehearsal:
 
     async def transcript(self, request: Request) -> Response:
         """The newest entries; ?since=N leaves out older ones."""
-        since = request.query_params.get("since", "0")
         transcript = self._sim.transcript
-        return answer({"trouble": transcript.trouble, "entries": transcript.tell(int(since) if since.isdecimal() else 0)})
+        return answer({"trouble": transcript.trouble, "entries": transcript.tell(since(request))})
 
     def _told(self) -> Any:
         if self._player.progress is None:

@@ -6,9 +6,10 @@ Each is a plain function from a Call to a Reply. The rules behind them are the s
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from simulator import bodies
+from simulator import bodies, forms
 from simulator.operations.calls import Call, Reply, callout_of, number, own, refuse_closed
 from simulator.records import Callout, Site, Verdict
 from simulator.state import Wanted
@@ -38,6 +39,8 @@ def _raise(call: Call, customer_id: int, sent: bodies.RaiseBody, *, optional_poi
     if sent.response_type_id is None:
         bodies.bad("responseTypeId is required")
     site = call.sim.state.site_by_id(sent.site_id) if sent.site_id is not None else None
+    if site:
+        own(call, site.customer_id)
     if not (sent.point or site or optional_point) and call.sim.settings.position_required:
         bodies.bad("location is required" if call.new else "latitude and longitude are required")
     wanted = Wanted(
@@ -64,6 +67,9 @@ def raise_at_site(call: Call) -> Reply:
         kind = call.sim.settings.response_types[0][0]
     installer = bodies.text(call.body, "installerIdentifier") if "installerIdentifier" in call.body else None
     wanted = Wanted(site.customer_id, kind, None, origin="site", site=site)
+    if not call.new:
+        test = forms.optional_flag(call.body, "internalTest")
+        wanted = replace(wanted, classification_id=forms.optional_integer(call.body, "calloutClassificationId"), internal_test=bool(test))
     return _raised(call, wanted, lambda callout: call.sim.codec().raised_at_site(callout, site.reference, installer))
 
 

@@ -95,6 +95,16 @@ def test_a_raise_for_a_fixed_location_takes_its_stored_place(room: Room) -> None
     assert room.api("POST", "/predefinedLocations/externalRef/STORE-001/callouts").json()["callout"]["id"] == FIRST
 
 
+def test_another_customer_s_fixed_location_is_401(room: Room) -> None:
+    """By its reference and by its id: where it is would be told."""
+    room.sim("POST", "/customers", {"id": 5001, "mobile": "+27820001234"})
+    room.as_device(5001)
+    by_id = room.api("POST", "/customers/5001/callouts", {"responseTypeId": 1, "predefinedLocationId": 9001})
+    by_reference = room.api("POST", "/predefinedLocations/externalRef/STORE-001/callouts", {})
+    assert [(told.status_code, "latitude" in told.text) for told in (by_id, by_reference)] == [(401, False)] * 2
+    assert room.sim("GET", "/callouts").json() == []
+
+
 def test_an_unknown_fixed_location_is_400_not_404(room: Room) -> None:
     assert room.api("POST", "/predefinedLocations/externalRef/NOWHERE/callouts", {}).status_code == 400
 

@@ -124,6 +124,17 @@ def test_one_that_is_open_to_the_network_answers_to_any_name() -> None:
         running.stop()
 
 
+@pytest.mark.parametrize("digits", ["9" * 16, "9" * 5_000, "0" * 5_000])
+def test_a_number_that_is_none_of_anything_is_not_there(room: Room, digits: str) -> None:
+    """However long: the simulator is not at a loss for an answer."""
+    for method, path in (("GET", "/callouts/{}"), ("GET", "/callouts/{}/codes"), ("POST", "/callouts/{}/close"), ("DELETE", "/faults/{}")):
+        key = {"Authorization": f"Bearer {room.chosen.dispatcher_key}"}
+        assert room.sim(method, path.format(digits), headers=key).status_code == 404, path
+    assert room.sim("PATCH", f"/customers/{digits}", {"subscribed": True}).status_code == 404
+    for path in ("/requests", "/transcript"):
+        assert room.sim("GET", f"{path}?since={digits}").json() == room.sim("GET", path).json()
+
+
 def test_a_body_that_is_no_json_is_400(room: Room) -> None:
     number = room.raise_callout()
     told = room.sim("POST", f"/callouts/{number}/say", content=b"{", headers={"Content-Type": "application/json"})

@@ -36,7 +36,10 @@ def test_the_legacy_raise_needs_neither_position_nor_subscription(open_room: Cal
 def test_a_fixed_location_needs_a_response_type(old: Room) -> None:
     path = "/predefinedLocations/externalRef/STORE-001/callouts"
     assert old.api("POST", path, {}).status_code == 400
-    assert old.api("POST", path, {"responseTypeId": 1}).json()["predefinedLocationId"] == 9001
+    told = old.api("POST", path, {"responseTypeId": 1, "calloutClassificationId": 2, "internalTest": True}).json()
+    assert (told["predefinedLocationId"], told["calloutClassificationId"]) == (9001, 2)
+    assert old.seen(told["id"])["internalTest"]
+    assert old.api("POST", path, {"responseTypeId": 1, "internalTest": "yes"}).status_code == 400
 
 
 def test_a_read_is_flat_and_lists_are_bare(old: Room) -> None:
