@@ -22,14 +22,25 @@ LOCATES = {"locate", "locate_return"}
 ROUTINE = TOKENS | LOCATES | {"device_event"}
 FEW_AFTER_CLOSE = 3  # under way when the callout was closed: no sign of a device that goes on
 OK, CLOSED = 200, 285
+LONGEST_S = 1e12  # longer than any rehearsal, and a float tells it
 
 
-# What each kind of entry must have to be told.
-_KEYS: dict[Any, set[str]] = {
-    "transcript": {"version"},
-    "request": {"method", "path", "operation", "callout", "body", "status", "answer", "fault"},
-    "act": {"method", "path", "body"},
-    "scenario": {"state"},
+# What each kind of entry must have to be told, and of which kinds; `body` and `answer` may be anything.
+_TEXT, _NUMBER = str | None, int | None
+_KEYS: dict[Any, dict[str, Any]] = {
+    "transcript": {"version": object},
+    "request": {
+        "method": str,
+        "path": str,
+        "operation": _TEXT,
+        "callout": _NUMBER,
+        "body": object,
+        "status": _NUMBER,
+        "answer": object,
+        "fault": _TEXT,
+    },
+    "act": {"method": str, "path": str, "body": object},
+    "scenario": {"state": str},
 }
 
 
@@ -42,8 +53,8 @@ def read(text: str) -> list[Entry]:
     lines = text.split("\n")
     whole = lines[:-1]  # what follows the last line break was not written to its end
     entries = [_entry(number, line) for number, line in enumerate(whole, 1) if line.strip()]
-    if not entries or entries[0].get("kind") != "transcript":
-        raise UnreadableError("no transcript: its first line says what it is, and this one does not")
+    if not entries:
+        raise UnreadableError("no transcript: its first line says what it is, and there is none")
     if entries[0].get("version") != VERSION:
         raise UnreadableError(f"a transcript of version {entries[0].get('version')}; this reads version {VERSION}")
     return sorted(entries[1:], key=lambda entry: float(entry["at_s"]))
@@ -54,10 +65,18 @@ def _entry(number: int, line: str) -> Entry:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         raise UnreadableError(f"line {number}: not JSON") from None
-    timed = isinstance(entry, dict) and (entry.get("kind") == "transcript" or isinstance(entry.get("at_s"), (int, float)))
-    if not timed or not _KEYS.get(entry.get("kind"), {""}) <= entry.keys():
+    if not isinstance(entry, dict) or not _fits(entry, first=number == 1):
         raise UnreadableError(f"line {number}: not an entry of a transcript")
     return dict(entry)
+
+
+def _fits(entry: Entry, *, first: bool) -> bool:
+    kind, at_s = entry.get("kind"), entry.get("at_s")
+    keys = _KEYS.get(kind) if isinstance(kind, str) else None
+    if keys is None or first is not (kind == "transcript"):
+        return False
+    timed = first or (isinstance(at_s, (int, float)) and abs(at_s) <= LONGEST_S)
+    return timed and all(key in entry and isinstance(entry[key], form) for key, form in keys.items())
 
 
 @dataclass(slots=True)

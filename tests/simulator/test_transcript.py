@@ -348,6 +348,33 @@ def test_what_is_no_transcript_is_unreadable(text: str):
         compare.read(text)
 
 
+HEAD = '{"kind": "transcript", "version": 1}\n'
+SEEN = {"kind": "request", "at_s": 1, "method": "GET", "path": "/x", "operation": None, "callout": None, "body": None, "status": 200}
+HEARD = {**SEEN, "answer": None, "fault": None}
+
+
+def test_a_transcript_that_somebody_wrote_by_hand_is_read_or_unreadable():
+    """Any key with any value: it is told by its line, and never breaks what reads it."""
+    assert compare.canonical(compare.read(HEAD + json.dumps(HEARD) + "\n")).operations
+    odd: tuple[Any, ...] = (None, 5, "x", [], {"a": []}, [[1]], True, 10**400, float("nan"), "\ud800")
+    acts = ({"kind": "act", "at_s": 1, "method": "POST", "path": "/sim/x", "body": None}, {"kind": "scenario", "at_s": 1, "state": "did"})
+    outcomes = set()
+    for entry in (HEARD, {**HEARD, "operation": "raise", "method": "POST"}, {**HEARD, "operation": "read"}, *acts):
+        for key in entry:
+            for value in odd:
+                try:
+                    canon = compare.canonical(compare.read(HEAD + json.dumps({**entry, key: value}) + "\n"))
+                    outcomes.add(bool(compare.differences(canon, canon)))
+                except compare.UnreadableError as trouble:
+                    outcomes.add(str(trouble))
+    assert outcomes == {False, "line 2: not an entry of a transcript"}
+
+
+def test_two_transcripts_in_one_file_are_none():
+    with pytest.raises(compare.UnreadableError, match="line 2"):
+        compare.read(HEAD + HEAD)
+
+
 def test_a_last_line_that_was_cut_off_does_not_matter(room: Room):
     whole = story(room)
     assert canon(whole + '{"kind": "request", "at_s": 12.3, "bo').milestones == canon(whole).milestones
