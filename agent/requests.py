@@ -7,12 +7,13 @@ time, whether the code is right, wrong, undelivered or nothing is on (law 5). Ne
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from agent import enquiries
 from agent.control import Peer, refusal
-from agent.documents import NOTHING, failure
+from agent.documents import NOTHING, REFUSED, failure
 from agent.enquiries import Enquiries
 from agent.lifecycle import may_drill
 from agent.model import CalloutId, SafeCode
@@ -22,6 +23,7 @@ from agent.signals import CancelAsked, Forgotten, Happening, Phase
 CANCEL_ANSWER_S = 0.75  # longer than any step waits for the store, so that all cases take the same time
 HANDED_OVER = "The cancel was handed over."
 MAX_NOTE = 500
+MOST_SAID, SAID_WITHIN_S = 30, 60.0  # messages; each waits in memory and on disk, and before the trail, until dispatch has it
 REMEMBERED = 50  # presses whose fate may still be asked for
 MAX_WAIT_S = 86_400.0
 DRILL_OPEN_S = 600.0  # a window that is forgotten must not make a drill of tomorrow's emergency
@@ -67,6 +69,7 @@ class Requests:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._made: dict[int, Made] = {}
+        self._said_at: deque[float] = deque(maxlen=MOST_SAID)
         self._enquiries = Enquiries(rooms)
         self._drilling = asyncio.Lock()  # each look-up before a drill takes a connection of its own
         self._handlers: dict[str, Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]] = {
@@ -190,6 +193,10 @@ class Requests:
             return failure(NOTHING, *enquiries.NO_CALLOUT)
         if state.callout_id is None:
             return failure(NOTHING, *enquiries.NOT_ACCEPTED)
+        now_at = asyncio.get_running_loop().time()
+        if len(self._said_at) == MOST_SAID and now_at - self._said_at[0] < SAID_WITHIN_S:
+            return failure(REFUSED, f"{MOST_SAID} messages within {SAID_WITHIN_S:.0f} s are enough", "say it in fewer, or wait a minute")
+        self._said_at.append(now_at)
         self._rooms.tell(state.callout_id, text)
         return {"ok": True, "text": "The message is on its way."}
 

@@ -16,7 +16,7 @@ from agent import enquiries
 from agent.documents import NOTHING, REFUSED, UNREACHABLE
 from agent.lifecycle import step
 from agent.model import Asked, Meaning, Outcome
-from agent.requests import Requests
+from agent.requests import MOST_SAID, SAID_WITHIN_S, Requests
 from agent.signals import Happening
 
 OURS, ANOTHER = 7, 8
@@ -329,3 +329,22 @@ def test_who_asks_and_asks_has_no_more_than_half_of_the_line():
 
     with asyncio.Runner(loop_factory=ModelLoop) as runner:
         assert runner.run(run()) == [0.5] * enquiries.AT_ONCE + [1.5] * enquiries.AT_ONCE
+
+
+def test_flood_of_messages_is_refused_in_words_and_ends_with_time():
+    """Each would wait on disk and in memory, before the trail, until dispatch has it."""
+
+    async def run() -> None:
+        device, say = Device(), {"do": "say", "text": "hello"}
+        for event in ACTIVE:
+            device.state, _ = step(device.state, event)
+        requests = Requests(device)
+        replies = [await requests.handle(say, SOMEONE) for _ in range(MOST_SAID + 20)]
+        assert [reply["ok"] for reply in replies] == [True] * MOST_SAID + [False] * 20
+        assert replies[-1]["code"] == REFUSED
+        await asyncio.sleep(SAID_WITHIN_S)
+        assert (await requests.handle(say, SOMEONE))["ok"]
+        assert len(device.told) == MOST_SAID + 1
+
+    with asyncio.Runner(loop_factory=ModelLoop) as runner:
+        runner.run(run())
