@@ -21,6 +21,7 @@ from typing import Any
 MAX_LINE = 65_536  # a request is a few hundred bytes
 MAX_ANSWER = 8 * 1024 * 1024  # a status document is some thousands, a report or a picture of dispatch up to four millions
 MOST = 32  # conversations at once; descriptors belong to lanes and receivers first
+MOST_UNREAD = 16 * 1024 * 1024  # bytes of answers, all together, that nobody has read yet: memory belongs to the track first
 IDLE_S = 30.0  # without a request, or without the asker reading its answer
 GROUP = "callout-agent"  # who may raise, say, cancel with a code and read status
 
@@ -45,21 +46,51 @@ class InUseError(Exception):
     """Another daemon answers on this socket."""
 
 
+class Talks:
+    """The conversations of now: few, little unread, and one request begun in each pass of the loop, or a crowd would delay a press."""
+
+    def __init__(self) -> None:
+        self._writers: dict[asyncio.StreamWriter, None] = {}
+        self._turn = asyncio.Lock()
+
+    def begin(self, writer: asyncio.StreamWriter) -> None:
+        """The oldest conversation makes room: an operator with a question is never turned away."""
+        if len(self._writers) >= MOST:
+            oldest = next(iter(self._writers))
+            self.end(oldest)
+            oldest.transport.abort()
+        self._writers[writer] = None
+
+    def end(self, writer: asyncio.StreamWriter) -> None:
+        """It is over."""
+        self._writers.pop(writer, None)
+
+    async def turn(self) -> None:
+        """Wait for one's turn to be answered."""
+        async with self._turn:
+            await asyncio.sleep(0)
+
+    def make_room(self, size: int) -> None:
+        """For so many bytes: who does not read loses the answer, whoever was there first before the others."""
+        for each in tuple(self._writers):
+            if sum(one.transport.get_write_buffer_size() for one in self._writers) + size <= MOST_UNREAD:
+                return
+            if each.transport.get_write_buffer_size():
+                self.end(each)
+                each.transport.abort()
+
+
 async def serve(path: Path, handle: Handle) -> None:
     """Answer until cancelled. Raises InUseError if a living daemon has the socket, OSError if it cannot be made."""
     await _clear(path)
-    talking: dict[asyncio.StreamWriter, None] = {}
+    talks = Talks()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(talking) >= MOST:  # the oldest conversation makes room: an operator with a question is never turned away
-            oldest = next(iter(talking))
-            del talking[oldest]
-            oldest.transport.abort()
-        talking[writer] = None
+        talks.begin(writer)
         try:
-            await _converse(reader, writer, handle)
+            await _converse(reader, writer, handle, talks)
         finally:
-            talking.pop(writer, None)
+            talks.end(writer)
 
     server = await asyncio.start_unix_server(converse, path, limit=MAX_LINE)
     path.chmod(0o660)
@@ -88,16 +119,27 @@ async def _clear(path: Path) -> None:
     raise InUseError(f"{path}: another daemon answers on this socket")
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle) -> None:
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle, talks: Talks) -> None:
     try:
         while line := await asyncio.wait_for(reader.readline(), IDLE_S):
-            reply = await _answer(line, _peer(writer), handle)
-            writer.write(json.dumps(reply, allow_nan=False).encode() + b"\n")
+            await talks.turn()
+            answer = _encoded(await _answer(line, _peer(writer), handle))
+            talks.make_room(len(answer))
+            writer.write(answer)
             await asyncio.wait_for(writer.drain(), IDLE_S)
     except (OSError, ValueError, TimeoutError):  # the asker went away, fell silent, or its line was too long
         return
     finally:
         writer.close()
+
+
+def _encoded(reply: dict[str, Any]) -> bytes:
+    """One line. What dispatch says is passed on, and may be no JSON, or more of it than anybody reads."""
+    try:
+        line = json.dumps(reply, allow_nan=False).encode() + b"\n"
+    except (ValueError, RecursionError):
+        return _encoded(refusal("the answer holds what cannot be passed on"))
+    return line if len(line) <= MAX_ANSWER else _encoded(refusal(f"the answer is longer than {MAX_ANSWER // 2**20} MiB"))
 
 
 async def _answer(line: bytes, peer: Peer, handle: Handle) -> dict[str, Any]:
@@ -107,7 +149,10 @@ async def _answer(line: bytes, peer: Peer, handle: Handle) -> dict[str, Any]:
         return refusal("the request is not JSON", "one JSON object a line")
     if not isinstance(request, dict):
         return refusal("the request is not an object", 'for example {"do": "status"}')
-    return await handle(request, peer)
+    try:
+        return await handle(request, peer)
+    except RecursionError:
+        return refusal("the request is nested too deep", 'for example {"do": "status"}')
 
 
 def refusal(error: str, hint: str = "") -> dict[str, Any]:

@@ -27,9 +27,9 @@ def answers(path: Path) -> bool:
         return False
 
 
-def served(path: Path, story: Callable[[], Awaitable[None]]) -> None:
+def served(path: Path, story: Callable[[], Awaitable[None]], handle: control.Handle = echo) -> None:
     async def run() -> None:
-        server = asyncio.create_task(control.serve(path, echo))
+        server = asyncio.create_task(control.serve(path, handle))
         async with asyncio.timeout(10):
             for _ in range(500):
                 if await asyncio.to_thread(answers, path):
@@ -111,6 +111,105 @@ def test_silent_conversations_make_room_for_one_that_asks(tmp_path: Path):
             writer.close()
 
     served(path, story)
+
+
+def test_crowd_begins_one_request_in_each_pass_of_the_loop(tmp_path: Path):
+    """Whatever else has to be done, like a press, comes between two of them."""
+    path = tmp_path / "c.sock"
+    passes, begun = [0], []
+
+    async def count() -> None:
+        while True:
+            passes[0] += 1
+            await asyncio.sleep(0)
+
+    async def handle(request: dict[str, Any], _: Peer) -> dict[str, Any]:
+        begun.append(passes[0])
+        return {"ok": True, "n": request["n"]}
+
+    async def story() -> None:
+        lines = [await asyncio.open_unix_connection(path) for _ in range(control.MOST)]
+        for number, (_, writer) in enumerate(lines):
+            writer.write(json.dumps({"n": number}).encode() + b"\n")
+        begun.clear()
+        counting = asyncio.create_task(count())
+        answers = [json.loads(await reader.readline()) for reader, _ in lines]
+        counting.cancel()
+        assert [each["n"] for each in answers] == list(range(control.MOST))
+        assert len(begun) == len(set(begun)) == control.MOST
+        for _, writer in lines:
+            writer.close()
+
+    served(path, story, lambda request, peer: handle({"n": -1, **request}, peer))
+
+
+async def is_whole(reader: asyncio.StreamReader) -> bool:
+    """Whether the answer comes to its end."""
+    try:
+        return (await reader.readline()).endswith(b"\n")
+    except OSError:
+        return False
+
+
+def test_who_does_not_read_gives_way_before_memory_does(tmp_path: Path):
+    """The one who was there first, and nobody who reads."""
+    path = tmp_path / "c.sock"
+    size = control.MOST_UNREAD // 4
+
+    async def long(request: dict[str, Any], _: Peer) -> dict[str, Any]:
+        return {"ok": True, "map": "x" * (size if request["do"] == "map" else 1)}
+
+    async def story() -> None:
+        deaf = [await asyncio.open_unix_connection(path, limit=2 * size) for _ in range(12)]
+        for reader, writer in deaf:
+            reader._transport.pause_reading()  # type: ignore[attr-defined] # as a program that is stopped
+            writer.write(b'{"do": "map"}\n')
+            assert (await asyncio.to_thread(control.ask, path, {"do": "x"}))["ok"]
+        assert len((await asyncio.to_thread(control.ask, path, {"do": "map"}))["map"]) == size
+        for reader, _ in deaf:
+            reader._transport.resume_reading()  # type: ignore[attr-defined]
+        whole = [await is_whole(reader) for reader, _ in deaf]
+        assert 1 <= sum(whole) <= 4
+        assert not any(whole[:7])
+        for _, writer in deaf:
+            writer.close()
+
+    served(path, story, long)
+
+
+@pytest.mark.parametrize("said", [float("nan"), ["deep"], "x" * control.MAX_ANSWER], ids=["no number", "deep", "long"])
+def test_answer_that_cannot_be_passed_on_is_said_to_be_one(tmp_path: Path, said: Any):
+    """And the conversation goes on."""
+    path = tmp_path / "c.sock"
+    for _ in range(100_000 if isinstance(said, list) else 0):
+        said = [said]
+
+    async def story() -> None:
+        reader, writer = await asyncio.open_unix_connection(path)
+        for request, ok in ((b'{"do": "report"}\n', False), (b'{"do": "x"}\n', True)):
+            writer.write(request)
+            reply = json.loads(await reader.readline())
+            assert reply["ok"] is ok
+        writer.close()
+
+    async def handle(request: dict[str, Any], _: Peer) -> dict[str, Any]:
+        return {"ok": True, "report": said if request["do"] == "report" else None}
+
+    served(path, story, handle)
+
+
+def test_request_that_is_nested_too_deep_for_whoever_reads_it_is_refused(tmp_path: Path):
+    path = tmp_path / "c.sock"
+
+    async def deep(request: dict[str, Any], _: Peer) -> dict[str, Any]:
+        if request["do"] == "deep":
+            raise RecursionError
+        return {"ok": True}
+
+    async def story() -> None:
+        assert (await asyncio.to_thread(control.ask, path, {"do": "deep"}))["error"] == "the request is nested too deep"
+
+    served(path, story, deep)
 
 
 def test_answer_that_breaks_off_is_no_answer(tmp_path: Path):
