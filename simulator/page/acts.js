@@ -25,6 +25,7 @@ export class Acts {
     this.onAct = onAct;
     this.form = by("acts");
     this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
     this.form.addEventListener("click", (event) => this.click(event));
     by("sure").addEventListener("close", () => by("sure").returnValue === "yes" && this.onAct(this.asked, "close"));
   }
@@ -36,7 +37,9 @@ export class Acts {
     const focused = this.form.contains(document.activeElement) ? document.activeElement.dataset.act : null;
     this.key = key;
     this.form.replaceChildren(...(callout ? this.build(callout) : []));
-    if (focused) (this.form.querySelector(`[data-act="${focused}"]:enabled`) ?? this.form.querySelector(":enabled.next") ?? this.form.querySelector(":enabled"))?.focus();
+    if (!focused) return;
+    const places = [`[data-act="${focused}"]:enabled`, ":enabled.next", ":enabled"].map((each) => this.form.querySelector(each));
+    (places.find(Boolean) ?? by("about").querySelector("summary")).focus();
   }
 
   build(callout) {
@@ -56,7 +59,9 @@ export class Acts {
     return make("div", { class: "eta" }, make("label", {}, "ETA, minutes ", field), ...quick);
   }
 
+  // One press, one act: after it another button lies under the hand, and a key held down or a second click would tell what is not so.
   click(event) {
+    if (event.detail > 1) return;
     const { act, eta } = event.target.closest("button")?.dataset ?? {};
     if (eta) this.form.elements.eta.value = eta;
     else if (act === "close") this.ask();

@@ -1,7 +1,7 @@
 // The layers of the map: each draws one thing into its group. Decides how positions look, not which piece of the world is seen.
 
 import { compass, lengthText, motion, niceLength, project } from "./geometry.js";
-import { clockOf, draw } from "./words.js";
+import { clockOf, draw, put } from "./words.js";
 
 const GAP_MS = 30_000; // a longer silence is drawn dotted: nobody knows the way in between
 const MOST_DOTS = 250; // more would be a thick line
@@ -116,10 +116,15 @@ export function here(layer, view, positions, point) {
   } else {
     drawn.push(draw("circle", { class: "here", cx: x, cy: y, r: 8 }));
   }
-  const left = x > view.width - 200; // as long as the longest of its words
-  const words = draw("text", { class: "ink strong", x: left ? x - 16 : x + 16, y: y - 12, "text-anchor": left ? "end" : "start" });
+  const words = draw("text", { class: "ink strong", x: x + 16, y: y - 12, "data-x": x });
   layer.replaceChildren(...drawn, words);
   return words;
+}
+
+// Words beside the last position: to the right of it; where they do not fit there, to the left; and on a narrow map wherever they can be read.
+export function fit(words, width) {
+  const [x, length] = [Number(words.dataset.x), words.getComputedTextLength()];
+  put(words, "x", x + 16 + length <= width ? x + 16 : Math.max(4, Math.min(x - 16 - length, width - length - 4)));
 }
 
 // How fast and which way, in words.

@@ -147,7 +147,10 @@ export class TrackMap {
   tick(now) {
     const { level, words } = age(this.scene, now);
     put(this.svg, "class", `map ${level}`);
-    if (this.words) say(this.words, words);
+    if (this.words) {
+      say(this.words, words);
+      layers.fit(this.words, this.view.width);
+    }
     const moving = motion(this.scene.positions);
     put(this.svg, "aria-label", this.scene.id === null ? "Map" : `Map of callout ${this.scene.id}. ${words}${moving ? `, ${layers.motionWords(this.scene.positions)}` : ""}.`);
   }

@@ -49,6 +49,7 @@ def test_a_callout_from_press_to_close(browser: Browser, room: Room) -> None:
     click(browser, "#sure [value=yes]")
     browser.until("document.querySelector('.card.closed') && document.querySelector('#say input').disabled")
     assert room.seen(number)["closed"]
+    assert browser.value("document.activeElement.closest('#about') !== null"), "whoever uses the keyboard keeps a place"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,32 @@ def test_the_buttons_offer_what_makes_sense(browser: Browser, room: Room) -> Non
         browser.press("Enter", 13)
     browser.until(f"{enabled} === 'close' && document.activeElement.dataset.act === 'close'")
     assert [each["text"] for each in room.seen(number)["events"]][1] == "Responder cancelled"
+
+
+def test_one_press_is_one_act(browser: Browser, room: Room) -> None:
+    """A double click, or a key that is held, sends a responder and does not say that they turned back, arrived or are done."""
+    number = room.raise_callout()
+    show(browser, room)
+    spot = browser.until(
+        "(({ x, y, width, height }) => ({ x: x + width / 2, y: y + height / 2 }))"
+        "(document.querySelector('[data-act=dispatch]').getBoundingClientRect())"
+    )
+    for count in (1, 2):
+        for kind in ("mousePressed", "mouseReleased"):
+            browser.ask("Input.dispatchMouseEvent", type=kind, **spot, button="left", clickCount=count)
+        browser.until("!document.querySelector('[data-act=stand_down]').disabled")
+    key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+    browser.value("document.querySelector('[data-act=arrive]').focus()")
+    browser.ask("Input.dispatchKeyEvent", type="keyDown", **key)
+    browser.until("document.activeElement.dataset.act === 'complete'")
+    browser.ask("Input.dispatchKeyEvent", type="keyDown", autoRepeat=True, **key)
+    browser.ask("Input.dispatchKeyEvent", type="keyUp", **key)
+    tell(room, number, "here")
+    browser.until(f"{text('.event.customer')}.includes('here')")
+    seen = room.seen(number)
+    assert (seen["stoodDown"], seen["completed"]) == (None, None)
+    assert seen["dispatched"]
+    assert seen["arrived"]
 
 
 def test_what_it_may_not_do_is_said(browser: Browser, room: Room) -> None:

@@ -11,7 +11,7 @@ import pytest
 from agent import trail
 from agent.model import Fix, Quality
 from tests.browser.chromium import Browser, find
-from tests.browser.dispatcher import FRAME, KEPT, click, fact, show, tell, text, walk
+from tests.browser.dispatcher import FRAME, KEPT, NARROW, WIDE, click, fact, show, tell, text, walk
 from tests.simulator.rooms import HERE, Room
 
 pytestmark = pytest.mark.skipif(find() is None, reason="chromium is not installed")
@@ -271,6 +271,28 @@ def test_the_map_is_moved_by_mouse_wheel_touch_and_keys(browser: Browser, room: 
     assert browser.value(scale) == before
     moves("fit")
     assert browser.value("document.querySelector('[data-view=fit]').getAttribute('aria-pressed')") == "true"
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("spot", [0.02, 0.5, 0.72, 0.98])
+def test_the_words_beside_the_last_position_are_all_on_the_map(browser: Browser, room: Room, size: tuple[int, int], spot: float) -> None:
+    """The longest of them, wherever the position lies, wide and on a phone."""
+    show(browser, room, size)
+    left, right = browser.value(f"""Promise.all([import('/page/layers.js'), import('/page/view.js')]).then(([layers, {{ View }}]) => {{
+        const map = document.getElementById('map');
+        const width = Math.min(innerWidth - 24, 620);
+        const view = new View();
+        view.size(width, 400);
+        view.place = () => ({{ x: width * {spot}, y: 200 }});
+        document.body.append(map);
+        map.replaceChildren();
+        const words = layers.here(map, view, [{{ received: '2026-03-02T10:00:00Z', latitude: 0, longitude: 0 }}], {{ x: 0, y: 0 }});
+        words.textContent = 'Last position at 02:04:28 UTC';
+        layers.fit(words, width);
+        const at = Number(words.getAttribute('x'));
+        return [at, width - at - words.getComputedTextLength()]; }})""")
+    assert left >= 0
+    assert right >= 0
 
 
 def test_other_open_callouts_are_on_the_map_and_can_be_chosen(browser: Browser, room: Room) -> None:
