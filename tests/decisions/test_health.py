@@ -222,6 +222,22 @@ def test_three_refused_positions_in_a_row_are_a_condition():
     assert codes(conditions) == []
 
 
+def test_next_callout_does_not_begin_with_what_the_last_one_met():
+    """Neither positions that were refused for it, nor what once kept a raise away."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    notices.take(reply(Asked.RAISE, Meaning.RETRY, "http_503", 503), Origin.CALLOUT, wall=1.0, calm=False)
+    for _ in range(2):
+        notices.take(reply(Asked.LOCATION, Meaning.REJECTED, "http_400", 400), Origin.CALLOUT, wall=1.0, calm=False)
+    notices.end_callout()
+    notices.take(reply(Asked.LOCATION, Meaning.REJECTED, "http_400", 400), Origin.CALLOUT, wall=2.0, calm=False)
+    assert codes(conditions) == []
+    notices.take(reply(Asked.LOCATION, Meaning.RETRY, "http_503", 503), Origin.CALLOUT, wall=3.0, calm=False)
+    assert codes(conditions) == ["dispatch.failing"]
+    notices.take(reply(Asked.LOCATION, Meaning.ACCEPTED, "ok", 200), Origin.CALLOUT, wall=4.0, calm=False)
+    assert codes(conditions) == []
+
+
 def test_token_out_of_scope_on_one_route_lasts_until_that_route_accepts():
     conditions = Conditions()
     notices = Notices(conditions, 1)

@@ -145,6 +145,16 @@ async def test_an_event_refused_in_both_shapes_is_rejected(rig: Wired) -> None:
         assert len(at.server.seen) == 3
 
 
+async def test_the_keys_that_one_request_was_taken_in_say_nothing_of_another(rig: Wired) -> None:
+    """A service may be half way from one generation of the documentation to the next."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/events", reply(400), reply(200, {"id": 1}))
+        at.server.on("POST", "/devices", reply(201, {"deviceId": "1234567"}))
+        assert (await at.api.tell(7, "one", deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert (await at.api.link_device("SN-1", "Somebody", deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert at.server.seen[-1].json["deviceSerial"] == "SN-1"
+
+
 async def test_location_and_return_falls_back_to_the_sure_path(rig: Wired) -> None:
     """The configured path may not exist: the position still arrives, and the plain path is used from then on."""
     async with rig(return_callout_path="updateLocationAndReturnCallout") as at:
@@ -153,6 +163,24 @@ async def test_location_and_return_falls_back_to_the_sure_path(rig: Wired) -> No
             assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
         at_paths = at.server.paths()[1:]
         assert at_paths == ["POST /callouts/7/updateLocationAndReturnCallout", "POST /callouts/7/location", "POST /callouts/7/location"]
+
+
+async def test_a_callout_that_no_path_knows_says_nothing_of_the_configured_path(rig: Wired) -> None:
+    """404 may be about the callout: only a plain path that takes the position shows that the other one is not there."""
+    async with rig(return_callout_path="updateLocationAndReturnCallout") as at:
+        at.server.on("POST", "/callouts/7/location", reply(404, {"message": "no such callout"}))
+        assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).http_status == 404
+        at.server.on("POST", "/callouts/8/updateLocationAndReturnCallout", reply(200, {"callout": {"id": 8, "status": "created"}}))
+        assert (await at.api.locate(8, lambda: FIX, deadline_s=2)).callout.id == 8
+
+
+async def test_the_position_that_leaves_is_the_newest_one_once_the_connection_is_open(rig: Wired) -> None:
+    """Opening it may take as long as a position takes to grow old."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/location", reply(200, {"message": "ok"}))
+        fixes = iter([FIX, replace(FIX, latitude=1.0), replace(FIX, latitude=2.0)])
+        assert (await at.api.locate(7, lambda: next(fixes), deadline_s=2)).meaning is Meaning.ACCEPTED
+        assert at.server.seen[-1].json["latitude"] == 1.0
 
 
 async def test_location_and_return_brings_the_callout(rig: Wired) -> None:
@@ -469,6 +497,42 @@ async def test_a_route_outside_the_scope_leaves_the_others_alone(rig: Wired) -> 
         assert at.server.paths().count("POST /token") == 2
 
 
+async def test_a_route_outside_the_scope_costs_a_renewal_every_five_minutes(rig: Wired) -> None:
+    """Until then it is not asked for a token that it would refuse, too."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/events", reply(401))
+        at.server.on("POST", "/token", *(reply(200, {"access_token": f"token-number-{n}", "expires_in": 3600}) for n in range(9)))
+        await at.credentials.current(urgent=False)
+        refused_at = at.api._caller._scoped_at
+        for minute, (ago_s, renewals) in enumerate(((0.0, 2), (295.0, 2), (301.0, 3)), 1):
+            at.clock.ahead_s = 61 * minute
+            refused_at.update({route: time.monotonic() - ago_s for route in refused_at})
+            assert (await at.api.tell(7, "x", deadline_s=2)).cause == "scope"
+            assert at.server.paths().count("POST /token") == renewals
+
+
+async def test_a_route_that_was_out_of_scope_and_is_served_again_renews_at_once(rig: Wired) -> None:
+    """What it once refused is no reason to wait for five minutes when the token has expired."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/location", reply(401), reply(401), reply(200, {}), reply(401), reply(200, {}))
+        at.server.on("POST", "/token", *(reply(200, {"access_token": f"token-number-{n}", "expires_in": 3600}) for n in range(9)))
+        await at.credentials.current(urgent=False)
+        at.clock.ahead_s = 61
+        assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).cause == "scope"
+        assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
+        at.clock.ahead_s = 122
+        assert (await at.api.locate(7, lambda: FIX, deadline_s=2)).meaning is Meaning.ACCEPTED
+
+
+async def test_a_route_that_failed_before_it_refused_is_out_of_scope_all_the_same(rig: Wired) -> None:
+    """Only an answer that took the token shows that it may be used there."""
+    async with rig() as at:
+        at.server.on("POST", "/callouts/7/events", reply(503), reply(401))
+        assert (await at.api.tell(7, "x", deadline_s=2)).meaning is Meaning.RETRY
+        at.clock.ahead_s = 61
+        assert (await at.api.tell(7, "x", deadline_s=2)).cause == "scope"
+
+
 async def test_a_401_on_a_route_that_was_served_before_is_no_matter_of_scope(rig: Wired) -> None:
     """Every route may refuse every token for a while: a raise would be refused too, and a renewal a minute goes on."""
     async with rig() as at:
@@ -540,6 +604,16 @@ async def test_a_token_service_that_hangs_is_not_blamed_on_dispatch(rig: Wired) 
     async with rig() as at:
         at.server.on("POST", "/token", hang())
         outcome = await raise_(at.api, deadline_s=0.3)
+        assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "no_token")
+
+
+async def test_a_renewal_that_hangs_after_a_401_is_not_blamed_on_dispatch(rig: Wired) -> None:
+    """Dispatch did answer: it is the token that is missing."""
+    async with rig() as at:
+        await at.credentials.current(urgent=False)
+        at.server.on("POST", "/token", hang())
+        at.server.on("POST", RAISE, reply(401))
+        outcome = await raise_(at.api, deadline_s=0.5)
         assert (outcome.meaning, outcome.cause) == (Meaning.RETRY, "no_token")
 
 
