@@ -204,7 +204,7 @@ def _newer(held: Claim, told: Claim) -> Claim:
 def heard(before: Conversation, listed: Iterable[Event], ours: frozenset[str], now_wall: float) -> Conversation:
     """The event stream as dispatch lists it, whole. ours: digests of what we said."""
     entries: dict[str, Entry] = {}
-    for event in _in_order(tuple(listed)[-MOST_LISTED:]):
+    for event in _in_order(tuple(listed))[-MOST_LISTED:]:
         entry = _entry(event, ours)
         entries.setdefault(entry.key, entry)
     for entry in before.entries:  # what was there once is not taken back

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.conversation import MOST_HEARD, MOST_OURS, Conversation, Responder, digest, heard, read, resumed, stage_of
+from agent.conversation import MOST_HEARD, MOST_LISTED, MOST_OURS, Conversation, Responder, digest, heard, read, resumed, stage_of
 from agent.hearsay import MOST_OURS as MOST_KNOWN
 from agent.hearsay import Hearsay
 from agent.model import Event, Help
@@ -107,6 +107,13 @@ def test_stream_that_is_looked_at_again_takes_nothing_back_that_was_read_since()
     now = listened(Conversation(), *steps)
     now = read(now, "Responder Cancelled", Help(), T + 60)
     assert listened(now, *steps).stage is GONE
+
+
+def test_dispatch_takes_back_what_it_said_too_early():
+    """An arrival that was noted for the wrong callout: whoever is on the way is still on the way."""
+    now = read(Conversation(), SENT, Help(dispatched_wall=T, arrived_wall=T + 60), T + 61)
+    assert now.stage is THERE
+    assert read(now, SENT, Help(dispatched_wall=T), T + 90).stage is COMING
 
 
 @pytest.mark.parametrize("source", ["customer", "Customer", " CUSTOMER ", "device"])
@@ -207,6 +214,15 @@ def test_long_trail_of_ours_does_not_push_out_what_dispatch_said_and_both_are_bo
     now = listened(Conversation(), *(wrote(f"{n}", n, wall=T + n) for n in range(1_200)))
     assert len(now.events) == MOST_HEARD
     assert now.events[-1].text == "1199", "the newest are kept"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_what_was_said_last_is_heard_of_the_longest_stream_in_whatever_order_it_is_listed(*, newest_first: bool):
+    """Every missed fix may be a line of it: thousands after a long outage."""
+    told = [wrote(f"at {n}", n, "customer", wall=T + n) for n in range(3 * MOST_LISTED)]
+    told += [wrote("we are at the door", 9_001, wall=T + 9_001), system("Responder arrived on scene", T + 9_002, 9_002)]
+    now = listened(Conversation(), *(reversed(told) if newest_first else told), now_wall=T + 9_100)
+    assert ([each.event.text for each in now.messages], now.stage) == (["we are at the door"], THERE)
 
 
 @pytest.mark.parametrize(
