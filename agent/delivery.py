@@ -194,7 +194,7 @@ def _found(base: Outcome, reply: Reply, document: Any, answered_wall: float) -> 
             callouts = () if nothing_listed else wire.callouts_of(document)
             found = None if callouts is None else replace(base, callouts=callouts)
         case Asked.EVENTS:
-            events = () if nothing_listed else wire.events_of(document)
+            events = () if nothing_listed else wire.events_of(document, reply.date_wall)
             found = None if events is None else replace(base, events=events)
         case Asked.TOKEN:
             found = base if wire.token_of(document, at=0.0, wall=None) else None

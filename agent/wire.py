@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agent.help_wire import help_of
+from agent.help_wire import AHEAD_S, help_of
 from agent.model import Callout, CalloutId, Event, Help
 from agent.scalars import INSTANT_FROM, first_text, id_of, line_of, number_of, text_of, wall_of
 
@@ -97,9 +97,10 @@ def callouts_of(document: Any) -> tuple[Callout, ...] | None:
     return None if found and not callouts else callouts
 
 
-def events_of(document: Any) -> tuple[Event, ...] | None:
+def events_of(document: Any, dated_wall: float | None = None) -> tuple[Event, ...] | None:
     """The event stream, bare or wrapped. Entries with neither text nor kind are left out. None when there is no list.
 
+    dated_wall: UTC s of the reply by dispatch's own clock; an entry that claims to be later than that has no time that can be believed.
     No more than MAX_EVENTS are looked at: as many from both ends, because no page says which end is the newer one.
     """
     found = _list_in(document)
@@ -107,7 +108,8 @@ def events_of(document: Any) -> tuple[Event, ...] | None:
         return None
     if len(found) > MAX_EVENTS:
         found = found[: MAX_EVENTS // 2] + found[-MAX_EVENTS // 2 :]
-    return tuple(event for event in map(_event, found) if event is not None)
+    last_wall = float("inf") if dated_wall is None else dated_wall + AHEAD_S
+    return tuple(event for event in (_event(each, last_wall) for each in found) if event is not None)
 
 
 def token_of(document: Any, *, at: float, wall: float | None) -> Token | None:
@@ -201,7 +203,7 @@ def _list_in(document: Any) -> list[Any] | None:
     return None
 
 
-def _event(raw: Any) -> Event | None:
+def _event(raw: Any, last_wall: float) -> Event | None:
     if not isinstance(raw, dict):
         return None
     inner = raw.get("event")
@@ -214,7 +216,8 @@ def _event(raw: Any) -> Event | None:
     if text is None:
         return None
     source = first_text(spoken, SOURCE_KEYS) or first_text(raw, SOURCE_KEYS) or "unknown"
-    return Event(id_of(raw.get("id")), source, text, wall_of(raw.get("createdAt")), kind)
+    wall = wall_of(raw.get("createdAt"))
+    return Event(id_of(raw.get("id")), source, text, None if wall is None or wall > last_wall else wall, kind)
 
 
 def _kind(raw: dict[str, Any], spoken: dict[str, Any]) -> str | None:

@@ -188,8 +188,10 @@ def where(place: Place, now_wall: float) -> str:
 
 def harmless(text: str, limit: int) -> str:
     """A text from outside as one line that can be shown anywhere: blanks are one space, what could drive a terminal is a mark."""
-    blanks = " ".join(text[: 4 * limit].split())
-    clean = "".join("\ufffd" if unicodedata.category(letter) in UNSHOWN else letter for letter in blanks)
+    blanks = " ".join(text[: 4 * limit].split())[: limit + 1]  # a long list of long texts would else hold the loop
+    clean = (
+        blanks if blanks.isprintable() else "".join("\ufffd" if unicodedata.category(letter) in UNSHOWN else letter for letter in blanks)
+    )
     return clean if len(clean) <= limit else f"{clean[: limit - 1]}…"
 
 

@@ -198,6 +198,13 @@ def test_events_of_both_generations_are_read() -> None:
     ]
 
 
+def test_entry_of_a_time_to_come_has_none_that_can_be_believed() -> None:
+    """Else a responder who "arrived" in a hundred years would outweigh every later word, that they were stood down among them."""
+    listed = [{"message": "now", "createdAt": CREATED_WALL + 60}, {"message": "then", "createdAt": CREATED_WALL + 3600}]
+    assert [each.wall for each in wire.events_of(listed, CREATED_WALL) or ()] == [CREATED_WALL + 60, None]
+    assert [each.wall for each in wire.events_of(listed) or ()] == [CREATED_WALL + 60, CREATED_WALL + 3600]
+
+
 def test_no_stream_is_read_without_end() -> None:
     """As many entries from both ends; of nothing but empty ones none is left, and it is still a list."""
     many = [{"message": str(number)} for number in range(3 * wire.MAX_EVENTS)]
