@@ -81,7 +81,7 @@ class Contract:
         return {
             "list_customer": Row(answers={200: several}, refusals=(401, 404)),
             "list_active": Row(answers={200: several}),
-            "read": Row(answers={200: one}, refusals=(401, 404)),
+            "read": Row(answers={200: one, **self._refused("read")}, refusals=(401, 404)),
             "map": Row(answers={200: picture}, refusals=(401, 404)),
             "dismiss": Row(record({}), {200: ref("Callout")}, (400, 401, 404), body_optional=True),
         }
@@ -116,7 +116,7 @@ class Contract:
         cancelled = answer({"callout": ref("Callout")}) if self._new else ref("Callout")
         code = {**TEXT, "description": "as typed; leave it out and the cancel is unconditional. A wrong one is answered like a right one."}
         return {
-            "list_events": Row(answers={200: listed(ref("Event"))}, refusals=(401, 404)),
+            "list_events": Row(answers={200: listed(ref("Event")), **self._refused("list_events")}, refusals=(401, 404)),
             "send_event": Row(said, {self._settings.created_status: sent, **self._refused("send_event")}, (400, 401, 404)),
             "cancel": Row(record({}, {"safeCode": code}), {200: cancelled, **self._refused("cancel")}, (400, 401, 404), body_optional=True),
         }

@@ -18,7 +18,7 @@ from simulator import bodies, desk, membership, scenario_routes, settings
 from simulator.fault_keys import kinds
 from simulator.faults import NeedsTlsError, Rule, read_rules
 from simulator.live import Listener, Topic
-from simulator.operations import BACKEND, OPERATIONS
+from simulator.operations import BACKEND, OPERATIONS, require_known
 from simulator.operations.calls import number
 from simulator.origin import is_foreign
 from simulator.records import DIGITS, Callout, Customer
@@ -165,7 +165,9 @@ class Desk:
 
     def change_settings(self, _: Request, body: Any) -> Any:
         """Change what `settings.tell` tells."""
-        self.sim.apply(settings.change(self.sim.settings, _object(body)))
+        changed = settings.change(self.sim.settings, _object(body))
+        require_known(body)
+        self.sim.apply(changed)
         return settings.tell(self.sim.settings)
 
     def clear_requests(self, _: Request, __: Any) -> Any:

@@ -45,7 +45,7 @@ def read(text: str) -> Scenario:
     """The scenario. Raises ScenarioError with every problem."""
     try:
         document = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ScenarioError([f"not TOML: {error}"]) from None
     reader = _Reader(text)
     scenario = reader.scenario(document)

@@ -5,14 +5,13 @@ Pure. Every reader here raises `Problem`, which names the key and the rule; `sce
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from simulator import faults, settings
 from simulator.fault_keys import Action
-from simulator.operations import BACKEND, OPERATIONS
+from simulator.operations import BACKEND, OPERATIONS, require_known
 from simulator.scenario import CODES, DEVICE_ACTS, Condition
 from simulator.settings import Settings
 from simulator.state import Act
@@ -136,7 +135,7 @@ def seconds(table: Mapping[str, Any], key: str) -> float | None:
     if key not in table:
         return None
     value = table[key]
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value) or not 0 <= value <= LONGEST_S:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= LONGEST_S:
         raise Problem(key, f"{_shown(value)}: seconds from 0 to {LONGEST_S:g}")
     return float(value)
 
@@ -174,6 +173,7 @@ def _set(value: Any) -> Any:
         raise Problem("set", f"{_shown(value)}: a table of settings")
     try:
         settings.change(Settings(), value)
+        require_known(value)
     except ValueError as error:
         raise Problem("set", str(error)) from None
     return value
@@ -199,7 +199,7 @@ def fault_problems(table: Mapping[str, Any]) -> list[str]:
         except ValueError as error:
             problems.append(str(error))
             key = str(error).partition(":")[0]
-            if key == "action" or key not in rest or table.get("action") not in set(Action):
+            if key == "action" or key not in rest or table.get("action") not in list(Action):
                 return problems
             del rest[key]
         else:
@@ -216,6 +216,7 @@ def setting(key: str, value: Any) -> None:
         raise Problem(key, f"not a setting of the simulator{nearest(key, known)}")
     try:
         with_settings(Settings(), {key: value})
+        require_known({key: value})
     except ValueError as error:
         raise Problem(key, str(error).removeprefix(f"{key}: ")) from None
 
@@ -231,12 +232,23 @@ def with_settings(base: Settings, wanted: Mapping[str, Any]) -> Settings:
 
 def _like(default: Any, key: str, value: Any) -> Any:
     """The value in the form of its default: a text, a number, a flag, rows of plain values. Raises ValueError that names the key."""
-    if isinstance(default, tuple) and isinstance(value, list) and default:
-        return tuple(_like(default[min(place, len(default) - 1)], key, each) for place, each in enumerate(value))
+    if isinstance(default, tuple) and isinstance(value, list) and value and default:
+        row = not isinstance(default[0], tuple)
+        if not row or len(value) == len(default):
+            return tuple(_like(default[place if row else 0], key, each) for place, each in enumerate(value))
     kind: type | tuple[type, ...] = (int, float) if isinstance(default, float) else int if default is None else type(default)
-    if not isinstance(value, kind) or isinstance(value, bool) is not isinstance(default, bool):
+    if not isinstance(value, kind) or isinstance(value, bool) is not isinstance(default, bool) or not _is_sane(value, kind):
         raise ValueError(f"{key}: {_shown(value)} does not fit; the default is {_shown(default)}")
     return value
+
+
+def _is_sane(value: Any, kind: object) -> bool:
+    """Whether a number can be an id, or a measure that JSON can tell; a text is not blank."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return True
+    return 0 < value < 2**53 if kind is int else abs(value) <= LONGEST_S
 
 
 def nearest(key: str, known: Iterable[str]) -> str:

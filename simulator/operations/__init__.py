@@ -6,11 +6,14 @@ nothing but their rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from simulator.operations import admission, after_care, callouts, customers, devices, notifiers, places
 from simulator.operations.calls import Call, Door, Operation, Reply, Unauthorised
 from simulator.settings import Generation, Settings
 
-__all__ = ["BACKEND", "OPERATIONS", "Call", "Door", "Operation", "Reply", "Unauthorised", "path_of"]
+__all__ = ["BACKEND", "OPERATIONS", "Call", "Door", "Operation", "Reply", "Unauthorised", "path_of", "require_known"]
 
 _CALLOUT = "/callouts/{calloutId}"
 # A right code has a webhook told of it and a wrong one has not; that work is over by then where the receiver is quick.
@@ -60,6 +63,20 @@ OPERATIONS = (
 
 # What an operator's own backend would offer its devices; not a part of the Panic API.
 BACKEND = (Operation("mint", "POST", "/backend/token", Door.KEY, admission.mint),)
+
+# Settings that name operations, and which ones: a token's scope any that a token reaches, 285 what is done with one callout.
+_NAMED = {
+    "scope": tuple(each.name for each in OPERATIONS if each.door is Door.SCOPED),
+    "refuse_closed": ("locate", "locate_return", "read", "list_events", "send_event", "cancel"),
+}
+
+
+def require_known(wanted: Mapping[str, Any]) -> None:
+    """Whether the changed settings name operations that they can mean. Raises ValueError that names the key."""
+    for key, known in _NAMED.items():
+        for name in wanted.get(key, ()):
+            if name not in known:
+                raise ValueError(f"{key}: {name[:60]} is not one of {', '.join(known)}")
 
 
 def path_of(operation: Operation, settings: Settings) -> str | None:

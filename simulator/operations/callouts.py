@@ -106,7 +106,8 @@ def list_active(call: Call) -> Reply:
 
 def read(call: Call) -> Reply:
     """One callout, open or closed."""
-    return Reply(call.sim.codec().read(callout_of(call)))
+    callout = callout_of(call)
+    return refuse_closed(call, callout, "read") or Reply(call.sim.codec().read(callout))
 
 
 # --- streaming ---
@@ -139,7 +140,7 @@ def _locate(call: Call, operation: str, shape: Callable[[Callout], Any]) -> Repl
 def list_events(call: Call) -> Reply:
     """The event stream, oldest first."""
     callout, codec = callout_of(call), call.sim.codec()
-    return Reply([codec.event(callout, entry) for entry in callout.entries])
+    return refuse_closed(call, callout, "list_events") or Reply([codec.event(callout, entry) for entry in callout.entries])
 
 
 def send_event(call: Call) -> Reply:

@@ -156,11 +156,12 @@ def test_after_the_close_locations_answer_285(open_room: Opener, path: str, vari
 
 
 def test_other_operations_may_answer_285_too(open_room: Opener) -> None:
-    room = open_room(refuse_closed=frozenset({"cancel", "send_event"}))
+    room = open_room(refuse_closed=frozenset({"cancel", "send_event", "read", "list_events"}))
     number = room.raise_callout()
     room.act(number, "close")
     assert room.api("POST", f"/callouts/{number}/events", {"source": "customer", "event": "x"}).status_code == 285
     assert room.api("POST", f"/callouts/{number}/cancel", {"safeCode": "0042"}).status_code == 285
+    assert [room.api("GET", f"/callouts/{number}{path}").status_code for path in ("", "/events", "/maps")] == [285, 285, 200]
     assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 200
     assert len(room.seen(number)["positions"]) == 1
 

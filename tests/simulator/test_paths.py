@@ -94,6 +94,9 @@ NO_SETTINGS: tuple[dict[str, Any], ...] = (
     {"response_types_path": "/types?x=1"},
     {"eta_form": "soon"},
     {"strict_code": 1},
+    {"scope": ["read", "raize"]},
+    {"scope": ["oauth_token"]},
+    {"refuse_closed": ["locate", "coverage"]},
 )
 
 

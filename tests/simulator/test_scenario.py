@@ -131,6 +131,9 @@ when = "raised"
         ('fault = { action = "reset" }', "a table with a name"),
         ("raise_elsewhere = { latitude = 'x' }", "true, or a table"),
         ("subscribed = 1", "true or false"),
+        (f"after_s = 1{'0' * 400}", "seconds from 0"),
+        ('fault = { name = "x", action = ["reset"], colour = 1 }', "colour: not a key"),
+        ('set = { refuse_closed = ["locat"] }', "refuse_closed: locat is not one of"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_rule(step: str, rule: str):
@@ -141,6 +144,36 @@ def test_what_does_not_fit_is_refused_with_its_rule(step: str, rule: str):
 @pytest.mark.parametrize("text", ["", "title = ", "step = 3", HEAD, HEAD + "step = [1]", 'title = "x"\ndescription = "x"\n[step]'])
 def test_what_is_no_scenario_is_refused_and_never_breaks(text: str):
     assert problems(text)
+
+
+@pytest.mark.parametrize("text", [f"title = {'[' * 3_000}{']' * 3_000}", f"title = {'9' * 5_000}"])
+def test_what_is_beyond_a_reader_of_toml_is_no_scenario(text: str):
+    assert "not TOML" in problems(text)[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "response_types = []",
+        "response_types = [[1]]",
+        'response_types = [[1, "A", "B"]]',
+        'response_types = [[-1, "A"]]',
+        "subscription_types = []",
+        "coverage = []",
+        "coverage = [[1.0, nan]]",
+        "site_latitude = nan",
+        "site_longitude = inf",
+        "customer_id = -4",
+        "customer_id = 0",
+        f"first_callout_id = {2**60}",
+        'device_key = ""',
+        'scope = ["raize"]',
+    ],
+)
+def test_a_setting_that_no_simulator_could_run_with_is_refused(line: str):
+    """Also where it has the right form: what serves with it would break later, in the middle of a rehearsal."""
+    key = line.partition(" ")[0]
+    assert any(f"settings: {key}: " in problem for problem in problems(f"{HEAD}[settings]\n{line}\n[[step]]\nafter_s = 1\n"))
 
 
 def test_every_fault_and_every_device_act_can_be_written():
