@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, str] = {
 TROUBLE = 1
 USAGE = 64  # EX_USAGE of sysexits.h, where 2 means that the daemon is not running
 TALKERS = frozenset({"callout", "device", "doctor", "say"})
+FORGIVING = frozenset({"callout", "cancel", "drill", "raise", "say", "status", "track"})  # a broken config keeps nobody from these
+USUAL = "the daemon and its files are looked for where they usually are"
 INTERRUPTED = 130  # 128 + SIGINT, as a shell says it
 PIPE_CLOSED = 141  # 128 + SIGPIPE
 
@@ -86,7 +88,8 @@ def _run(arguments: list[str]) -> int:
     name = _command_in(arguments)
     parser, commands = _build(name)
     args = parser.parse_args(arguments)
-    args.config = Path(getattr(args, "config", None) or os.environ.get("CALLOUT_AGENT_CONFIG") or DEFAULT_CONFIG)
+    named = getattr(args, "config", None) or os.environ.get("CALLOUT_AGENT_CONFIG")
+    args.config = Path(named or DEFAULT_CONFIG)
     if args.command is None:
         parser.print_help()
         return 2
@@ -94,6 +97,8 @@ def _run(arguments: list[str]) -> int:
     if isinstance(command, str):
         _complain(f"{args.command}: {command}")
         return TROUBLE
+    if named and args.command in FORGIVING and not os.access(named, os.R_OK):
+        _complain(f"{named} cannot be read: {USUAL}")
     return command.run(args)
 
 
@@ -124,7 +129,7 @@ def _build(chosen: str | None) -> tuple[argparse.ArgumentParser, dict[str, Comma
         _add_config(place)
         if not isinstance(command, str):
             command.add(place)
-    for name in COMMANDS.keys() - commands.keys():
+    for name in (each for each in COMMANDS if each not in commands):
         places.add_parser(name)  # only so that a mistyped command is told all names
     return parser, commands
 

@@ -116,10 +116,25 @@ def test_defect_keeps_its_traceback(probe: Install):
 
 
 def test_unknown_command_names_the_known(probe: Install, capsys: pytest.CaptureFixture[str]):
-    """And ends as argparse does."""
+    """In the order of the help, and ends as argparse does."""
     probe()
     assert cli.main(["prob"]) == 2
-    assert "probe" in capsys.readouterr().err
+    assert "'probe', 'ghost'" in capsys.readouterr().err
+
+
+def test_a_named_config_that_is_not_there_is_said(
+    tmp_path: Path, probe: Install, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """On standard error, so that nobody takes the answer of the usual place for that of another; the command goes on all the same."""
+    probe()
+    config = tmp_path / "agent.toml"
+    monkeypatch.setattr(cli, "FORGIVING", frozenset({"probe"}))
+    assert cli.main(["probe", "--config", str(config)]) == 0
+    assert capsys.readouterr() == ("", f"callout-agent: {config} cannot be read: {cli.USUAL}\n")
+    assert cli.main(["probe"]) == 0  # the usual place is where a daemon without any config is looked for
+    config.touch()
+    assert cli.main(["probe", "--config", str(config)]) == 0
+    assert capsys.readouterr() == ("", "")
 
 
 def test_missing_module_breaks_only_its_own_command(probe: Install, capsys: pytest.CaptureFixture[str]):
