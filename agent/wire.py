@@ -26,6 +26,7 @@ KIND_KEYS: Final = ("calloutEventType", "eventType", "type", "kind")
 NAME_KEYS: Final = ("name", "value", "code", "type")
 CONSTANT: Final = re.compile(r"[A-Z][A-Z0-9]{1,30}(_[A-Z0-9]{1,30}){1,8}")  # as webhooks name events
 MAX_KIND_CHARS: Final = 64
+MAX_STATUS_CHARS: Final = 200  # it is kept with the callout, and shown
 MAX_EVENTS: Final = 20_000  # a callout of a day; four megabytes of nothing would hold the loop for seconds
 TOKEN_KEYS: Final = ("accessToken", "access_token", "token", "calloutToken", "callout_token")
 EXPIRY_KEYS: Final = ("expiresIn", "expires_in", "expiresAt", "expires_at", "expiry", "exp")
@@ -158,10 +159,10 @@ def _listed(document: Any) -> Callout | None:
 
 def _callout(callout_id: CalloutId, raw: dict[str, Any], helped: Help) -> Callout:
     where = _position_in(raw)
-    customer = id_of(raw.get("customerId"))
+    customer, status = id_of(raw.get("customerId")), text_of(raw.get("status"))
     return Callout(
         id=callout_id,
-        status=text_of(raw.get("status")),
+        status=status if status is None or len(status) <= MAX_STATUS_CHARS else status.strip()[:MAX_STATUS_CHARS],
         customer_id=customer if isinstance(customer, int) else None,
         latitude=where[0],
         longitude=where[1],

@@ -145,7 +145,7 @@ def _callout(callout: dict[str, Any]) -> str:
     words += ["a DRILL"] if callout["drill"] else []
     words += [f"since {callout['since']}"] if callout["since"] else []
     words += [f"raised by {callout['origin']}"] if callout["origin"] else []
-    words += [f'dispatch says "{callout["dispatch_status"]}"'] if callout["dispatch_status"] else []
+    words += [f'dispatch says "{_plain(callout["dispatch_status"])}"'] if callout["dispatch_status"] else []
     return ", ".join(words)
 
 

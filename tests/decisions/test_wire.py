@@ -198,6 +198,15 @@ def test_events_of_both_generations_are_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("padding", ["", " " * 100_000])
+def test_status_is_kept_short_and_closed_is_closed_all_the_same(padding: str) -> None:
+    """It is kept with the callout, and shown; what is long says nothing else for it."""
+    for status, closed in (("closed", True), ("x" * 100_000, False), ("closed" + "x" * 100_000, False)):
+        callout = wire.callout_of({"id": 7, "status": padding + status + padding})
+        assert callout is not None
+        assert (callout.closed, len(callout.status or "") <= wire.MAX_STATUS_CHARS) == (closed, True)
+
+
 def test_entry_of_a_time_to_come_has_none_that_can_be_believed() -> None:
     """Else a responder who "arrived" in a hundred years would outweigh every later word, that they were stood down among them."""
     listed = [{"message": "now", "createdAt": CREATED_WALL + 60}, {"message": "then", "createdAt": CREATED_WALL + 3600}]

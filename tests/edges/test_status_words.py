@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,12 @@ def test_last_message_is_told_and_how_many_there_were():
         'message   "Stay \ufffd[2Jwhere you are.", controller at 2027-01-15T08:00:00Z'
     ]
     assert told(heard(Conversation(), (one, two), frozenset(), 1.8e9)) == ['message   "At the gate.", controller (2 in all)']
+
+
+def test_status_of_dispatch_drives_no_terminal():
+    shown = render(document(Facts(1.0, time.time(), replace(ACTIVE, status="\x1b]0;all is well\x07\u202ecreated"), ())))
+    assert 'dispatch says "\ufffd]0;all is well\ufffd\ufffdcreated"' in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
 def test_nothing_is_told_where_nothing_was_said_nor_in_standby_nor_while_calm():
