@@ -226,9 +226,18 @@ class Story:
         self._check(f"the missed track is told with its times, {status['store']['untold']} fixes wait", held=len(text) <= MAX_EVENT_CHARS)
 
     async def _dispatch_responder(self) -> None:
-        await self._stage.respond(self._id, "dispatch")
-        status = await self._until(self._stage.status, lambda told: "dispatched" in str(told["callout"]["dispatch_status"]).lower())
-        self._check(f'a responder is dispatched; the device knows: "{status["callout"]["dispatch_status"]}"', held=True)
+        await self._stage.respond(self._id, "dispatch", eta_s=420)
+        await self._stage.respond(self._id, "say", message="Stay where you are if it is safe")
+        status = await self._until(
+            self._stage.status, lambda told: told["callout"]["responder"]["eta"] is not None and told["callout"]["messages"]["heard"] > 0
+        )
+        told = status["callout"]
+        at, said = told["responder"]["eta"][11:16], told["messages"]["last"]["text"]
+        self._check(
+            f"a responder is dispatched and the controller writes; the device knows: {told['responder']['stage']}, "
+            f'expected {at} UTC, "{said}"',
+            held=told["responder"]["stage"] == "coming",
+        )
 
     async def _cancel_under_duress(self) -> None:
         self._stage.type(WRONG_CODE)

@@ -144,9 +144,9 @@ class Stage:
         newest: dict[str, Any] = max(callouts, key=lambda each: int(each["id"]), default={})
         return newest
 
-    async def respond(self, callout_id: Any, action: str) -> None:
-        """Press one of the dispatcher's buttons."""
-        (await self._dispatcher.post(f"/sim/callouts/{callout_id}/{action}")).raise_for_status()
+    async def respond(self, callout_id: Any, action: str, **told: Any) -> None:
+        """Press one of the dispatcher's buttons, or write something (`say`)."""
+        (await self._dispatcher.post(f"/sim/callouts/{callout_id}/{action}", json=told)).raise_for_status()
 
     async def start_scenario(self, text: str) -> dict[str, Any]:
         """Let the simulator play this scenario; how far it is."""
