@@ -16,6 +16,7 @@ from agent.documents import UNREACHABLE
 HELP = "what was said about the callout that is on, both ways"
 OVER = "The callout is over."
 NOTHING_SAID = "nothing was said yet"
+NOTHING_HEARD = "nothing was heard yet: the device listens every 10 s or so, --follow waits for it"
 WAIT_S = 30.0
 INNER_EVERY_S = 5.0  # of dispatch itself, which has no way to wait for more
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _words(reply: enquiry.Reply) -> str:
-    return "\n".join(map(line, reply["events"])) or NOTHING_SAID
+    return "\n".join(map(line, reply["events"])) or (NOTHING_SAID if reply.get("inner") else NOTHING_HEARD)
 
 
 def line(event: enquiry.Reply) -> str:

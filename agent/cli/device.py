@@ -8,6 +8,7 @@ in `[device]` are sent only where the config allows an unconditional cancel.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from typing import Any
 
@@ -24,14 +25,14 @@ Reply = enquiry.Reply
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs and their options."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    link = verbs.add_parser("link", help="make it known to dispatch as this customer's; tells its id", allow_abbrev=False)
+    link = _verb(verbs, "link", "make it known to dispatch as this customer's; tells its id")
     link.add_argument("--serial", metavar="TEXT", required=True, help="its serial number, as AURA has provisioned it")
     link.add_argument("--supplier", metavar="TEXT", required=True, help="its brand, as AURA has it")
     link.add_argument("--alias", metavar="TEXT", help="a name for people")
     link.add_argument("--firmware", metavar="TEXT", help="its version")
-    update = verbs.add_parser("update", help="change the number of its template", allow_abbrev=False)
-    unlink = verbs.add_parser("unlink", help="make it unknown to dispatch", allow_abbrev=False)
-    send = verbs.add_parser("send", help="a message of the device, once", allow_abbrev=False)
+    update = _verb(verbs, "update", "change the number of its template")
+    unlink = _verb(verbs, "unlink", "make it unknown to dispatch")
+    send = _verb(verbs, "send", "a message of the device, once")
     for verb in (update, send):
         verb.add_argument("--id", metavar="ID", type=enquiry.callout_id, help="default: [device] id")
     unlink.add_argument("id", metavar="ID", type=enquiry.callout_id, help="as `link` told it")
@@ -46,6 +47,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         enquiry.declare_token(verb)
 
 
+def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+    return parser
+
+
 def _pair(text: str) -> tuple[str, Any]:
     """KEY=VALUE for argparse; a whole number stays one."""
     key, equals, value = text.partition("=")
@@ -56,7 +62,7 @@ def _pair(text: str) -> tuple[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Exit 0 done, 1 refused, 3 no answer of dispatch, 4 dispatch knows no such device."""
-    return enquiry.finish(args, _asked(args), _words)
+    return enquiry.finish(args, _asked(args), _link_words if args.verb == "link" else _words)
 
 
 def _asked(args: argparse.Namespace) -> Reply:
@@ -98,9 +104,15 @@ def _message(args: argparse.Namespace, device: Any, *, unconditional: bool) -> R
         raise ValueError("the template may take this number for a cancel without a code: only where [control] allow_unconditional = true")
     number = args.message_type if args.kind is None else getattr(device, f"{args.kind}_message_type", None)
     if number is None:
-        raise ValueError(f"[device] {args.kind}_message_type is not in the config")
+        raise ValueError(f"[device] {args.kind}_message_type is not in the config; config.example.toml says what it is")
     extra = dict(args.set) | ({} if args.percent is None else {BATTERY_KEY: args.percent})
     return {"message_type": number, "extra": extra}
+
+
+def _link_words(reply: Reply) -> str:
+    device = reply["device"] or {"id": None}
+    hint = "" if device["id"] is None else f"\nfor the config: [device] id = {json.dumps(plain(device['id']))}"
+    return _words(reply) + hint
 
 
 def _words(reply: Reply) -> str:

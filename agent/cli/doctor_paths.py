@@ -90,7 +90,11 @@ async def closed_callout(scene: Scene) -> Step:
     name = "closed callout"
     if not _ready(scene) or scene.config is None or scene.dispatch is None:
         return _skipped(name)
-    none = _skipped(name, "none is known: open paths below a callout cannot be tried", "after the first drill, or with --callout ID")
+    none = _skipped(
+        name,
+        "none is known: open paths below a callout cannot be tried",
+        "after the first drill that dispatch closed without a cancel, or with --callout ID",
+    )
     calm, on, closed = direct.known(scene.args, scene.config)
     if not calm and on is not None:
         return _skipped(name, "a callout is on: nothing is tried now", "again once it is closed")

@@ -37,7 +37,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exit-at-end", action="store_true", help="end with the scenario: exit 0, or 1 where a step failed")
     parser.add_argument("--transcript", type=Path, metavar="FILE", help="write every request to this new file, a line of JSON each")
     parser.add_argument(
-        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="serve nothing; tell how two transcripts differ (exit 0, 1)"
+        "--compare",
+        nargs=2,
+        type=Path,
+        metavar=("A", "B"),
+        help="serve nothing; tell how two transcripts differ (exit 0 alike, 1 different, 2 unreadable)",
     )
 
 
@@ -133,7 +137,7 @@ def describe(running: Running) -> str:
         ("Control room", running.root_url + "/"),
         ("base_url", running.base_url),
         ("token_url", running.token_url),
-        ("CA file", str(running.ca_file) if running.ca_file else "none (plain HTTP)"),
+        ("CA file", str(running.ca_file.resolve()) if running.ca_file else "none (plain HTTP)"),
         ("Customer", f"{chosen.customer_id}, mobile {chosen.customer_mobile}, safe code {chosen.customer_mobile[-4:]}"),
         ("Device key", chosen.device_key),
         ("Responses", ", ".join(f"{number} {name}" for number, name in chosen.response_types)),

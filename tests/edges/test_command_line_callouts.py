@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from agent import cli, control
-from agent.cli import callout_map, device, enquiry, picture, printed, saved
+from agent.cli import callout_events, callout_map, device, enquiry, picture, printed, saved
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 32
@@ -164,6 +164,22 @@ def test_report_of_any_shape_is_an_indented_table():
         deep = {"x": deep}
     assert printed.tree(deep).count("\n") < 20
     assert printed.tree({}) == "(empty)"
+
+
+def test_what_was_only_not_heard_yet_is_not_called_unsaid(capsys: pytest.CaptureFixture[str]):
+    """The daemon tells what it heard some seconds ago; the inner view is dispatch's own word."""
+    args = argparse.Namespace(json=False)
+    for inner, words in ((False, "heard"), (True, "said")):
+        assert enquiry.finish(args, {"ok": True, "events": [], "inner": inner}, callout_events._words) == 0
+        assert f"nothing was {words} yet" in capsys.readouterr().out
+
+
+def test_a_linked_device_is_told_as_a_line_for_the_config(capsys: pytest.CaptureFixture[str]):
+    """Dispatch's own id for it and the serial are easily mistaken for it."""
+    reply = {"ok": True, "device": {"id": "A 1", "serial": "S", "details": {"id": 1}}}
+    assert enquiry.finish(argparse.Namespace(json=False), reply, device._link_words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == 'for the config: [device] id = "A 1"'
+    assert "config" not in device._link_words({**reply, "device": None})
 
 
 def test_columns_line_up_and_nothing_is_cut():

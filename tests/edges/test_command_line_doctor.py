@@ -132,7 +132,7 @@ def test_while_a_cancel_hides_it_no_callout_is_tried_or_named(
         State.SKIPPED,
         "none is known: open paths below a callout cannot be tried",
         "",
-        "after the first drill, or with --callout ID",
+        "after the first drill that dispatch closed without a cancel, or with --callout ID",
     )
     assert (service.asked, scene.closed_callout) == ([], None)
 

@@ -24,6 +24,8 @@ from simulator.simulation import Simulation
 from simulator.state import Wanted
 from tests.simulator.rooms import Room, wait_until
 
+REPO = Path(__file__).parents[2]
+
 COMMAND = """
 import argparse
 from agent.cli import simulator
@@ -143,10 +145,10 @@ def test_ids_of_a_later_run_are_higher() -> None:
 
 def test_the_command_prints_where_it_is_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
-    arguments = ["--port", "0", "--tls", "--generation", "old", "--ca-file", str(ca_file)]
+    arguments = ["--port", "0", "--tls", "--generation", "old", "--ca-file", os.path.relpath(ca_file, REPO)]
     child = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", COMMAND, *arguments],
-        cwd=Path(__file__).parents[2],
+        cwd=REPO,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -160,6 +162,7 @@ def test_the_command_prints_where_it_is_and_ends_on_ctrl_c(tmp_path: Path) -> No
         minted = client.post(told["token_url"], headers={"Authorization": f"Bearer {told['Device key']}"}, json={"customerId": 4711})
         assert minted.json()["token_type"] == "Bearer"
         assert client.get(told["base_url"] + "/customers/4711/callouts").status_code == 401
+    assert told["CA file"] == str(ca_file.resolve()), "a config takes absolute paths only"
     assert told["Customer"] == "4711, mobile +27820000042, safe code 0042"
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=10)
