@@ -172,6 +172,49 @@ def test_cancel_ends_what_runs_drops_what_waits_and_hides_what_was_said():
     with_callout(story)
 
 
+def test_what_waited_when_a_cancel_came_is_not_told_of_the_next_callout():
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1), wrote("two", 2))
+        await bench.ask_to_cancel()
+        bench.service.close(101)
+        bench.lanes.watch.read_now()
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        told = len(bench.program.told)
+        await bench.press(2)
+        await bench.until(lambda: bench.state.phase is Phase.ACTIVE)
+        bench.service.stream = []
+        bench.hear(wrote("three", 3))
+        bench.program.finish_all()
+        of_it = [(each["callout_id"], each["text"]) for each in bench.program.told[told:]]
+        assert of_it == [(102, "Dispatch has the callout."), (102, "three")]
+
+    with_callout(story)
+
+
+def test_who_waits_for_more_is_woken_by_what_is_new_and_by_nothing_else():
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1))
+        waiting = asyncio.ensure_future(bench.conversation.more())
+        await asyncio.sleep(0)
+        bench.hear()
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        bench.hear(wrote("two", 2))
+        await asyncio.wait_for(waiting, 1.0)
+
+    with_callout(story)
+
+
+def test_close_of_a_drill_is_told_as_one():
+    async def story(bench: Heard) -> None:
+        bench.program.finish_all()
+        drilled = replace(bench.state, drill=True)
+        bench.conversation.follow(drilled, replace(drilled, drill=False, callout_id=None, closed=(101,)), CancelAsked(None))
+        assert [(each["event"], each["drill"]) for each in bench.program.told[1:]] == [("closed", True)]
+
+    with_callout(story)
+
+
 def test_restart_tells_nothing_twice_and_loses_nothing_that_came_meanwhile():
     async def story(bench: Heard) -> None:
         bench.service.help = Help(dispatched_wall=1.8e9)
@@ -208,6 +251,7 @@ def test_more_than_can_wait_is_told_later_and_not_lost():
     async def story(bench: Heard) -> None:
         many = [wrote(f"{n}", n) for n in range(3 * MOST_WAITING)]
         bench.hear(*many)
+        assert len(bench.conversation._waiting) <= MOST_WAITING
         told: list[str] = []
         for _ in range(4):
             told = bench.program.finish_all()
@@ -417,6 +461,51 @@ def test_look_up_that_is_wanted_at_once_waits_a_second_for_a_look_at_the_stream_
         trial.lanes.watch.look_up_now()
         await trial.until(lambda: any(each.asked is Asked.LOOK_UP and each.at >= asked_at for each in trial.went))
         assert trial.clock.at() - asked_at <= 1.0
+
+    listening(story)
+
+
+def test_look_at_the_stream_gives_way_to_a_read_that_is_asked_for():
+    async def story(trial: Trial, service: Service) -> None:
+        service.hold = {Asked.EVENTS: asyncio.Event()}
+        await trial.until(lambda: any(each.asked is Asked.EVENTS for each in trial.went))
+        asked_at = trial.clock.at()
+        trial.lanes.watch.read_now()
+        await trial.until(lambda: any(each.asked is Asked.READ and each.at > asked_at for each in trial.went))
+        assert trial.clock.at() - asked_at <= 1.0
+
+    listening(story)
+
+
+def test_nobody_listens_where_no_connection_is_open_and_a_look_that_was_lost_leaves_none():
+    """To open one takes longer than there is time between two reads: the next read does it, and has the time for it."""
+
+    async def story(trial: Trial, service: Service) -> None:
+        service.fault = lambda asked: lost(asked) if asked is Asked.EVENTS else None
+        await trial.until(lambda: any(each.asked is Asked.EVENTS for each in trial.went))
+        lost_at = trial.clock.at()
+        await asyncio.sleep(1.1 * READ_S)
+        opening = next(each for each in trial.went if each.asked is Asked.READ and each.at > lost_at)
+        assert opening.deadline_s == 2 * trial.terms.deadline_s, "a connection is to be opened first"
+        service.fault = lambda asked: lost(asked) if asked in (Asked.READ, Asked.EVENTS) else None
+        await asyncio.sleep(1.1 * READ_S)
+        since_at = trial.clock.at()
+        await asyncio.sleep(300)
+        assert not [each for each in trial.went if each.asked is Asked.EVENTS and each.at > since_at]
+
+    listening(story)
+
+
+def test_nobody_listens_shortly_before_a_read_that_would_cut_it_short():
+    """What is cut short costs the connection."""
+
+    async def story(trial: Trial, service: Service) -> None:
+        service.stream = [wrote("x" * 100, n) for n in range(27)]  # 14 s of the budget: due a second before a read
+        await asyncio.sleep(600)
+        reads = [each.at for each in trial.went if each.asked is Asked.READ]
+        looks = [each.at for each in trial.went if each.asked is Asked.EVENTS and each.at < reads[-1]]
+        assert len(looks) > 20
+        assert all(min(each for each in reads if each > look) - look >= READ_S / 2 for look in looks)
 
     listening(story)
 
