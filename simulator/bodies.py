@@ -41,7 +41,8 @@ def parse(raw: bytes, *, optional: bool = False) -> Body:
     if optional and not raw:
         return {}
     try:
-        value = json.loads(raw, parse_constant=_reject_constant)
+        # As text: bytes of UTF-16 or with a byte order mark would be taken, and JSON has neither.
+        value = json.loads(raw.decode(), parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         bad("Body is not valid JSON")
     if not isinstance(value, dict):

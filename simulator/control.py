@@ -22,7 +22,7 @@ from simulator.operations import BACKEND, OPERATIONS, require_known
 from simulator.operations.calls import number
 from simulator.origin import is_foreign
 from simulator.records import DIGITS, Callout, Customer
-from simulator.routes import answer, bearer, read_body, refuse, same, since
+from simulator.routes import answer, bearer, keep, read_body, refuse, same, since
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Act, Refusal, Refused, Wanted
 
@@ -311,15 +311,21 @@ def _endpoint(room: Desk, handler: Handler) -> Callable[[Request], Awaitable[Res
         if is_foreign(request):
             return answer({"message": "Not from another origin"}, 403)
         try:
-            raw = await read_body(request)
-            result = handler(room, request, json.loads(raw) if raw else None)
-        except Refused as refused:
-            return refuse(refused)
-        except (ValueError, RecursionError) as error:
-            return answer({"message": str(error)}, 400)
+            told = await _carry_out(room, handler, request)
         finally:
-            room.sim.publish()
-        room.sim.transcript.acted(request.method, request.url.path, raw, request.scope.get("simulator.by", "dispatcher"))
-        return result if isinstance(result, Response) else answer(result)
+            unkept = keep(room.sim)
+        return unkept or told
 
     return serve
+
+
+async def _carry_out(room: Desk, handler: Handler, request: Request) -> Response:
+    try:
+        raw = await read_body(request)
+        result = handler(room, request, json.loads(raw) if raw else None)
+    except Refused as refused:
+        return refuse(refused)
+    except (ValueError, RecursionError) as error:
+        return answer({"message": str(error)}, 400)
+    room.sim.transcript.acted(request.method, request.url.path, raw, request.scope.get("simulator.by", "dispatcher"))
+    return result if isinstance(result, Response) else answer(result)

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import stat
 import struct
 import tempfile
 import zlib
@@ -205,7 +206,7 @@ def _lock(path: Path) -> int:
 
 def _check_header(path: Path, handle: int) -> None:
     """Look before SQLite does: opening a stranger's database may already change it."""
-    head = os.read(handle, 100)
+    head = os.read(handle, 100) if stat.S_ISREG(os.fstat(handle).st_mode) else b""  # a pipe would be waited for
     if len(head) < 100 or not head.startswith(_MAGIC) or struct.unpack_from(">I", head, 68)[0] != APPLICATION_ID:
         raise UnusableError(f"{path} is not a state file of the simulator and was left as it is: name another file.")
     if struct.unpack_from(">I", head, 60)[0] != VERSION:

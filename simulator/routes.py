@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -86,29 +87,44 @@ def _authorise(sim: Simulation, operation: Operation, request: Request) -> Token
     return token
 
 
+def keep(sim: Simulation) -> Response | None:
+    """End a step; what is to be answered instead where it could not be kept. It is kept with the next one then."""
+    try:
+        sim.publish()
+    except sqlite3.Error as trouble:
+        return answer({"message": f"The state file cannot be written ({trouble})"}, 500)
+    return None
+
+
 def _endpoint(sim: Simulation, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        whole_at = time.monotonic()
         try:
-            token = _authorise(sim, operation, request)
-            told = operation.method in ("POST", "PUT")
-            raw = await read_body(request) if told else b""
-            whole_at = time.monotonic()
-            body = bodies.parse(raw, optional=operation.optional_body) if told else {}
-            reply = operation.act(Call(sim, request.path_params, body, token, sim.now()))
-        except Refused as refused:
-            return refuse(refused)
-        except Unauthorised as refused:
-            return answer({"message": str(refused)}, 401)
-        except ClientDisconnect:  # before the request was whole: nobody hears this
-            return answer({"message": "The request broke off"}, 400)
+            told, whole_at = await _carry_out(sim, operation, request)
         finally:
-            sim.publish()
+            unkept = keep(sim)
         if operation.even_s:
             await asyncio.sleep(whole_at + operation.even_s - time.monotonic())
-        return _say(reply)
+        return unkept or told
 
     return serve
+
+
+async def _carry_out(sim: Simulation, operation: Operation, request: Request) -> tuple[Response, float]:
+    """The answer, and when the request was whole, monotonic s."""
+    whole_at = time.monotonic()
+    try:
+        token = _authorise(sim, operation, request)
+        told = operation.method in ("POST", "PUT")
+        raw = await read_body(request) if told else b""
+        whole_at = time.monotonic()
+        body = bodies.parse(raw, optional=operation.optional_body) if told else {}
+        return _say(operation.act(Call(sim, request.path_params, body, token, sim.now()))), whole_at
+    except Refused as refused:
+        return refuse(refused), whole_at
+    except Unauthorised as refused:
+        return answer({"message": str(refused)}, 401), whole_at
+    except ClientDisconnect:  # before the request was whole: nobody hears this
+        return answer({"message": "The request broke off"}, 400), whole_at
 
 
 def _say(reply: Reply) -> Response:

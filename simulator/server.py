@@ -44,6 +44,8 @@ def assemble(sim: Simulation) -> ASGIApp:
     api = routes.routes(sim)
     handlers = {404: routes.misrouted, 405: routes.misrouted}
     rest = Starlette(routes=[*api, *openapi_routes.routes(sim), *control.routes(sim), *pages.routes(sim)], exception_handlers=handlers)
+    # A path with a slash too many is another path, and whoever follows a redirect would send a code again.
+    rest.router.redirect_slashes = False
 
     def name_of(scope: Scope) -> str | None:
         return routes.name_of(api, scope)

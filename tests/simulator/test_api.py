@@ -58,7 +58,12 @@ def test_a_raise_that_does_not_fit_is_400_with_a_message(room: Room, body: Any, 
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"), [(b"{", "application/json"), (b"{}", "text/plain"), (b"", "application/json"), (b" " * 70000, "application/json")]
+    ("content", "kind"),
+    [(b"{", "application/json"), (b"{}", "text/plain"), (b"", "application/json"), (b" " * 70000, "application/json")]
+    + [
+        ('{"responseTypeId": 1, "location": {"latitude": 1, "longitude": 2}}'.encode(code), "application/json")
+        for code in ("utf-16", "utf-8-sig")
+    ],
 )
 def test_a_body_that_is_no_json_is_400(room: Room, content: bytes, kind: str) -> None:
     told = room.api("POST", "/customers/4711/callouts", content=content, headers={"Content-Type": kind})
@@ -231,6 +236,13 @@ def test_a_map_is_offered(room: Room) -> None:
 def test_what_is_not_there_is_404_with_a_message(room: Room, method: str, path: str) -> None:
     told = room.api(method, path, THERE if method == "POST" else None)
     assert (told.status_code, bool(told.json()["message"])) == (404, True)
+
+
+def test_a_slash_at_the_end_is_another_path(room: Room) -> None:
+    """No redirect: whoever follows one sends a code again."""
+    number = room.raise_callout()
+    told = room.api("POST", f"/callouts/{number}/cancel/", {"safeCode": "0042"})
+    assert (told.status_code, list(told.json())) == (404, ["message"])
 
 
 def test_another_method_is_405_with_a_message(room: Room) -> None:

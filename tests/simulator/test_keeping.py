@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -278,6 +279,24 @@ def test_a_step_that_broke_off_in_its_midst_is_written_whole_with_the_next(open_
     assert open_books().state.callouts == {callout.id: callout}
 
 
+def test_a_step_that_is_not_kept_is_answered_500_with_a_message_and_goes_on(tmp_path: Path) -> None:
+    """As any other answer: its connection stays, and what was not kept is kept by the next step."""
+    with Running(state_file=tmp_path / "state.db") as running:
+        room = Room(running)
+        room.as_device()
+        callout = room.raise_callout()
+        connection = running._sim.keeping._connection  # type: ignore[union-attr]
+        connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+        said = {"source": "customer", "event": "long " * 10_000}
+        told = [room.api("POST", f"/callouts/{callout}/events", said), room.sim("POST", f"/callouts/{callout}/say", {"message": "more"})]
+        assert [(each.status_code, "full" in each.json()["message"]) for each in told] == [(500, True)] * 2
+        connection.execute("PRAGMA max_page_count = 100000")
+        assert room.api("GET", f"/callouts/{callout}").status_code == 200
+        assert len({seen["connection"] for seen in room.sim("GET", "/requests").json()}) == 1
+        assert running._sim.keeping._compare(None).statements == []  # type: ignore[union-attr]
+        room.http.close()
+
+
 # --- files that are not ours ---
 
 
@@ -299,6 +318,7 @@ STRANGERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nothing": (lambda path: path.write_bytes(b""), "not a state file"),
     "another database": (foreign_database, "not a state file"),
     "another version": (another_version, "another version"),
+    "a pipe": (os.mkfifo, "not a state file"),
     "a folder": (lambda path: path.mkdir(), "cannot be opened"),
     "a folder that is not there": (lambda path: path.symlink_to(path.parent / "no" / "where"), "cannot be"),
 }
