@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _complain(str(problem))
         return TROUBLE
     except OSError as error:
-        _complain(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error.strerror or error))
+        hint = "; nothing is overwritten, name another one" if isinstance(error, FileExistsError) else ""
+        _complain(f"{error.filename}: {error.strerror}{hint}" if error.filename is not None else str(error.strerror or error))
         return TROUBLE
     return code
 

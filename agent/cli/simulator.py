@@ -6,6 +6,7 @@ Starts and prints, decides nothing. The simulator is imported only when it runs:
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -69,9 +70,12 @@ def run(args: argparse.Namespace) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     try:
         return _serve(args, scenario)
+    except FileExistsError as there:
+        print(f"{there.filename} is there already, and a transcript is never overwritten: name another file.", file=sys.stderr)
     except OSError as trouble:
         where = f"Cannot serve on {args.host} port {_port(args)}" if trouble.filename is None else str(trouble.filename)
-        print(f"{where}: {trouble.strerror or trouble}", file=sys.stderr)
+        hint = "; --port takes another one, 0 any that is free" if trouble.errno == errno.EADDRINUSE else ""
+        print(f"{where}: {trouble.strerror or trouble}{hint}", file=sys.stderr)
     except ValueError as refusal:  # a webhook that is not to be told, a state file that cannot be used
         print(refusal, file=sys.stderr)
     finally:

@@ -92,6 +92,7 @@ def test_exit_code_is_the_commands(probe: Install):
     [
         (FileNotFoundError(2, "No such file or directory", "/x/y"), 1, "callout-agent: /x/y: No such file or directory\n"),
         (PermissionError(13, "Permission denied", "/x/y"), 1, "callout-agent: /x/y: Permission denied\n"),
+        (FileExistsError(17, "File exists", "/x"), 1, "callout-agent: /x: File exists; nothing is overwritten, name another one\n"),
         (ConnectionRefusedError(111, "Connection refused"), 1, "callout-agent: Connection refused\n"),
         (KeyboardInterrupt(), 130, ""),
         (

@@ -169,6 +169,20 @@ def test_the_command_prints_where_it_is_and_ends_on_ctrl_c(tmp_path: Path) -> No
     assert (child.returncode, errors) == (0, "")
 
 
+def test_the_command_overwrites_no_transcript(tmp_path: Path) -> None:
+    (tmp_path / "old.jsonl").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, "--port", "0", "--transcript", str(tmp_path / "old.jsonl")],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{tmp_path}/old.jsonl is there already, and a transcript is never overwritten: name another file.\n"
+
+
 def test_the_command_says_why_it_cannot_start() -> None:
     with Running() as running:
         done = subprocess.run(
@@ -180,7 +194,10 @@ def test_the_command_says_why_it_cannot_start() -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == f"Cannot serve on 127.0.0.1 port {running.port}: Address already in use\n"
+    assert (
+        done.stderr
+        == f"Cannot serve on 127.0.0.1 port {running.port}: Address already in use; --port takes another one, 0 any that is free\n"
+    )
 
 
 def test_the_command_hints_at_what_is_not_installed() -> None:
