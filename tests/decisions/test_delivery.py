@@ -259,6 +259,9 @@ def test_a_callout_existed_only_if_that_is_shown(created: str | None, existed: b
     outcome = answered(Asked.RAISE, 200, document, date="Mon, 02 Mar 2026 10:11:13 GMT", elapsed_s=1.0)
     assert outcome.callout is not None
     assert outcome.callout.existed is existed
+    waited_for = answered(Asked.RAISE, 200, document, date="Mon, 02 Mar 2026 10:11:13 GMT", elapsed_s=4_300.0).callout
+    assert waited_for is not None
+    assert waited_for.existed is None, "it may have been opened by this very raise"
     undated = answered(Asked.RAISE, 200, document).callout
     assert undated is not None
     assert undated.existed is None

@@ -110,6 +110,15 @@ def test_a_callout_is_found_in_every_generation_of_the_answer(document: Any) -> 
     assert (callout.latitude, callout.longitude, callout.created_wall) == (-29.8579, 31.0292, CREATED_WALL)
 
 
+def test_an_id_of_what_is_around_a_callout_is_not_the_callouts() -> None:
+    """A request, or an envelope, may have one of its own: to stream to it would help nobody."""
+    for around in ({"callout": FLAT}, {"data": {"id": 8, "callout": FLAT}}):
+        found = wire.callout_of({"id": 99, "message": "ok", **around})
+        assert found is not None
+        assert found.id == 500123
+        assert [each.id for each in wire.callouts_of([{"id": 99, **around}]) or ()] == [500123]
+
+
 @pytest.mark.parametrize("raw", [None, "", "  ", True, False, [], {}, 1.5, float("nan"), float("inf"), "..", ".", "x" * 129, "a\nb"])
 def test_what_is_no_id_is_none(raw: Any) -> None:
     """Such an id could not be asked about again."""
@@ -297,6 +306,12 @@ def test_only_positions_on_earth_go_out(latitude: float, longitude: float, accur
     assert body["longitude"] == round(longitude, 7)
     assert body.get("accuracy", 1.0) > 0
     bodies.encoded(body)
+
+
+def test_an_accuracy_of_nothing_is_none() -> None:
+    """A receiver that tells 0 m does not know it: a responder would trust the place to a step."""
+    assert bodies.position_body(1.0, 2.0, 0.0) == {"latitude": 1.0, "longitude": 2.0}
+    assert bodies.position_body(1.0, 2.0, 0.01) == {"latitude": 1.0, "longitude": 2.0, "accuracy": 0.1}
 
 
 @pytest.mark.parametrize("shape", ["nested", "flat", "legacy"])

@@ -101,6 +101,27 @@ async def test_nothing_is_sent_while_a_raise_is_owed(rig: Wired, monkeypatch: py
         assert told.sent()[0]["battery_level"] == 50
 
 
+async def test_whoever_opens_a_connection_for_something_better_goes_first(rig: Wired) -> None:
+    """It is opened within a turn, and the turn is given back."""
+    async with rig() as at:
+        at.server.on("POST", EVENT, taken())
+        turn = asyncio.Lock()
+        duty = Duty(device_id="8812345", type_id=5, every_s=60.0, health_message_type=4, deadline_s=2.0)
+        report = DeviceReport(duty, at.api, at.clock, Conditions(), owed=lambda: False, roll=lambda: 0.0, turn=lambda: turn, first_s=0.0)
+        await turn.acquire()
+        running = asyncio.ensure_future(report.run())
+        try:
+            await asyncio.sleep(0.2)  # so long nothing happens is what is tested
+            assert at.server.connections == 0
+            turn.release()
+            await at.server.until(2)
+            assert at.server.seen[-1].json == HEALTH
+            await asyncio.wait_for(turn.acquire(), 5)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_what_is_under_way_is_given_up_for_a_raise(rig: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
     """The link is the raise's; later it goes anew, and that was no failure."""
     monkeypatch.setattr(device_report, "LOOK_S", 0.02)

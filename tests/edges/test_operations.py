@@ -323,3 +323,29 @@ def test_all_questions_of_one_request_share_its_deadline(desk: Desk):
             assert runner.run(rate()) < 2.0
     finally:
         desk.call("DELETE", url)
+
+
+class Halting:
+    """A dispatch that takes a rating without telling its number, and whose list of items never comes."""
+
+    def __init__(self) -> None:
+        self.rated: list[Any] = []
+
+    async def rating_items(self, *, deadline_s: float) -> Outcome:
+        await asyncio.sleep(deadline_s)
+        return Outcome(Asked.RATING_ITEMS, Meaning.RETRY, "timeout")
+
+    async def rate(self, callout_id: Any, *_words: Any, deadline_s: float) -> Outcome:
+        assert deadline_s > 0.2, "the list leaves most of the time to what it is for"
+        return Outcome(Asked.RATE, Meaning.ACCEPTED, "ok", callout_id=callout_id, http_status=200)
+
+    async def rate_item(self, rating_id: Any, *words: Any, **_more: Any) -> Outcome:
+        self.rated.append((rating_id, *words))
+        return Outcome(Asked.RATE_ITEM, Meaning.ACCEPTED, "ok", http_status=200)
+
+
+def test_items_of_a_rating_without_a_number_are_not_sent_and_a_list_that_never_comes_keeps_no_rating_away():
+    dispatch: Any = Halting()
+    answer = asyncio.run(operations.perform(dispatch, {"do": "rate", "id": 7, "stars": 2, "items": ["the coffee"]}, 0.6))
+    assert (answer["rating"], [each["taken"] for each in answer["items"]], dispatch.rated) == ({"id": None, "stars": 2}, [False], [])
+    assert "the rating was taken" in answer["error"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,17 @@ def test_list_of_a_calm_device_is_empty_although_dispatch_was_asked():
         for before, ids in ((ACTIVE, [OURS]), *((before, []) for before in CALM.values()), (STANDBY, [])):
             reply, asked, _ = await answered(before, {"do": "list"})
             assert ([each["id"] for each in reply["callouts"]], asked) == (ids, [Asked.LOOK_UP])
+
+    asyncio.run(run())
+
+
+def test_list_never_holds_the_address_of_a_live_page():
+    """Whoever has it sees where the wearer is, for as long as it is on; of the callout that is on it may be asked for by its id."""
+
+    async def run() -> None:
+        reply, _, _ = await answered(ACTIVE, {"do": "list", "url": True})
+        assert [sorted(each) for each in reply["callouts"] if "url" in each] == []
+        assert len(reply["callouts"]) == 1
 
     asyncio.run(run())
 
@@ -190,6 +202,20 @@ def test_who_follows_is_told_the_same_end_by_a_cancel_and_by_the_close(end: Happ
         assert (over["events"], over["over"]) == ([], True)
         late = await requests.handle(again, SOMEONE)
         assert (late["ok"], late["events"], late["over"]) == (True, [], True)
+
+    on(story, *ACTIVE)
+
+
+def test_who_follows_one_callout_is_told_nothing_of_the_next():
+    async def story(device: Device, requests: Requests) -> None:
+        device.hear("a car is on its way")
+        first = await requests.handle({"do": "events"}, SOMEONE)
+        asking = asyncio.create_task(requests.handle({"do": "events", "follow": OURS, "mark": first["mark"], "wait_s": 30}, SOMEONE))
+        await asyncio.sleep(0)
+        device.state = replace(device.state, callout_id=ANOTHER)
+        device.hear("who is there?")
+        over = await asking
+        assert (over["id"], over["events"], over["over"]) == (OURS, [], True)
 
     on(story, *ACTIVE)
 

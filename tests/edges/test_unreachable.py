@@ -139,7 +139,7 @@ def test_calm_device_tells_nobody_and_ends_a_siren_that_sounds(tmp_path: Path):
     """Law 5: whatever goes on inside."""
 
     async def story() -> None:
-        rig = Rig(tmp_path, body="cat >> {log}\nexec sleep 600\n")
+        rig = Rig(tmp_path, body=f"echo $$ > {tmp_path}/siren\ncat >> {{log}}\nexec sleep 600\n")
         rig.clock.now = 1_001.0
         rig.of.look(RAISING)
         rig.clock.now = 1_060.0
@@ -152,6 +152,7 @@ def test_calm_device_tells_nobody_and_ends_a_siren_that_sounds(tmp_path: Path):
         rig.of.look(replace(RAISING, calm=True))
         async with asyncio.timeout(5):
             await asyncio.wait({running})
+        assert await asyncio.to_thread(ended, int((tmp_path / "siren").read_text())), "it is the sound that has to end"
         for at in (1_200.0, 5_000.0):
             await rig.look(replace(RAISING, calm=True), at)
         assert len(rig.told()) == 1
@@ -228,6 +229,40 @@ def test_hook_that_never_ends_is_ended_with_what_it_started(tmp_path: Path):
     assert "did not end" in failed
     child = int((tmp_path / "child").read_text())
     assert ended(child)
+
+
+def test_hook_runs_one_thing_at_a_time_and_one_that_is_ended_has_not_ended_by_itself(tmp_path: Path):
+    """What waits for its end would otherwise be told behind a cancel."""
+
+    async def story() -> None:
+        conditions, log, by_itself = Conditions(), tmp_path / "told", asyncio.Event()
+        hook = hooks.Hook(program(tmp_path, f"cat >> {log}\nexec sleep 600\n"), Hand(), conditions)
+        hook.start({"text": "one"}, by_itself.set)
+        hook.start({"text": "two"}, by_itself.set)
+        running = hook.running
+        assert running is not None
+        async with asyncio.timeout(10):
+            while not (log.exists() and log.read_text()):  # noqa: ASYNC110 - another process writes the file
+                await asyncio.sleep(0.01)
+        hook.end()
+        await asyncio.wait({running})
+        await asyncio.sleep(0)
+        assert (hook.running, by_itself.is_set(), conditions.shown(calm=False)) == (None, False, ())
+        assert log.read_text() == '{"text": "one"}\n'
+
+    run(story)
+
+
+def test_hook_that_succeeds_mends_no_other_that_failed(tmp_path: Path):
+    async def story() -> None:
+        conditions = Conditions()
+        for command in (("/bin/false",), ("/bin/true",)):
+            ended_by_itself = asyncio.Event()
+            hooks.Hook(command, Hand(), conditions).start({}, ended_by_itself.set)
+            await asyncio.wait_for(ended_by_itself.wait(), 10)
+        assert [each.code for each in conditions.shown(calm=False)] == ["hook.failed"]
+
+    run(story)
 
 
 def test_hook_that_leaves_and_does_not_read_is_no_trouble(tmp_path: Path):
