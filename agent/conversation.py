@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from agent import wording
 from agent.model import Event, Help
+
+Listed = TypeVar("Listed")
 
 MOST_HEARD: Final = 500  # entries of dispatch that are kept, the newest
 MOST_OURS: Final = 500  # of our own: a long trail must not push out what dispatch said
@@ -62,6 +64,7 @@ ROUTINE: Final = frozenset(
     }
 )
 CUSTOMER: Final = frozenset({"customer", "device"})
+DISPATCH: Final = frozenset({"system", "aura", "dispatch", "dispatcher", "controller", "control", "operator", "responder", "supplier"})
 UNCLEAR: Final = "unknown"  # the source of an entry that names none
 CHAT: Final = frozenset({"chat", "message", "note", "comment"})
 
@@ -71,7 +74,7 @@ class Entry:
     """One entry of the event stream as it may be shown. key: the same for the same entry, whenever it is read.
 
     ours: from the customer's side. step: what it says of a responder, None for nothing. message: written for us to read.
-    vouched: who wrote it is known.
+    vouched: who wrote it is known to speak for dispatch.
     """
 
     key: str
@@ -174,7 +177,8 @@ def read(before: Conversation, status: str | None, told: Help, now_wall: float) 
     if same:
         return after
     if not claim.timed and (known is not None or claim.stage is Responder.STOOD_DOWN):
-        claim = replace(claim, wall=now_wall)  # it changed under our eyes; or it is what holds now
+        # It changed under our eyes, or it is what holds now: newer than whatever was told before, by whose clock ever.
+        claim = replace(claim, wall=max(now_wall, before.claim.wall))
     return replace(after, by_read=claim, claim=_newer(before.claim, claim))
 
 
@@ -204,12 +208,11 @@ def _newer(held: Claim, told: Claim) -> Claim:
 def heard(before: Conversation, listed: Iterable[Event], ours: frozenset[str], now_wall: float) -> Conversation:
     """The event stream as dispatch lists it, whole. ours: digests of what we said."""
     entries: dict[str, Entry] = {}
-    for event in _in_order(tuple(listed))[-MOST_LISTED:]:
+    for event in _in_order(tuple(listed), lambda each: each.wall)[-MOST_LISTED:]:
         entry = _entry(event, ours)
         entries.setdefault(entry.key, entry)
-    for entry in before.entries:  # what was there once is not taken back
-        entries.setdefault(entry.key, entry)
-    kept = _bounded(_sorted(tuple(entries.values())))
+    gone = (each for each in before.entries if each.key not in entries)  # what was there once is not taken back
+    kept = _bounded(_in_order((*gone, *entries.values()), lambda each: each.event.wall))
     after = replace(before, entries=kept)
     step = next((each for each in reversed(kept) if each.step is not None and _counts(each, before)), None)
     if step is None or step.step is None:
@@ -219,26 +222,24 @@ def heard(before: Conversation, listed: Iterable[Event], ours: frozenset[str], n
     if known is not None and known.stage is claim.stage and (not claim.timed or known.wall == claim.wall):
         return after
     if not claim.timed and known is not None:
-        claim = replace(claim, wall=now_wall)
+        claim = replace(claim, wall=max(now_wall, before.claim.wall))
     return replace(after, by_stream=claim, claim=_newer(before.claim, claim))
 
 
 def _counts(entry: Entry, before: Conversation) -> bool:
-    """Who wrote an entry without a source is not known: it may only lead on from a responder of whom dispatch itself has told."""
+    """Who wrote it may be anybody where nobody vouches: it may only lead on from a responder of whom dispatch itself has told."""
     told = before.by_read is not None and RANK[before.by_read.stage] > 0
     return entry.vouched or told or entry.step is Responder.STOOD_DOWN
 
 
-def _in_order(listed: tuple[Event, ...]) -> tuple[Event, ...]:
-    walls = [event.wall for event in listed]
-    known = [wall for wall in walls if wall is not None]
-    return tuple(sorted(listed, key=lambda event: event.wall or 0.0)) if len(known) == len(walls) else listed
-
-
-def _sorted(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    if any(each.event.wall is None for each in entries):
-        return entries
-    return tuple(sorted(entries, key=lambda each: each.event.wall or 0.0))
+def _in_order(listed: tuple[Listed, ...], wall_of: Callable[[Listed], float | None]) -> tuple[Listed, ...]:
+    """By time; what has none stays behind what was listed before it."""
+    walls, last_wall = [], -math.inf
+    for each in listed:
+        wall = wall_of(each)
+        last_wall = last_wall if wall is None else wall
+        walls.append(last_wall)
+    return tuple(listed[place] for place in sorted(range(len(listed)), key=walls.__getitem__))
 
 
 def _bounded(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
@@ -255,18 +256,19 @@ def _entry(event: Event, ours: frozenset[str]) -> Entry:
     source, unclear = _words(event.source), event.source.strip().casefold() in ("", UNCLEAR)
     mine = source in CUSTOMER or (unclear and digest(event.text) in ours)
     kind = _words(event.kind)
-    step = WORDS.get(kind)
+    step = named = WORDS.get(kind)
     chat = bool(set(kind.split()) & CHAT)
     if step is None and not chat:
         step = WORDS.get(_words(event.text))
-    noted = step is not None or kind in ROUTINE or (not chat and _words(event.text) in ROUTINE)
     shown = replace(
         event,
         source=wording.harmless(event.source, MAX_SOURCE) or UNCLEAR,
         text=wording.harmless(event.text, wording.MAX_EVENT_CHARS),
     )
-    vouched = not unclear or bool(kind)
-    return Entry(_key(event), shown, mine, None if mine else step, message=not mine and not noted, vouched=vouched)
+    who = set(source.split())
+    vouched = named is not None or (unclear and bool(kind)) or bool(who & DISPATCH)
+    noted = (step is not None and (vouched or unclear)) or kind in ROUTINE or (not chat and _words(event.text) in ROUTINE)
+    return Entry(_key(event), shown, mine, None if mine or who & CUSTOMER else step, message=not mine and not noted, vouched=vouched)
 
 
 def _key(event: Event) -> str:

@@ -109,6 +109,35 @@ def test_stream_that_is_looked_at_again_takes_nothing_back_that_was_read_since()
     assert listened(now, *steps).stage is GONE
 
 
+@pytest.mark.parametrize("clock_off_s", [-3e8, -600.0, 0.0, 3e8])
+def test_responder_who_is_stood_down_is_not_there_by_whose_clock_ever(clock_off_s: float):
+    """The device's clock is years behind, or an entry of the stream is of a time to come: what changed just now is newer all the same."""
+    now = read(Conversation(), SENT, Help(dispatched_wall=T), T + clock_off_s)
+    now = listened(now, system("Responder arrived on scene", T + 60), now_wall=T + 70 + clock_off_s)
+    assert now.stage is THERE
+    now = read(now, "Responder Cancelled", Help(), T + 120 + clock_off_s)
+    assert now.stage is GONE
+    assert listened(now, system("Responder arrived on scene", T + 60), now_wall=T + 130 + clock_off_s).stage is GONE
+    assert read(now, SENT, Help(), T + 150 + clock_off_s).stage is COMING, "and another one is coming"
+
+
+def test_one_entry_without_a_time_leaves_the_others_in_order():
+    steps = [system("Responder stood down", T + 20, 3), system("Responder arrived on scene", T + 10, 2), system("hello", None, 4)]
+    for order in itertools.permutations(steps):
+        assert listened(Conversation(), *order).stage is GONE
+        assert listened(listened(Conversation(), *order[:2]), *order[2:]).stage is GONE, "also what is listed no more"
+
+
+@pytest.mark.parametrize("source", ["customer 4711", "Customer App", "mobile user", "Jo Smith", "panic device"])
+def test_whoever_does_not_speak_for_dispatch_sends_no_responder(source: str):
+    """Nor is what they write lost: it is shown, because it may be of dispatch."""
+    arrived = wrote("Responder arrived on scene", source=source, kind=None, wall=T + 60)
+    now = listened(Conversation(), arrived)
+    assert (now.stage, [each.event.text for each in now.messages]) == (NONE, ["Responder arrived on scene"])
+    if {"customer", "device"} & set(source.casefold().split()):
+        assert listened(read(Conversation(), SENT, Help(), T), arrived).stage is COMING
+
+
 def test_dispatch_takes_back_what_it_said_too_early():
     """An arrival that was noted for the wrong callout: whoever is on the way is still on the way."""
     now = read(Conversation(), SENT, Help(dispatched_wall=T, arrived_wall=T + 60), T + 61)
