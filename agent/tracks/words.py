@@ -79,6 +79,8 @@ def headlines(story: Story, presses: Sequence[Pressed], callouts: Sequence[Calle
     if presses:
         lines.append(f"pressed {times(len(presses))}" + (f" at {clock(presses[0].wall)}" if len(presses) == 1 else ""))
     ends = (story.first.wall, story.last.wall)
+    if earlier := len(callouts[:-2]):
+        lines.append(f"{earlier} earlier callout{'s' if earlier > 1 else ''}")
     lines += [callout_words(each, dated=_on_other_days(each, ends)) for each in callouts[-2:]]
     if story.outages:
         lines.append(f"offline {times(len(story.outages))} ({length(sum(each.length_s for each in story.outages))}): {_owed(story)}")

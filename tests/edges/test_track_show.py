@@ -405,3 +405,15 @@ def test_the_words_of_a_story():
     assert "callout since " + words.short(begun - 86_400, dated=True) in words.headlines(story, [], [yesterday])
     assert words.length(11 * 86_400 + 13.2 * 3_600) == "11 days 13 h"
     assert DRIVE.tunnel[1] - DRIVE.tunnel[0] == 360.0
+
+
+@pytest.mark.parametrize(("count", "told"), [(2, []), (3, ["1 earlier callout"]), (5, ["3 earlier callouts"])])
+def test_headlines_leave_no_callout_out(count: int, told: list[str]) -> None:
+    """The last two by their times, those before them by how many there were."""
+    story = story_of(points("ssss"))
+    assert story.first is not None
+    begun = story.first.wall
+    callouts = [Called(str(each), begun + each, begun + each + 0.5, going_on=False, origin="", drill=False) for each in range(count)]
+    lines = words.headlines(story, [], callouts)
+    assert [each for each in lines if "earlier" in each] == told
+    assert len([each for each in lines if " to " in each]) == 2
