@@ -213,6 +213,20 @@ def test_an_event_tells_its_kind_if_it_has_one(raw: Any, kind: str | None, text:
 # --- out ------------------------------------------------------------------------------------------------------------------
 
 
+def test_a_row_number_is_not_what_a_device_is_called() -> None:
+    """It would lead every later call about it to another device, or to none."""
+    device = read(Asked.LINK_DEVICE, {"device": {"id": 77, "deviceSerial": "SN-1"}})
+    assert isinstance(device, Device)
+    assert (device.id, device.serial) == (None, "SN-1")
+
+
+@pytest.mark.parametrize("asked", sorted(LISTS))
+def test_a_list_that_cannot_be_understood_is_none_and_not_an_empty_one(asked: Asked) -> None:
+    """There is something, and nobody may say that there is nothing."""
+    assert read(asked, [{"colour": "red"}, 7]) is None
+    assert read(asked, []) == ()
+
+
 def test_bodies_say_only_what_was_given() -> None:
     """Nobody documents that null is taken."""
     assert bodies.reason_body(2, None) == {"exceptionReasonId": 2}
