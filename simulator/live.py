@@ -17,6 +17,8 @@ BEAT_S = 10.0
 RETRY_MS = 1_000
 # Hundreds of callouts change every second: what comes within this time goes out together.
 GATHER_S = 0.05
+# A page that reads nothing (a laptop that sleeps) is told everything anew instead of more news than this.
+MOST_NEWS = 1_000
 
 Topic = tuple[str, int | None]
 View = Callable[[Topic, "Listener"], Any]
@@ -31,6 +33,13 @@ class Listener:
         self.news: dict[Topic, None] = {}
         self.rung = asyncio.Event()
         self.told: dict[int, tuple[int, int, int]] = {}
+
+    def hear(self, topic: Topic) -> None:
+        """One more piece of news."""
+        if len(self.news) >= MOST_NEWS:
+            self.news = {("reset", None): None}
+        self.news[topic] = None
+        self.rung.set()
 
     def take(self) -> list[Topic]:
         """What is new since the last call, in order."""
@@ -50,8 +59,7 @@ class Hub:
         """Something changed."""
         for listener in self._listeners:
             if listener.wants((name, number)):
-                listener.news[(name, number)] = None
-                listener.rung.set()
+                listener.hear((name, number))
 
     async def stream(self, stopping: asyncio.Event, view: View, wants: Wants = lambda _: True) -> AsyncIterator[str]:
         """Frames for one listener until the server stops. wants: leaves out topics; their coming and going shows nowhere."""

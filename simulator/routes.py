@@ -27,13 +27,15 @@ from simulator.simulation import PREFIX, Simulation
 from simulator.state import Refusal, Refused
 from simulator.tokens import Token
 
+BODILESS = {204, 205, 304}
 STATUS = {Refusal.BAD: 400, Refusal.UNKNOWN: 404, Refusal.NOT_ALLOWED: 403, Refusal.CONFLICT: 409}
 
 
 def answer(document: Any, status: int = 200) -> Response:
-    """JSON, ASCII only: a lone surrogate that came in must not break the answer. None: no body."""
-    content = b"" if document is None else json.dumps(document).encode("ascii")
-    return Response(content, status, media_type=None if document is None else "application/json")
+    """JSON, ASCII only: a lone surrogate that came in must not break the answer. None, or a status that has none: no body."""
+    if document is None or status in BODILESS:
+        return Response(b"", status)
+    return Response(json.dumps(document).encode("ascii"), status, media_type="application/json")
 
 
 def refuse(refused: Refused) -> Response:

@@ -32,6 +32,16 @@ def test_a_second_raise_returns_the_open_callout_and_is_counted(room: Room) -> N
     assert (room.seen(FIRST)["presses"], len(room.seen(FIRST)["positions"])) == (2, 1)
 
 
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_a_status_that_has_no_body_is_answered_without_one(open_room: Opener, status: int) -> None:
+    """And the connection goes on: what is tried out is the status, not a client's mending of a broken answer."""
+    room = open_room(created_status=status)
+    told = room.api("POST", "/customers/4711/callouts", RAISE)
+    assert (told.status_code, told.content) == (status, b"")
+    assert room.api("POST", "/customers/4711/callouts", RAISE).json()["callout"]["id"] == FIRST
+    assert len({seen["connection"] for seen in room.sim("GET", "/requests").json()}) == 1
+
+
 def test_after_the_close_a_raise_opens_another(room: Room) -> None:
     room.act(room.raise_callout(), "close")
     assert room.raise_callout() == FIRST + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -170,6 +171,24 @@ def test_news_that_show_nowhere_keep_no_beat_back(monkeypatch: pytest.MonkeyPatc
     texts = asyncio.run(hear(hub, 4, view, wants, lambda: hub.tell("callout", number)))
     assert ["event: hello" in texts[0][1], *("event: beat" in text for _, text in texts[1:])] == [True] * 4
     assert all(later - earlier >= 0.19 for (earlier, _), (later, _) in pairwise(texts))
+
+
+def test_a_page_that_sleeps_for_long_is_told_everything_anew() -> None:
+    """What it missed is not kept for it, and telling it does not hold up the loop that devices wait for."""
+
+    async def sleep_and_wake() -> list[str]:
+        hub, stopping = Hub(), asyncio.Event()
+        stream = hub.stream(stopping, lambda topic, _: {"topic": topic})
+        await anext(stream)
+        for number in range(50_000):
+            hub.tell("request", number)
+        woken = await anext(stream)
+        await stream.aclose()
+        return re.findall(r"^event: (\w+)", woken, re.MULTILINE)
+
+    heard = asyncio.run(sleep_and_wake())
+    assert heard[0] == "reset"
+    assert len(heard) <= live.MOST_NEWS
 
 
 def test_what_changes_together_goes_out_together() -> None:
