@@ -149,7 +149,7 @@ def _find(name: str) -> Command | str:
     except ModuleNotFoundError as error:
         if error.name == module:
             return "not part of this release"
-        return f"needs the Python package {error.name}: pip install 'callout-agent[simulator]'"
+        return f"needs the Python package {error.name}: pip install '.[simulator]' in the project's folder"
 
 
 def _imported(module: str) -> ModuleType:

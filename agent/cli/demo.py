@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         import simulator.server  # noqa: F401, PLC0415 - only to say in one line what is missing
     except ImportError as error:
-        talk.complain(f"the demo needs the simulator's packages ({error.name} is missing)", "pip install 'callout-agent[simulator]'")
+        talk.complain(
+            f"the demo needs the simulator's packages ({error.name} is missing)", "pip install '.[simulator]' in the project's folder"
+        )
         return 1
     lines = _read_log(args.log)
     if lines is None or (args.log is not None and not _usable(args.log)):

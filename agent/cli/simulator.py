@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         from agent.cli import rehearsal  # noqa: PLC0415 - a device has no simulator
     except ImportError as missing:
-        print(f"The simulator needs {missing.name}: pip install 'callout-agent[simulator]'", file=sys.stderr)
+        print(f"The simulator needs {missing.name}: pip install '.[simulator]' in the project's folder", file=sys.stderr)
         return 1
     if args.compare:
         return rehearsal.compared(*args.compare)

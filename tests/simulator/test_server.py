@@ -211,5 +211,5 @@ def test_the_command_hints_at_what_is_not_installed() -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "callout-agent[simulator]" in done.stderr
+    assert "pip install '.[simulator]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1
