@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from agent import conversation, wording
@@ -144,7 +145,7 @@ class Conversing:
         before = self._now
         self._take(conversation.read(before, callout.status, callout.help, self._rooms.clock.wall()))
         first = before.status is None and self._now.stage is before.stage  # there was nothing that could have changed
-        return not first and (before.status, before.help) != (self._now.status, self._now.help)
+        return not first and _news_of(before) != _news_of(self._now)
 
     def take_events(self, outcome: Outcome) -> bool:
         """What a look at the event stream came to. Whether it told how far help has come, so that a read may tell more."""
@@ -232,11 +233,13 @@ class Conversing:
             return
         if self._of == hearsay.callout_id:
             hearsay.remember(self._now)
-        now_wall = self._rooms.clock.wall()
-        heard = [_kept(hearsay.callout_id, each, now_wall) for each in new if not each.ours]
-        self._note = hearsay.note()
-        writes: list[Write] = [*heard, NoteKept(NOTE, self._note)]
-        self._rooms.store.step(*writes)
+        theirs, now_wall = [each for each in new if not (each.ours or hearsay.is_told(each.key))], self._rooms.clock.wall()
+        heard = [_kept(hearsay.callout_id, each, now_wall) for each in theirs[: hearsay.take_room(len(theirs))]]
+        note = hearsay.note()
+        if heard or note != self._note:  # a read mostly tells nothing new, and each step waits for the disk
+            self._note = note
+            writes: list[Write] = [*heard, NoteKept(NOTE, note)]
+            self._rooms.store.step(*writes)
 
     # --- the owner's program ----------------------------------------------------------------------------------------------------
 
@@ -319,6 +322,11 @@ class Conversing:
             hearsay.said = Responder(key.removeprefix(STAGE))
         else:
             hearsay.tell(key)
+
+
+def _news_of(now: Conversation) -> tuple[object, ...]:
+    """What a read tells of status and responder. Without when they are expected: told as a span, that changes with every read."""
+    return now.status, replace(now.help, eta_wall=None, eta_text=None)
 
 
 def _kept(callout_id: CalloutId, entry: Entry, now_wall: float) -> EventKept:

@@ -17,6 +17,7 @@ from agent.model import CalloutId
 NOTE: Final = "heard"  # its name in the store
 MOST_TOLD: Final = 600  # keys; a little more than there are entries of dispatch in a conversation
 MOST_OURS: Final = 1_000  # digests of what we said
+MOST_KEPT: Final = 2_000  # entries of dispatch in the store: rows of fixes would make room for more, and theirs are kept by dispatch
 MAX_STATUS: Final = 100
 
 
@@ -30,6 +31,7 @@ class Hearsay:
         self._told: dict[str, None] = {}
         self._ours: dict[str, None] = {}
         self._claim = Claim()
+        self._kept = 0
         self._status: str | None = None
         self._take(_parsed(note))
 
@@ -38,7 +40,8 @@ class Hearsay:
             return
         self._told = dict.fromkeys(_texts(kept.get("told")))
         self._ours = dict.fromkeys(_texts(kept.get("ours")))
-        wall, status = kept.get("wall"), kept.get("status")
+        wall, status, count = kept.get("wall"), kept.get("status"), kept.get("kept")
+        self._kept = count if isinstance(count, int) else 0
         self._status = status if isinstance(status, str) else None
         known = resumed(str(kept.get("stage")), wall if isinstance(wall, int | float) else None, self._status)
         self._claim, self.said = known.claim, resumed(str(kept.get("said")), None, None).stage
@@ -66,6 +69,12 @@ class Hearsay:
         _add(self._ours, new, MOST_OURS)
         return bool(new)
 
+    def take_room(self, wanted: int) -> int:
+        """How many more entries the store keeps of this callout; they are counted as kept."""
+        given = max(0, min(wanted, MOST_KEPT - self._kept))
+        self._kept += given
+        return given
+
     @property
     def ours(self) -> frozenset[str]:
         """Digests of what we said."""
@@ -81,6 +90,7 @@ class Hearsay:
                 "wall": wall if math.isfinite(wall) else None,
                 "status": self._status,
                 "said": self.said.value,
+                "kept": self._kept,
                 "told": list(self._told),
                 "ours": list(self._ours),
             },

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.cadence import LISTEN_EVERY, Delivery, listen_s
+from agent.cadence import LISTEN_EVERY, LISTEN_MOST_S, Delivery, listen_s
 from agent.conversation import Responder
 from agent.delivery import backoff_s, lost
 from agent.health import Origin
@@ -58,6 +58,7 @@ class WatchLane(Lane):
         self._every_s, self._ears, self._deliveries = every_s, ears, deliveries
         self._listen_at = float("-inf")
         self._listening: asyncio.Timeout | None = None  # of a look at the event stream that is on its way
+        self._extra_at = float("-inf")  # when a read may make the next look come at once: what changes all the time is no news
         self._deaf = 0  # looks in a row that came to nothing
         self._dispatch = desk.open()
         self._look_up_at = float("-inf")  # when the next scheduled poll is due
@@ -126,8 +127,10 @@ class WatchLane(Lane):
             self._failures = 0
         self._read_at = self.desk.clock.at() + pace_s
         self.desk.notice(outcome, Origin.CALLOUT)
-        if self._ears.take_read(outcome):
-            self._listen_at = float("-inf")  # whoever was sent may have been announced in words, too
+        now_at = self.desk.clock.at()
+        if self._ears.take_read(outcome) and now_at >= self._extra_at:
+            # Whoever was sent may have been announced in words, too.
+            self._listen_at, self._extra_at = float("-inf"), now_at + LISTEN_MOST_S
         await self.desk.decide(ReadReplied(outcome, self.desk.clock.at()))
 
     def _listen_due(self) -> float:
