@@ -108,7 +108,8 @@ class Settings:
     so that ids of an earlier run do not come again.
 
     strict_code: a wrong code answers 400, the callout stays open and is marked as ever. arrival_status: arrival and completion
-    change the status text, too. return_path, report_segment: last segment of update-and-return ("": the callout's own path) and of
+    change the status text, too. closed_text: the status text of a callout that is closed, which documents write as `closed` without a
+    list of what else it may be. return_path, report_segment: last segment of update-and-return ("": the callout's own path) and of
     the report. *_path: open paths below the API's prefix; customer_list_path may be "" (not served), and one without
     {customerId} lists for the token's own customer. coverage: corners of the covered area as (latitude, longitude) in degrees.
     """
@@ -141,6 +142,7 @@ class Settings:
     first_callout_id: int | None = None
     strict_code: bool = False
     arrival_status: bool = False
+    closed_text: str = "closed"
     eta_form: EtaForm = EtaForm.INSTANT
     return_path: str = "updateLocationAndReturnCallout"
     report_segment: str = "resolutionReport"
@@ -163,6 +165,8 @@ class Settings:
         for name in _PATHS:
             _require(name, getattr(self, name), _is_path(name, getattr(self, name)))
 
+
+MOST_LETTERS = 60  # of a status text
 
 # Texts that become a part of a route, and whether they begin with a slash.
 _PATHS = {
@@ -192,6 +196,7 @@ _CHANGEABLE = (
     "existing_status",
     "strict_code",
     "arrival_status",
+    "closed_text",
     "eta_form",
     *_PATHS,
 )
@@ -221,6 +226,8 @@ def _convert(settings: Settings, name: str, value: Any) -> Any:
         return frozenset(value if isinstance(value, list) else ())
     if name in _PATHS:
         return _require(name, value, _is_path(name, value))
+    if isinstance(now, str):
+        return _require(name, value, isinstance(value, str) and bool(value.strip()) and len(value) <= MOST_LETTERS)
     whole = name.endswith("_status")
     fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     return _require(name, value, fits and (200 <= value <= 599 if whole else 0 <= value < 1e9))

@@ -307,7 +307,7 @@ class State:
     def _close_if(self, callout: Callout, now: float, *, wanted: bool) -> None:
         if not wanted:
             return
-        callout.status, callout.closed_wall = "closed", now
+        callout.status, callout.closed_wall = self.settings.closed_text, now
         self.say(callout, "system", _TOLD[Act.CLOSE], now, kind="lifecycle")
         self._changed(callout, Happening.CALLOUT_CLOSED)
 

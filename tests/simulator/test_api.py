@@ -170,6 +170,18 @@ def test_after_the_close_locations_answer_285(open_room: Opener, path: str, vari
     assert len(room.seen(number)["positions"]) == 1
 
 
+def test_a_closed_callout_may_say_so_in_another_case(room: Room) -> None:
+    """Status texts are mixed in case and nobody lists them: what a client makes of one is tried out here."""
+    assert room.sim("PATCH", "/settings", {"closed_text": " CLOSED "}).status_code == 200
+    number = room.raise_callout()
+    room.act(number, "close")
+    assert room.api("GET", f"/callouts/{number}").json()["callout"]["status"] == " CLOSED "
+    told = room.api("POST", f"/callouts/{number}/location", THERE)
+    assert (told.status_code, told.json()["callout"]["status"]) == (285, " CLOSED ")
+    for wrong in (5, " ", "x" * 61, None):
+        assert room.sim("PATCH", "/settings", {"closed_text": wrong}).status_code == 400
+
+
 def test_other_operations_may_answer_285_too(open_room: Opener) -> None:
     room = open_room(refuse_closed=frozenset({"cancel", "send_event", "read", "list_events"}))
     number = room.raise_callout()
