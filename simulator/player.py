@@ -37,7 +37,7 @@ class Player:
         self._sim = sim
         self._desk = desk
         self._task: asyncio.Task[None] | None = None
-        self._faults: dict[str, int] = {}
+        self._faults: dict[str, list[int]] = {}  # by name: a scenario may give one to several
         self.progress: Progress | None = None
 
     def start(self, scenario: Scenario) -> None:
@@ -89,6 +89,8 @@ class Player:
             raise
         except BaseException as defect:
             progress.end("failed", time.monotonic(), f"a defect of the simulator: {defect!r}")
+            with contextlib.suppress(Exception):  # it may be the desk that fails
+                await self._mend("*")
             raise
         finally:
             self._note(progress, progress.state)
@@ -129,7 +131,7 @@ class Player:
             await self._mend(step.value)
         elif step.act == "fault":
             (rule,) = await self._ask(step, "POST", "/faults", step.value)
-            self._faults[step.value["name"]] = rule["id"]
+            self._faults.setdefault(step.value["name"], []).append(rule["id"])
         else:
             await self._ask(step, *self._request(step, sight))
 
@@ -149,7 +151,7 @@ class Player:
 
     async def _mend(self, name: str) -> None:
         for each in list(self._faults) if name == "*" else [name]:
-            if (number := self._faults.pop(each, None)) is not None:
+            for number in self._faults.pop(each, []):
                 # 404: a person at the desk was faster.
                 await _ask(self._desk, "DELETE", f"/sim/faults/{number}", None)
 

@@ -34,7 +34,8 @@ def test_the_first_requests_may_pass() -> None:
 
 def test_a_share_is_spread_evenly() -> None:
     assert hits(Rule(Action.STATUS, share=0.5), 6) == [False, True, False, True, False, True]
-    assert sum(hits(Rule(Action.STATUS, share=0.3), 100)) == 30
+    for percent in range(101):
+        assert sum(hits(Rule(Action.STATUS, share=percent / 100), 100)) == percent
     assert not any(hits(Rule(Action.STATUS, share=0.0), 20))
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
+from simulator import control
 from simulator.fault_keys import ACTIONS, Action
+from simulator.player import Player
 from simulator.player_sight import matches
 from simulator.scenario import DEVICE_ACTS
 from simulator.scenario_reading import ScenarioError, read, shipped, shipped_text, start_settings
+from simulator.settings import Settings
+from simulator.simulation import Simulation
 from tests.simulator.rooms import HERE, Room, wait_until
 
 HEAD = 'title = "A test"\ndescription = "Of a scenario."\n'
@@ -188,6 +195,14 @@ def test_every_fault_and_every_device_act_can_be_written():
     assert len(read(HEAD + faults + acts).steps) == len(Action) + len(DEVICE_ACTS)
 
 
+def test_a_person_has_longer_for_a_step_than_a_device():
+    """Who has to read what to do is given five minutes."""
+    of_device, of_dispatch, own = read(
+        HEAD + '[[step]]\ndevice = "press"\n[[step]]\nwhen = "raised"\n[[step]]\ndevice = "press"\nwithin_s = 7'
+    ).steps
+    assert [step.within_s for step in (of_device, of_dispatch, own)] == [300.0, 60.0, 7.0]
+
+
 def test_settings_that_are_fixed_while_it_runs_can_be_chosen_for_a_start():
     chosen = start_settings(
         read(HEAD + '[settings]\ncustomer_id = 7\ngeneration = "old"\nresponse_types = [[1, "A"]]\n[[step]]\nafter_s = 0').settings
@@ -290,6 +305,49 @@ def test_a_step_that_times_out_fails_the_scenario_says_why_and_ends_its_faults(r
     assert states(told) == ["done", "failed", "waiting"]
     assert told["why"] == "step 2 timed out: it waited 0.2 s for this: a callout is open"
     assert room.sim("GET", "/faults").json() == []
+
+
+def test_an_end_ends_the_faults_too_and_one_name_may_be_of_several(room: Room):
+    fault = '[[step]]\nfault = { name = "gone", action = "reset", on = "locate", count = 0 }\n'
+    start(room, fault + fault + '[[step]]\nmend = "gone"\n' + '[[step]]\nwhen = "raised"\n' + fault + fault)
+    until(room, lambda told: states(told)[:4] == ["done", "done", "done", "now"])
+    assert room.sim("GET", "/faults").json() == []
+    room.raise_callout()
+    assert states(until(room, lambda told: told["state"] == "ended")) == ["done"] * 6
+    assert room.sim("GET", "/faults").json() == []
+
+
+def test_a_defect_ends_the_scenario_and_its_faults():
+    sim = Simulation(Settings(), "http://127.0.0.1:1")
+    desk = Starlette(routes=control.routes(sim))
+
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].endswith("/expire"):
+            raise RuntimeError("the desk is on fire")
+        await desk(scope, receive, send)
+
+    async def play() -> dict[str, Any]:
+        player = Player(sim, broken)
+        player.start(read(HEAD + '[[step]]\nfault = { name = "gone", action = "reset" }\n[[step]]\nexpire = "tokens"'))
+        assert player.progress is not None
+        assert player._task is not None
+        await asyncio.wait({player._task})
+        assert isinstance(player._task.exception(), RuntimeError), "whoever runs it hears of it"
+        return player.progress.tell(time.monotonic())
+
+    told = asyncio.run(play())
+    assert (told["state"], "on fire" in told["why"]) == ("failed", True)
+    assert sim.faults.all(0.0) == []
+
+
+def test_what_dispatch_says_is_not_told_by_the_device(room: Room):
+    callout = room.raise_callout()
+    start(room, '[[step]]\nsay = "the device is hot"\n[[step]]\nwhen = { told = "hot" }\n[[step]]\nexpire = "tokens"')
+    until(room, lambda told: states(told) == ["done", "now", "waiting"])
+    room.act(callout, "dispatch")
+    assert states(progress(room)) == ["done", "now", "waiting"]
+    room.api("POST", f"/callouts/{callout}/events", {"source": "customer", "event": "Hot here"})
+    until(room, lambda told: told["state"] == "ended")
 
 
 def test_an_act_that_the_desk_refuses_fails_the_scenario_in_the_desk_s_words(room: Room):

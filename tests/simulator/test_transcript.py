@@ -245,6 +245,12 @@ def test_a_secret_under_a_telling_key_is_gone_wherever_the_key_stands(document: 
         assert secret not in json.dumps(kept)
 
 
+@pytest.mark.parametrize("value", [13572468, 13572468.0, "13572468", ["13572468"], {"X-Key": "13572468"}, {"1": {"2": 13572468}}])
+def test_a_secret_is_gone_whatever_kind_of_value_it_is(value: Any):
+    for key in ("password", "clientSecret", "headers", "apiKey"):
+        assert veiled(json.dumps({key: value}).encode(), Veil(())) == {key: GONE}
+
+
 # --- comparing ---
 
 
@@ -304,6 +310,26 @@ def test_two_runs_of_the_same_behaviour_are_the_same(open_room: Callable[..., Ro
 def test_a_changed_behaviour_is_found(open_room: Callable[..., Room], other: dict[str, Any], found: str):
     told = compare.differences(canon(story(open_room())), canon(story(open_room(), **other)))
     assert any(found in line for line in told), "\n".join(told)
+
+
+def asked(operation: str, callout: int | None = 7, status: int | None = 200, fault: str | None = None, body: Any = None) -> compare.Entry:
+    """One request of a transcript."""
+    told = {"kind": "request", "method": "POST", "path": f"/x/{operation}", "operation": operation, "answer": None}
+    return told | {"callout": callout, "status": status, "fault": fault, "body": body}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([asked("locate", status=200)], [asked("locate", status=400)]),
+        ([asked("raise", fault="lost"), asked("locate")], [asked("raise"), asked("locate", fault="lost")]),
+        ([asked("cancel", fault="lost"), asked("locate")], [asked("cancel"), asked("locate", fault="lost")]),
+        ([asked("raise"), asked("raise", 8), asked("cancel", 8)], [asked("raise"), asked("raise", 8), asked("cancel", 7)]),
+    ],
+    ids=["status", "what met a fault: a raise", "what met a fault: a cancel", "which callout"],
+)
+def test_a_request_that_ended_otherwise_is_a_difference(first: list[compare.Entry], second: list[compare.Entry]):
+    assert compare.differences(compare.canonical(first), compare.canonical(second))
 
 
 def test_what_is_printed_of_a_foreign_transcript_drives_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
