@@ -314,16 +314,17 @@ def test_a_changed_behaviour_is_found(open_room: Callable[..., Room], other: dic
 
 def asked(operation: str, callout: int | None = 7, status: int | None = 200, fault: str | None = None, body: Any = None) -> compare.Entry:
     """One request of a transcript."""
-    told = {"kind": "request", "method": "POST", "path": f"/x/{operation}", "operation": operation, "answer": None}
+    method = "GET" if operation.startswith("list") else "POST"
+    told = {"kind": "request", "method": method, "path": f"/x/{operation}", "operation": operation, "answer": None}
     return told | {"callout": callout, "status": status, "fault": fault, "body": body}
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ([asked("locate", status=200)], [asked("locate", status=400)]),
-        ([asked("raise", fault="lost"), asked("locate")], [asked("raise"), asked("locate", fault="lost")]),
-        ([asked("cancel", fault="lost"), asked("locate")], [asked("cancel"), asked("locate", fault="lost")]),
+        ([asked("locate")], [asked("locate"), asked("locate", status=400)]),
+        ([asked("raise", fault="lost"), asked("raise")], [asked("list_customer", fault="lost"), asked("raise")]),
+        ([asked("cancel", fault="lost"), asked("cancel")], [asked("list_customer", fault="lost"), asked("cancel")]),
         ([asked("raise"), asked("raise", 8), asked("cancel", 8)], [asked("raise"), asked("raise", 8), asked("cancel", 7)]),
     ],
     ids=["status", "what met a fault: a raise", "what met a fault: a cancel", "which callout"],
