@@ -36,7 +36,7 @@ def register(call: Call) -> Reply:
 def _url(text: str) -> str:
     """An address that can be delivered to: what is delivered says where somebody is."""
     url = text.strip()
-    if not is_acceptable(url) or not _has_port(url) or any(letter.isspace() for letter in url):
+    if not is_acceptable(url) or not _has_port(url) or any(letter.isspace() or not letter.isprintable() for letter in url):
         bodies.bad("url must begin with https:// and name a host; http is for this machine only")
     return url
 
@@ -67,6 +67,6 @@ def _headers(body: bodies.Body) -> dict[str, str]:
         bodies.bad("headers must be an object")
     for name, value in headers.items():
         fits = name and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-        if not fits or not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        if not fits or not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
             bodies.bad("headers: names and values must be plain text")
     return dict(headers)

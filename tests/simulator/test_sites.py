@@ -130,6 +130,8 @@ NO_HOOKS: tuple[dict[str, Any], ...] = (
     {"headers": {"X-Key": 7}},
     {"headers": {"X-Key": "a\r\nX-Other: b"}},
     {"headers": {"X Key": "a"}},
+    {"headers": {"X-Key": " a"}},
+    {"url": "https://hooks.example/\x7f"},
     {"method": 7},
 )
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 
+from simulator import webhooks
 from simulator.codec import Codec
 from simulator.outbox import MOST_WAITING, Outbox
 from simulator.records import Happening, Notice, Webhook
@@ -174,6 +175,26 @@ def test_a_callout_is_told_from_raise_to_close_in_order(open_room: Callable[...,
     arrived = bodies["RESPONDER_ARRIVED_ON_SCENE"]["incidentInformation"]
     assert arrived["arrivedAt"] and arrived["responder"]["name"]  # noqa: PT018 - one fact: somebody is there
     assert all(each["method"] == "POST" and each["headers"]["content-type"] == "application/json" for each in receiver.got)
+
+
+def test_what_nobody_foresaw_is_a_try_that_failed(
+    open_room: Callable[..., Room], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the end of the server: here the system has no thread left for one look-up."""
+    look_up, asked = webhooks.look_up, []
+
+    async def no_thread(host: str) -> list[str]:
+        asked.append(host)
+        if len(asked) == 1:
+            raise RuntimeError("can't start new thread")
+        return await look_up(host)
+
+    monkeypatch.setattr(webhooks, "look_up", no_thread)
+    room = open_room(receiver.url)
+    number = room.raise_callout()
+    settled(room)
+    assert receiver.told() == [("NEW_CALLOUT", number)]
+    assert shown(room)["deliveries"][0]["tries"] == 2
 
 
 def test_duress_and_codes_are_told_to_nobody(open_room: Callable[..., Room], receiver: Receiver) -> None:
