@@ -201,7 +201,8 @@ class Daemon:
         duty = bindings.duty(self.config)
         if duty is None:
             return None
-        owed, turn = lambda: raise_wanted(self.state), lambda: self.lanes.turns.take(Rank.MESSAGE)
+        # Behind a cancel it reports as in standby: what it suffers from is shown, and would stand still while a raise goes on (law 5).
+        owed, turn = lambda: raise_wanted(self.state) and not self.outwardly_calm(), lambda: self.lanes.turns.take(Rank.MESSAGE)
         return DeviceReport(duty, self.connections.open(), self.clock, self.conditions, owed=owed, roll=self.roll, turn=turn)
 
     def _open_receivers(self) -> list[FixSource]:

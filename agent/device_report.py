@@ -43,7 +43,10 @@ class Duty:
 
 
 class DeviceReport:
-    """A comfort. owed: whether a press is not settled. turn: held while a connection is opened, see `lanes.turns`. roll: in [0, 1)."""
+    """A comfort. owed: whether a press is not settled, for everybody to know. turn: held while a connection is opened, see `lanes.turns`.
+
+    roll: in [0, 1).
+    """
 
     def __init__(
         self,
