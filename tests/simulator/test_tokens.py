@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from simulator.operations import OPERATIONS
 from tests.simulator.rooms import HERE, THERE, Room
 
 Opener = Callable[..., Room]
@@ -80,6 +81,37 @@ def test_a_callout_token_is_good_for_its_customer_only(room: Room) -> None:
     assert room.api("GET", "/callouts/activeCallouts").status_code == 401
     assert (room.seen(mine)["cancels"], len(room.seen(mine)["positions"])) == ([], 1)
     assert room.api("POST", "/customers/4712/callouts", raised).status_code == 201
+
+
+def test_a_callout_token_that_may_do_everything_may_do_it_for_its_customer_only(open_room: Opener) -> None:
+    """What is named by a number of its own is somebody's, too: their subscription, their device, their rating."""
+    room = open_room(scope=tuple(operation.name for operation in OPERATIONS))
+    room.sim("POST", "/customers", OTHER)
+    callout = room.raise_callout()
+    room.as_device()
+    (subscription,) = room.api("GET", "/customers/4711/subscriptions").json()["subscriptions"]
+    link = {"customerId": 4711, "deviceSerial": "SIM-000-8812345", "deviceSupplier": "Simulated"}
+    device = room.api("POST", "/devices", link).json()["deviceId"]
+    rating = room.api("POST", "/ratings", {"calloutId": callout, "rating": 5}).json()["calloutRatingPostResult"]["id"]
+    asked = [
+        ("DELETE", f"/subscriptions/{subscription['id']}", None),
+        ("POST", "/subscriptions", {"customerId": 4711}),
+        ("GET", "/customers/4711/subscriptions", None),
+        ("POST", "/customers/4711/delete", None),
+        ("DELETE", f"/devices/{device}", None),
+        ("PUT", "/devices", {"customerId": 4711, "deviceId": device, "deviceTypeId": 5}),
+        ("POST", "/devices", link),
+        ("POST", "/deviceEvent", {"device_id": device, "device_type_id": 5, "message_type": 1}),
+        ("POST", "/ratings", {"calloutId": callout, "rating": 1}),
+        ("POST", "/rating-items", {"calloutRatingId": rating, "ratingItemDescription": "x"}),
+        ("GET", f"/callouts/{callout}/resolutionReport", None),
+        ("GET", f"/callouts/{callout}/exceptionReasons", None),
+        ("POST", f"/callouts/{callout}/exceptionReasons", {"exceptionReasonId": 1}),
+    ]
+    room.as_device(4712)
+    assert [(method, path) for method, path, body in asked if room.api(method, path, body).status_code != 401] == []
+    room.as_device()
+    assert [(method, path) for method, path, body in asked if room.api(method, path, body).status_code == 401] == []
 
 
 def test_the_scope_of_a_callout_token_is_chosen_per_operation(room: Room) -> None:
