@@ -38,7 +38,9 @@ ELSEWHERE: Final = "elsewhere"  # the origin of an adopted callout
 
 def press_in_standby(state: State, event: Pressed) -> Step:
     """The press is owed from here; the daemon stores and sends it at the same time."""
-    return replace(_owe(state, event), phase=Phase.RAISING, drill=event.press.drill, notes=(), raised_again=False), ()
+    drill = event.press.drill
+    notes = () if drill else wording.said_with(event.press)
+    return replace(_owe(state, event), phase=Phase.RAISING, drill=drill, notes=notes, raised_again=False), ()
 
 
 def press_again(state: State, event: Pressed) -> Step:
@@ -253,7 +255,8 @@ def origin_of(presses: tuple[Press, ...]) -> str:
 def late_notes(settled: tuple[Press, ...], waiting: tuple[str, ...], at: float, wall: float) -> tuple[str, ...]:
     """What to tell once there is an id: presses that waited for longer than LATE_S, and what waited with them.
 
-    waiting: notes of all presses but the first; the raise asked for what the newest one asks, so what the first asked is told, too.
+    waiting: what is to be told of each press, of the first its note. The raise asked for what the newest one asks, so what the first
+    asked is told, too.
     """
     waits = tuple((press, press.age_s(at, wall)) for press in settled)
     late = tuple(wording.delivered_late(press, waited_s) for press, waited_s in waits if waited_s > wording.LATE_S)

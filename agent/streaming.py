@@ -211,7 +211,9 @@ def restart(state: State, event: Restarted) -> Step:
     owed, drill = event.owed, all(press.drill for press in event.owed)
     if owed and not owed[0].drill:
         owed = real(owed)
-    return replace(state, phase=Phase.RAISING if owed else Phase.STANDBY, owed=owed, drill=drill and bool(owed)), ()
+    said = () if not owed or owed[0].drill else wording.said_with(owed[0])
+    phase = Phase.RAISING if owed else Phase.STANDBY
+    return replace(state, phase=phase, owed=owed, drill=drill and bool(owed), notes=(*said, *state.notes)), ()
 
 
 def recalled(state: State, event: Restarted) -> Step:

@@ -56,6 +56,11 @@ def pressed_first(press: Press) -> str:
     return _pressed("first", press)
 
 
+def said_with(press: Press) -> tuple[str, ...]:
+    """The note of a press that begins a callout, if it has one; that of a later press stands in `pressed_again`."""
+    return (f"Said with the press: {press.note}"[:MAX_EVENT_CHARS],) if press.note else ()
+
+
 def _pressed(which: str, press: Press) -> str:
     asked = "" if press.response_type_id is None else f", response type {press.response_type_id} asked for"
     note = f": {press.note}" if press.note else ""

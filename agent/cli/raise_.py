@@ -21,7 +21,7 @@ LOOK_UP_S = 60.0  # a drill asks dispatch before it starts
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--note", metavar="TEXT", help="a note for the log and, during a callout, for dispatch")
+    parser.add_argument("--note", metavar="TEXT", help="what dispatch is told with it; of a drill it is only kept")
     parser.add_argument("--wait", metavar="S", type=seconds, default=0.0, help="wait so long for dispatch to accept")
     parser.add_argument("--drill", action="store_true", help="a test, marked as one, from press to close")
 

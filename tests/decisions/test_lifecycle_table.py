@@ -456,6 +456,20 @@ def test_press_whose_response_type_a_later_one_outvoted_before_there_was_an_id_i
         assert not any("first" in text for text in told(commands))
 
 
+def test_what_was_said_with_the_first_press_is_told_once_there_is_an_id():
+    """Also after a restart, before what later presses said, and not again where it was told with a press during a callout."""
+    first, second = replace(press(), note="two of them"), replace(press(2), note="in the yard")
+    for start in (play(Pressed(first), Pressed(second)), play(restarted(first, second))):
+        _, commands = step(start, raised(X, 2))
+        said, again = told(commands)
+        assert said == "Said with the press: two of them"
+        assert again.endswith("(button panic): in the yard")
+    _, commands = step(play(pressed()), raised(X))
+    assert not told(commands)
+    _, commands = step(play(Pressed(second), start=ACTIVE), raised(X, 2))
+    assert not told(commands)
+
+
 # --- active -----------------------------------------------------------------------------------------------------------------
 
 
