@@ -139,14 +139,18 @@ ENTRY_BYTES = 400  # of an entry of the list, beside its text
 LETTER_BYTES = 1.2  # UTF-8 and escapes
 
 
+def look_pays_s(entries: int, letters: int) -> float:
+    """Seconds that a look at such a list of so many entries and letters uses up of the budget."""
+    return (entries * ENTRY_BYTES + letters * LETTER_BYTES) / LISTEN_BYTES_PER_S
+
+
 def listen_s(read_s: float, entries: int, letters: int, deliveries: tuple[Delivery, ...], failures: int) -> float:
     """Seconds until the next look at the event stream. read_s: between two reads of the callout.
 
     entries, letters: of the list as it was last. failures: looks in a row that came to nothing. A list of more than 60 kB goes over the
     budget: by then a minute is worth more than the bytes.
     """
-    list_bytes = entries * ENTRY_BYTES + letters * LETTER_BYTES
-    every_s = max(LISTEN_EVERY * read_s, list_bytes / LISTEN_BYTES_PER_S)
+    every_s = max(LISTEN_EVERY * read_s, look_pays_s(entries, letters))
     if poor(deliveries):
         every_s *= 2
     return min(LISTEN_MOST_S, every_s * 2.0 ** min(failures, 10))

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from agent.cadence import LISTEN_EVERY, LISTEN_MOST_S, Delivery, listen_s
+from agent.cadence import LISTEN_EVERY, LISTEN_MOST_S, Delivery, listen_s, look_pays_s
 from agent.conversation import Responder
 from agent.delivery import backoff_s, lost
 from agent.health import Origin
@@ -58,7 +58,8 @@ class WatchLane(Lane):
         self._every_s, self._ears, self._deliveries = every_s, ears, deliveries
         self._listen_at = float("-inf")
         self._listening: asyncio.Timeout | None = None  # of a look at the event stream that is on its way
-        self._extra_at = float("-inf")  # when a read may make the next look come at once: what changes all the time is no news
+        self._looked_at = float("-inf")
+        self._extra_at = float("-inf")  # when a read may make a look come at once that the budget has no room for
         self._deaf = 0  # looks in a row that came to nothing
         self._dispatch = desk.open()
         self._look_up_at = float("-inf")  # when the next scheduled poll is due
@@ -127,11 +128,14 @@ class WatchLane(Lane):
             self._failures = 0
         self._read_at = self.desk.clock.at() + pace_s
         self.desk.notice(outcome, Origin.CALLOUT)
-        now_at = self.desk.clock.at()
-        if self._ears.take_read(outcome) and now_at >= self._extra_at:
-            # Whoever was sent may have been announced in words, too.
-            self._listen_at, self._extra_at = float("-inf"), now_at + LISTEN_MOST_S
+        if self._ears.take_read(outcome):
+            self._listen_soon(self.desk.clock.at())
         await self.desk.decide(ReadReplied(outcome, self.desk.clock.at()))
+
+    def _listen_soon(self, now_at: float) -> None:
+        """Whoever was sent may have been announced in words, too. A status that is another one each time must not use up the line."""
+        if now_at >= min(self._extra_at, self._looked_at + look_pays_s(*self._ears.size())):
+            self._listen_at, self._extra_at = float("-inf"), now_at + LISTEN_MOST_S
 
     def _listen_due(self) -> float:
         """Where no connection is open, or a read is due too soon, the next read comes first."""
@@ -150,6 +154,7 @@ class WatchLane(Lane):
         finally:
             self._listening = None
         self.learn(outcome)
+        self._looked_at = self.desk.clock.at()
         if self._ears.take_events(outcome):
             self._read_at = float("-inf")
         self._deaf = 0 if outcome.meaning is Meaning.ACCEPTED else self._deaf + 1
