@@ -234,6 +234,23 @@ def test_restart_tells_nothing_twice_and_loses_nothing_that_came_meanwhile():
     with_callout(story)
 
 
+def test_what_brings_nothing_new_is_not_written():
+    """A read every five seconds, for hours, on a card that wears."""
+
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1), help_=Help(dispatched_wall=1.8e9))
+        bench.program.finish_all()
+        bench.hear(help_=Help(dispatched_wall=1.8e9))
+        writes = len(bench.kept.writes)
+        for _ in range(100):
+            bench.hear(help_=Help(dispatched_wall=1.8e9))
+        assert len(bench.kept.writes) == writes
+        bench.hear(help_=Help(dispatched_wall=1.8e9, arrived_wall=1.8e9 + 60))
+        assert len(bench.kept.writes) > writes
+
+    with_callout(story)
+
+
 def test_old_messages_light_no_lamp_after_a_restart():
     async def story(bench: Heard) -> None:
         bench.hear(wrote("one", 1))
