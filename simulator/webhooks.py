@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import ssl
 import threading
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from simulator.origin import is_loopback
 from simulator.outbox import Delivery, Outbox
 from simulator.records import Webhook
 
@@ -193,7 +193,7 @@ def is_acceptable(url: str) -> bool:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "http":
-            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+            return is_loopback(host)
     except ValueError:
         return False
     return parts.scheme == "https" and bool(host)

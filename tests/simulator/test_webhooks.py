@@ -269,6 +269,26 @@ def test_a_refused_delivery_is_tried_again_before_the_next(open_room: Callable[.
     assert [(each["tries"], each["outcome"]) for each in shown(room)["deliveries"][::-1]] == [(3, "200"), (2, "200"), (1, "200")]
 
 
+def test_each_wait_is_twice_the_last_up_to_the_longest() -> None:
+    patience = Patience(first_s=0.5, longest_s=30.0)
+    assert [patience.wait_s(tries) for tries in range(1, 9)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+
+
+def test_a_proxy_of_the_environment_hears_nothing(
+    open_room: Callable[..., Room], receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be told where somebody is."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    room = open_room(receiver.url)
+    number = room.raise_callout()
+    settled(room)
+    assert receiver.told() == [("NEW_CALLOUT", number)]
+    assert shown(room)["deliveries"][0]["tries"] == 1
+
+
 def test_a_delivery_is_given_up_after_so_many_tries_and_says_so(open_room: Callable[..., Room], receiver: Receiver) -> None:
     """The next one goes out all the same."""
     receiver.answers = [503] * QUICK.tries
