@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from simulator import bodies, desk, membership, scenario_routes, settings
@@ -22,7 +22,7 @@ from simulator.operations import BACKEND, OPERATIONS, require_known
 from simulator.operations.calls import number
 from simulator.origin import is_foreign
 from simulator.records import DIGITS, Callout, Customer
-from simulator.routes import answer, bearer, keep, read_body, refuse, same, since
+from simulator.routes import answer, bearer, keep, read_body, refuse, same, since, stream
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Act, Refusal, Refused, Wanted
 
@@ -182,10 +182,9 @@ class Desk:
 
     # --- live ---
 
-    def live(self, _: Request, __: Any) -> Any:
+    def live(self, request: Request, _: Any) -> Any:
         """Server-sent events until the page goes or the server stops."""
-        stream = self.sim.hub.stream(self.sim.stopping, self.view)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return stream(request, self.sim.hub.stream(self.sim.stopping, self.view))
 
     def view(self, topic: Topic, listener: Listener) -> Any:
         """What a listener is told about one topic, None where there is nothing left to tell."""

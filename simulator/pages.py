@@ -11,12 +11,13 @@ from pathlib import PurePath
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from simulator.desk import Json, track_view
 from simulator.live import Listener, Topic
 from simulator.records import Callout
+from simulator.routes import stream
 from simulator.simulation import Simulation
 
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -91,8 +92,7 @@ def routes(sim: Simulation) -> list[Route]:
 
     async def live(request: Request) -> Response:
         follower = Follower(sim, find(request))
-        stream = sim.hub.stream(sim.stopping, follower.view, follower.wants)
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return stream(request, sim.hub.stream(sim.stopping, follower.view, follower.wants))
 
     pages = [Route("/", serve), Route("/page/{name}", serve)]
     return [*pages, Route("/track/{key}", track), Route("/track/{key}/live", live)]

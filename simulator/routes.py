@@ -10,13 +10,13 @@ import hmac
 import json
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route, compile_path
 from starlette.types import Scope
 
@@ -36,6 +36,14 @@ def answer(document: Any, status: int = 200) -> Response:
     if document is None or status in BODILESS:
         return Response(b"", status)
     return Response(json.dumps(document).encode("ascii"), status, media_type="application/json")
+
+
+def stream(request: Request, frames: AsyncIterator[str]) -> Response:
+    """Server-sent events. A HEAD gets the headers alone: a body that nobody hears would hold up what follows on its connection."""
+    headers = {"Cache-Control": "no-store"}
+    if request.method == "HEAD":
+        return Response(b"", media_type="text/event-stream", headers=headers)
+    return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
 
 def refuse(refused: Refused) -> Response:

@@ -173,6 +173,16 @@ def test_news_that_show_nowhere_keep_no_beat_back(monkeypatch: pytest.MonkeyPatc
     assert all(later - earlier >= 0.19 for (earlier, _), (later, _) in pairwise(texts))
 
 
+def test_a_head_holds_up_nothing_that_follows_it(room: Room) -> None:
+    """On the same connection: what the stream would have said is not waited for."""
+    room.raise_callout()
+    (key,) = {callout.track_key for callout in room.running._sim.state.callouts.values()}  # type: ignore[union-attr]
+    for path in ("/sim/live", f"/track/{key}/live"):
+        told = room.http.head(room.running.root_url + path)
+        assert (told.status_code, told.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
+        assert room.sim("GET", "/requests", timeout=2).status_code == 200
+
+
 def test_a_page_that_sleeps_for_long_is_told_everything_anew() -> None:
     """What it missed is not kept for it, and telling it does not hold up the loop that devices wait for."""
 

@@ -153,6 +153,15 @@ def test_what_is_no_scenario_is_refused_and_never_breaks(text: str):
     assert problems(text)
 
 
+@pytest.mark.parametrize("table", ["", "[settings]", "[[step]]"])
+def test_a_file_of_nothing_but_nonsense_is_refused_at_once(table: str):
+    """Devices are not served meanwhile."""
+    text = HEAD + table + "\n" + "".join(f"generation_{number} = 1\n" for number in range(3_000))
+    began_at = time.monotonic()
+    assert 100 <= len(problems(text)) <= 110
+    assert time.monotonic() - began_at < 1
+
+
 @pytest.mark.parametrize("text", [f"title = {'[' * 3_000}{']' * 3_000}", f"title = {'9' * 5_000}"])
 def test_what_is_beyond_a_reader_of_toml_is_no_scenario(text: str):
     assert "not TOML" in problems(text)[0]
