@@ -144,6 +144,13 @@ def test_a_list_says_a_code_no_more_than_a_text_does(room: Room):
     assert entries(room, "act")[-1]["body"][0]["action"] == "reset"
 
 
+def test_a_token_that_a_client_put_into_a_path_is_not_in_a_transcript(room: Room):
+    """Whoever mixes up two arguments is rehearsing, too."""
+    token = room.headers["Authorization"].removeprefix("Bearer ")
+    room.api("GET", f"/callouts/{token}")
+    assert entries(room)[-1]["path"] == f"/panic-api/v2/callouts/{GONE}"
+
+
 def test_what_is_secret_in_the_url_of_a_webhook_is_left_out(room: Room):
     """User, password, query and fragment; who it is that is told stays."""
     room.as_backend()
