@@ -91,6 +91,7 @@ class Conversing:
         self._now = Conversation()
         self._message_at = float("-inf")
         self._read_since = True  # since the event stream last told of a responder: when they are expected is read elsewhere
+        self._listed = (0, 0)  # entries and letters of the stream when it was last read, before anything of it was cut
         self._note: str | None = None  # as this process last wrote it
         self._moved = asyncio.Event()
 
@@ -134,7 +135,7 @@ class Conversing:
 
     def size(self) -> tuple[int, int]:
         """How many entries the stream has, and how many letters they have: every look at it brings them all."""
-        return len(self._now.entries), sum(len(each.event.text) for each in self._now.entries)
+        return self._listed
 
     def take_read(self, outcome: Outcome) -> bool:
         """A read of the callout. Whether what dispatch says of a responder has changed."""
@@ -153,6 +154,7 @@ class Conversing:
         of, hearsay, before = self.callout_id, self._hearsay, self._now.claim
         if outcome.meaning is not Meaning.ACCEPTED or outcome.events is None or hearsay is None or of != outcome.callout_id:
             return False
+        self._listed = len(outcome.events), sum(len(each.text) for each in outcome.events)
         now = conversation.heard(self._now, outcome.events, hearsay.ours, self._rooms.clock.wall())
         self._read_since = now.claim == before
         self._take(now)
@@ -196,7 +198,7 @@ class Conversing:
         if left is not None and left in after.closed and left != after.callout_id and not isinstance(event, Forgotten):
             self._tell_close(before)
         if after.callout_id != self._of:
-            self._of, self._message_at = after.callout_id, float("-inf")
+            self._of, self._message_at, self._listed = after.callout_id, float("-inf"), (0, 0)
             self._now = Conversation() if self._of is None else self._known(self._of).begin()
             self._move()
         gone = conversation.stage_of(after.status) is Responder.STOOD_DOWN and after.status != self._now.status

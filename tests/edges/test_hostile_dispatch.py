@@ -57,6 +57,19 @@ def test_status_that_is_another_one_with_each_read_makes_one_look_a_minute_come_
     listening(story)
 
 
+def test_few_long_entries_cost_what_they_are_long():
+    """Most of each is thrown away, and has come all the same."""
+
+    async def story(trial: Trial, service: Service) -> None:
+        service.stream = [wrote("x" * 100_000, n) for n in range(3)]
+        await asyncio.sleep(180)
+        since_at = trial.clock.at()
+        await asyncio.sleep(600)
+        assert min(gaps(trial, Asked.EVENTS, since_at)) >= 60.0
+
+    listening(story)
+
+
 def test_entries_with_other_names_each_time_fill_no_disk():
     """Rows of fixes would make room for them (law 4). Nor does a restart begin anew."""
 
