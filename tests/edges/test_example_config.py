@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent import config
+from simulator import settings as simulator_settings
 
 TEXT = (Path(__file__).parents[2] / "config.example.toml").read_text()
 
@@ -53,6 +54,17 @@ def test_as_shipped_it_is_refused_only_for_its_placeholders():
         "panic_api.response_type_id",
         "credentials.token_url",
     ]
+
+
+def test_the_config_of_a_trial_is_good():
+    """The one to copy in docs/PRESS.md, with the keys and the name of the customer that the simulator prints."""
+    text = (Path(__file__).parents[2] / "docs" / "PRESS.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    read = config.parse(block)
+    shown = simulator_settings.Settings()
+    assert (read.panic_api.customer_id, read.panic_api.environment) == (shown.customer_id, "staging")
+    assert read.panic_api.response_type_id in dict(shown.response_types)
+    assert f"echo {shown.device_key} > /tmp/trial/{read.credentials.bearer_file}" in text
 
 
 def test_filled_in_it_is_good():
