@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -95,7 +96,7 @@ async def _play(args: argparse.Namespace, lines: list[bytes], scenario: Scenario
             if args.keep:
                 await stage.start_agent()
                 print(f"\nEverything is left running, the agent started again: {stage.page} (Ctrl-C ends it)", flush=True)
-                print(f"try: callout-agent status --config {stage.config}", flush=True)
+                print(f"try: {sys.argv[0]} status --config {stage.config}", flush=True)
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
             return 0 if held else 1
