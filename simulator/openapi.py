@@ -14,7 +14,8 @@ from simulator.contract import Contract
 from simulator.contract_row import Row
 from simulator.operations import Door, Operation, path_of
 from simulator.schemas import components, ref
-from simulator.settings import Settings
+from simulator.settings import Generation, Settings
+from simulator.strictness import keys_of
 
 Json = dict[str, Any]
 REASONS = {400: "Malformed", 401: "No token, a bad one, or one outside its scope", 403: "Not allowed", 404: "Not there", 409: "Conflict"}
@@ -27,7 +28,8 @@ def document(settings: Settings, base_url: str, operations: Sequence[Operation],
     paths: Json = {}
     for each in operations:
         if each.name in served:
-            told = _operation(each, rows[each.name], served, sites)
+            closed = settings.refuse_unknown and keys_of(each.name, new=settings.generation is Generation.NEW) is not None
+            told = _operation(each, rows[each.name], served, sites, closed=closed)
             paths.setdefault(served[each.name], {})[each.method.lower()] = told
     return {
         "openapi": "3.1.0",
@@ -46,7 +48,7 @@ def document(settings: Settings, base_url: str, operations: Sequence[Operation],
     }
 
 
-def _operation(operation: Operation, row: Row, served: Mapping[str, str], sites: Mapping[str, int]) -> Json:
+def _operation(operation: Operation, row: Row, served: Mapping[str, str], sites: Mapping[str, int], *, closed: bool) -> Json:
     told: Json = {
         "operationId": operation.name,
         "summary": (operation.act.__doc__ or operation.name).strip().split("\n")[0],
@@ -56,7 +58,10 @@ def _operation(operation: Operation, row: Row, served: Mapping[str, str], sites:
     for status in row.refusals:
         told["responses"][str(status)] = {"description": REASONS[status], "content": _json(ref("Refusal"))}
     if row.body is not None:
-        told["requestBody"] = {"required": not row.body_optional, "content": _json(row.body)}
+        told["requestBody"] = {
+            "required": not row.body_optional,
+            "content": _json({**row.body, "unevaluatedProperties": False} if closed else row.body),
+        }
     if operation.door is Door.OPEN:
         told["security"] = []
     return told

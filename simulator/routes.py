@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match, Route, compile_path
 from starlette.types import Scope
 
-from simulator import bodies
+from simulator import bodies, strictness
 from simulator.operations import BACKEND, OPERATIONS, Call, Door, Operation, Reply, Unauthorised, path_of
 from simulator.settings import Settings
 from simulator.simulation import PREFIX, Simulation
@@ -128,7 +128,10 @@ async def _carry_out(sim: Simulation, operation: Operation, request: Request) ->
         raw = await read_body(request) if told else b""
         whole_at = time.monotonic()
         body = bodies.parse(raw, optional=operation.optional_body) if told else {}
-        return _say(operation.act(Call(sim, request.path_params, body, token, sim.now()))), whole_at
+        call = Call(sim, request.path_params, body, token, sim.now())
+        if sim.settings.refuse_unknown:
+            strictness.require_known(operation.name, body, new=call.new)
+        return _say(operation.act(call)), whole_at
     except Refused as refused:
         return refuse(refused), whole_at
     except Unauthorised as refused:

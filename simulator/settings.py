@@ -107,7 +107,8 @@ class Settings:
     existing_status: of a raise answered with the callout that was open already. first_callout_id: None takes it from the clock,
     so that ids of an earlier run do not come again.
 
-    strict_code: a wrong code answers 400, the callout stays open and is marked as ever. arrival_status: arrival and completion
+    refuse_unknown: a key that the operation's body does not have is 400 instead of ignored (operations of a callout). strict_code: a
+    wrong code answers 400, the callout stays open and is marked as ever. arrival_status: arrival and completion
     change the status text, too. closed_text: the status text of a callout that is closed, which documents write as `closed` without a
     list of what else it may be. return_path, report_segment: last segment of update-and-return ("": the callout's own path) and of
     the report. *_path: open paths below the API's prefix; customer_list_path may be "" (not served), and one without
@@ -143,6 +144,7 @@ class Settings:
     strict_code: bool = False
     arrival_status: bool = False
     closed_text: str = "closed"
+    refuse_unknown: bool = False
     eta_form: EtaForm = EtaForm.INSTANT
     return_path: str = "updateLocationAndReturnCallout"
     report_segment: str = "resolutionReport"
@@ -197,6 +199,7 @@ _CHANGEABLE = (
     "strict_code",
     "arrival_status",
     "closed_text",
+    "refuse_unknown",
     "eta_form",
     *_PATHS,
 )

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.operations import OPERATIONS
 from simulator.records import Happening
-from tests.simulator.rooms import THERE, Room, wait_until
+from tests.simulator.rooms import HERE, THERE, Room, wait_until
 
 (EVEN_S,) = (each.even_s for each in OPERATIONS if each.even_s)
 
@@ -111,6 +111,41 @@ def test_a_right_code_leaves_the_close_to_dispatch(room: Room) -> None:
     assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 200
     room.act(number, "close")
     assert room.api("POST", f"/callouts/{number}/location", THERE).status_code == 285
+
+
+@pytest.mark.parametrize("body", [{"safe_code": "0042"}, {"safeCode": "0042", "reason": "x"}, {"9999": 1}])
+def test_a_key_that_is_unknown_may_be_refused(open_room: Callable[..., Room], body: dict[str, object]) -> None:
+    """Ignored, a code under a wrong key is an unconditional cancel: no document says which it is. What was sent is not repeated."""
+    for refused in (False, True):
+        room = open_room(refuse_unknown=refused, unconditional_closes=False)
+        number = room.raise_callout()
+        told = room.api("POST", f"/callouts/{number}/cancel", body)
+        assert (told.status_code, len(room.seen(number)["cancels"])) == ((400, 0) if refused else (200, 1))
+        assert not [each for each in ("0042", "9999", "safe_code") if refused and each in told.text]
+
+
+@pytest.mark.parametrize("generation", ["new", "old"])
+def test_every_documented_key_is_known_where_others_are_refused(open_room: Callable[..., Room], generation: str) -> None:
+    """What a client may send is taken, at each operation of a callout."""
+    room = open_room(generation=generation, refuse_unknown=True)
+    new = generation == "new"
+    about = {"responseTypeId": 1, "calloutClassificationId": 1, "internalTest": False}
+    body = {**about, "location": HERE} if new else {**about, **HERE}
+    number = room.raise_callout()
+    steps: list[tuple[str, dict[str, object]]] = [
+        ("/customers/4711/callouts", body),
+        ("/callouts", {**body, "customerId": 4711}),
+        ("/predefinedLocations/externalRef/STORE-001/callouts", {"installerIdentifier": "ACME"} if new else about),
+        (f"/callouts/{number}/location", HERE),
+        (f"/callouts/{number}/updateLocationAndReturnCallout", {**HERE, "calloutId": 1}),
+        (f"/callouts/{number}/events", {"source": "customer", "event": "x"} if new else {"message": "x"}),
+        (f"/callouts/{number}/exceptionReasons", {"exceptionReasonId": 1, "notes": "x"}),
+        ("/ratings", {"calloutId": number, "rating": 5} | ({"additionalDetails": "x"} if new else {"comment": "x"})),
+        (f"/callouts/{number}/cancel", {"safeCode": "0042"}),
+    ]
+    for path, sent in steps:
+        assert room.api("POST", path, sent).status_code in (200, 201), path
+        assert room.api("POST", path, {**sent, "more": 1}).status_code == 400, path
 
 
 @pytest.mark.parametrize("body", [{}, None])

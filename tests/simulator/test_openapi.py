@@ -36,6 +36,7 @@ READINGS: dict[str, dict[str, Any]] = {
         "closed_body": "empty",
         "incident_shape": "object",
         "refuse_closed": frozenset({"locate", "cancel"}),
+        "refuse_unknown": True,
     },
 }
 
