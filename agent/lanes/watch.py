@@ -94,6 +94,8 @@ class WatchLane(Lane):
             if self._asked:
                 self._asked = False
                 await self._look_up(Origin.CALLOUT)
+            elif self._look_up_at <= now_at and self.desk.state.calm:  # as soon as in standby: what it finds out is shown (law 5)
+                await self._poll()
             elif self._read_due() <= now_at:
                 await self._read()
             elif self._look_up_at <= now_at:

@@ -469,6 +469,21 @@ def test_nobody_listens_in_standby_or_while_calm(when: str):
     listening(story)
 
 
+def test_scheduled_look_up_of_a_calm_device_waits_for_no_read():
+    """Law 5: after a start, or when the link comes back, it shows as soon as in standby that dispatch answers."""
+
+    async def story(trial: Trial, _service: Service) -> None:
+        for asked, first in ((None, Asked.READ), (CancelAsked(SafeCode("0042")), Asked.LOOK_UP)):
+            if asked is not None:
+                await trial.decide(asked)
+            before = len(trial.went)
+            trial.lanes.watch.poll_now()
+            await trial.until(lambda before=before: {each.asked for each in trial.went[before:]} >= {Asked.READ, Asked.LOOK_UP})
+            assert next(each.asked for each in trial.went[before:] if each.asked in (Asked.READ, Asked.LOOK_UP)) is first
+
+    listening(story)
+
+
 def test_look_up_that_is_wanted_at_once_waits_a_second_for_a_look_at_the_stream_and_no_longer():
     async def story(trial: Trial, service: Service) -> None:
         service.hold = {Asked.EVENTS: asyncio.Event()}
