@@ -6,15 +6,17 @@ import argparse
 import asyncio
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from dispatchers import Service
 
 from agent import cli
-from agent.cli import direct, doctor, doctor_dispatch, doctor_paths
+from agent.cli import direct, doctor, doctor_dispatch, doctor_paths, talk
 from agent.cli.doctor_paths import stands
 from agent.cli.doctor_step import Scene, State, Step
+from agent.kept import CalloutRecord, Remembered
 from agent.model import Asked, Meaning, Outcome
 
 
@@ -148,6 +150,33 @@ def test_while_a_callout_is_on_none_is_tried_and_afterwards_the_last_one(monkeyp
     monkeypatch.setattr(direct, "known", lambda *_: (False, None, (6,)))
     assert asyncio.run(doctor_paths.closed_callout(scene)).state is State.OK
     assert scene.closed_callout == 6
+
+
+@pytest.mark.parametrize("status", ["created", "Responder Dispatched", "closed soon"])
+def test_callout_that_is_named_and_still_on_is_not_tried(monkeypatch: pytest.MonkeyPatch, status: str):
+    """It is somebody's emergency, whoever named it: it is read, and no position of nowhere is sent to it."""
+    service = Service()
+    service.callouts = {9: status}
+    scene = Scene(argparse.Namespace(callout=9), config=CONFIG, dispatch=service.connect(), reached=True)
+    monkeypatch.setattr(direct, "known", lambda *_: (False, None, (6,)))
+    step = asyncio.run(doctor_paths.closed_callout(scene))
+    assert (step.state, "never touched" in step.seen) == (State.SKIPPED, True)
+    assert (scene.closed_callout, service.asked) == (None, [Asked.READ])
+
+
+@pytest.mark.parametrize(
+    ("base_url", "customer_id", "on"), [("https://a/v2", 1, 7), ("https://b/v2", 1, None), ("https://a/v2", 2, None)], ids=str
+)
+def test_stored_callout_is_known_only_at_its_own_dispatch_and_customer(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_url: str, customer_id: int, on: int | None
+):
+    """The same number means another emergency elsewhere."""
+    record = CalloutRecord(7, "https://a/v2", 1, "active", calm=False, origin="cli", drill=False, raised_wall=1.8e9)
+    monkeypatch.setattr(direct, "peek", lambda _: (None, Remembered(callout=record)))
+    monkeypatch.setattr(talk, "store_path", lambda _: tmp_path / "agent.db")
+    monkeypatch.setattr(talk, "socket_path", lambda _: tmp_path / "control.sock")
+    config: Any = SimpleNamespace(panic_api=SimpleNamespace(base_url=base_url, customer_id=customer_id))
+    assert direct.known(argparse.Namespace(), config) == (False, on, ())
 
 
 def test_path_is_looked_for_only_on_a_callout_that_is_closed():

@@ -357,6 +357,17 @@ async def test_a_failure_is_tried_again_by_itself(rig: Wired) -> None:
 # --- across restarts ----------------------------------------------------------------------------------------------------
 
 
+async def test_whoever_only_uses_a_kept_token_writes_none(rig: Wired, tmp_path: Path) -> None:
+    """A command beside the daemon has what the daemon kept; what it fetched itself is not the daemon's."""
+    keep = tmp_path / "state" / "token.json"
+    async with rig() as at:
+        for keeps, there, fetched in ((False, False, 1), (True, True, 2), (False, True, 2)):
+            credentials = Credentials(at.credentials._source, at.clock, keep=keep, keeps=keeps)
+            assert await credentials.current(urgent=True) is not None
+            await credentials.aclose()
+            assert (keep.exists(), renewals(at)) == (there, fetched)
+
+
 async def test_a_raise_after_a_restart_needs_no_token_service(rig: Wired, tmp_path: Path) -> None:
     """The kept token is used at once, with its true age; the file is for us alone."""
     keep = tmp_path / "state" / "token.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +17,7 @@ from agent.health import Origin
 from agent.lanes.alert import MAX_ALIVE
 from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
-from agent.model import Asked, Fix, Meaning, Outcome, Press, SafeCode
+from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Press, SafeCode
 from agent.signals import Cancel, CancelAsked, CancelSent, Happening, Phase, Pressed, State
 
 
@@ -436,6 +436,28 @@ def test_position_is_sent_once_and_an_older_one_never_follows():
         await bench.until(lambda: len(service.positions) == 2)
 
     play(story, drive=False)
+
+
+def test_position_that_grew_older_while_a_connection_was_opened_is_not_the_one_that_leaves():
+    """Another receiver has taken over, and lags behind."""
+
+    async def story(bench: Bench, service: Service) -> None:
+        locate = bench.lanes.location._dispatch.locate
+
+        async def lagging(to: CalloutId, newest: Callable[[], Fix], *, deadline_s: float) -> Outcome:
+            assert bench.fix is not None
+            bench.fix = replace(bench.fix, at=bench.fix.at - 9.0)
+            return await locate(to, newest, deadline_s=deadline_s)
+
+        bench.lanes.location._dispatch.locate = lagging  # type: ignore[method-assign]
+        since_at = bench.clock.at()
+        await bench.press()
+        await bench.until(lambda: len(service.positions) == 5)
+        times = [at for _, at in service.positions]
+        assert times == sorted(times)
+        assert min(times) > since_at - 1.0
+
+    play(story)
 
 
 def test_dispatch_that_asks_for_time_is_given_it_by_the_location_lane():
