@@ -288,6 +288,10 @@ def test_callout_that_was_raised_elsewhere_has_no_program_and_no_lamp_but_can_be
         assert bench.program.told == []
         assert not bench.conversation.message_new()
         assert [each.text for each in bench.conversation.events] == ["one"]
+        service.close(101)
+        bench.lanes.watch.read_now()
+        await bench.until(lambda: bench.state.phase is Phase.STANDBY)
+        assert bench.program.told == [], "nor of its close"
 
     play(whole, drive=False, kind=Heard)
 
@@ -524,6 +528,30 @@ def test_nobody_listens_where_no_connection_is_open_and_a_look_that_was_lost_lea
         since_at = trial.clock.at()
         await asyncio.sleep(300)
         assert not [each for each in trial.went if each.asked is Asked.EVENTS and each.at > since_at]
+
+    listening(story)
+
+
+def test_callout_that_dispatch_does_not_know_is_not_listened_to():
+    """Each look would be refused, beside the tries that are to find out."""
+
+    async def story(trial: Trial, _service: Service) -> None:
+        assert trial.conversation.wanted() == 101
+        trial.decider.state = replace(trial.state, unknown=True)
+        assert trial.conversation.wanted() is None
+
+    listening(story)
+
+
+def test_lamp_tells_of_a_message_for_four_seconds_and_of_the_next_one_again():
+    async def story(trial: Trial, service: Service) -> None:
+        for number in (1, 2):
+            service.stream = [*service.stream, wrote("we are at the door", number)]
+            await trial.until(trial.conversation.message_new)
+            await asyncio.sleep(3.9)
+            assert trial.conversation.message_new()
+            await asyncio.sleep(0.2)
+            assert not trial.conversation.message_new()
 
     listening(story)
 
