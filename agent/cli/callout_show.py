@@ -12,6 +12,7 @@ from agent.cli.callout_list import place
 from agent.cli.printed import pairs
 
 HELP = "one callout, as dispatch describes it now"
+UNTOLD = "dispatch does not tell it here; `callout map` may"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +40,6 @@ def _words(reply: enquiry.Reply) -> str:
             ("expected", responder["expected"] or responder["expected_text"]),
             ("arrived", responder["arrived"]),
             ("completed", responder["completed"]),
-            ("live page", callout.get("url")),
+            ("live page", callout["url"] or UNTOLD if "url" in callout else None),
         ]
     )

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from agent import cli, control
-from agent.cli import callout_events, callout_map, device, enquiry, picture, printed, saved
+from agent.cli import callout_events, callout_map, callout_show, device, enquiry, picture, printed, saved
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 32
@@ -172,6 +172,18 @@ def test_what_was_only_not_heard_yet_is_not_called_unsaid(capsys: pytest.Capture
     for inner, words in ((False, "heard"), (True, "said")):
         assert enquiry.finish(args, {"ok": True, "events": [], "inner": inner}, callout_events._words) == 0
         assert f"nothing was {words} yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("told", "words"), [({}, None), ({"url": None}, callout_show.UNTOLD), ({"url": "https://example.com/a"}, "https://example.com/a")]
+)
+def test_a_live_page_that_was_asked_for_and_is_not_told_is_said(told: dict[str, str | None], words: str | None):
+    """Silence would be taken for a page that was forgotten; where nobody asked, nothing is said."""
+    nobody = dict.fromkeys(("name", "dispatched", "expected", "expected_text", "arrived", "completed"))
+    callout = {"id": 7, "status": "created", "created": None, "latitude": None, "longitude": None, "accuracy_m": None, "responder": nobody}
+    shown = callout_show._words({"ok": True, "callout": {**callout, **told}})
+    assert ("live page" in shown) == (words is not None)
+    assert words is None or words in shown
 
 
 def test_a_linked_device_is_told_as_a_line_for_the_config(capsys: pytest.CaptureFixture[str]):
