@@ -44,11 +44,14 @@ class Lanes:
 
     def hurry(self) -> None:
         """The link or the address changed: no lane waits for its next attempt."""
+        self._hurry()
+        self.watch.poll_now()
+
+    def _hurry(self) -> None:
         for lane in self._all:
             lane.hurry()
         self.alert.make_room()
         self.location.make_room()
-        self.watch.poll_now()
 
     def heard(self, outcome: Outcome) -> None:
         """An answer after silence: where the kernel could not tell that the link is back, this does, and no lane waits any longer.
@@ -62,7 +65,10 @@ class Lanes:
         now_at = self._desk.clock.at()
         over = self._silent and now_at - self._answered_at >= SILENCE_S
         self._silent, self._answered_at = False, now_at
-        if over:
+        if over and self._desk.state.calm:  # what the poll finds out is shown: in standby nothing would tell it sooner (law 5)
+            self._hurry()
+            self.watch.read_now()
+        elif over:
             self.hurry()
 
     def obey(self, command: Command) -> bool:

@@ -488,6 +488,34 @@ def test_scheduled_look_up_of_a_calm_device_waits_for_no_read():
     listening(story)
 
 
+def test_poll_of_a_calm_device_is_not_told_by_other_lanes_that_the_link_is_back():
+    """Law 5: what it finds out is shown, and in standby it would have to find out by itself."""
+
+    def waited_s(*, calm: bool) -> float:
+        found: list[float] = []
+
+        async def story(trial: Trial, service: Service) -> None:
+            if calm:
+                await trial.decide(CancelAsked(SafeCode("0042")))
+            await trial.fall_silent()
+            await asyncio.sleep(900)
+            asked = [each for each in trial.went if each.asked is Asked.LOOK_UP]
+            await trial.until(lambda: len([each for each in trial.went if each.asked is Asked.LOOK_UP]) > len(asked))
+            last = [each for each in trial.went if each.asked is Asked.LOOK_UP][-1]
+            await trial.until(lambda: last.ended_at <= trial.clock.at())
+            await trial.speak()
+            sent = len(service.positions)
+            await trial.until(lambda: len(service.positions) > sent)
+            await trial.until(lambda: [each for each in trial.went if each.asked is Asked.LOOK_UP][-1] is not last)
+            found.append([each for each in trial.went if each.asked is Asked.LOOK_UP][-1].at - last.ended_at)
+
+        listening(story)
+        return found[0]
+
+    assert waited_s(calm=False) < 20.0
+    assert waited_s(calm=True) >= 24.0, "30 s, less a fifth"
+
+
 def test_look_up_that_is_wanted_at_once_waits_a_second_for_a_look_at_the_stream_and_no_longer():
     async def story(trial: Trial, service: Service) -> None:
         service.hold = {Asked.EVENTS: asyncio.Event()}
