@@ -9,7 +9,7 @@ from __future__ import annotations
 from agent import BUILT_AT_WALL, wording
 from agent.health import PROOF_AGE_S, Conditions
 from agent.kept import StoreSummary
-from agent.model import Severity
+from agent.model import Reason, Severity
 from agent.ports import Clock
 from agent.positions import Positions
 from agent.timescale import DAY_S, Standing
@@ -86,7 +86,7 @@ def _receivers(conditions: Conditions, positions: Positions, wall: float) -> Non
 
 def _position(conditions: Conditions, positions: Positions, clock: Clock, started_at: float) -> None:
     now_at, wall = clock.at(), clock.wall()
-    hint = "check antenna and view of the sky; see the receiver's own condition"
+    hint = _why_no_fix(positions, now_at)
     if not positions.armed(now_at, wall, wall_trusted=clock.trusted()):
         text = "a raise would carry no position" if positions.newest is None and positions.stored is None else STORED_TOO_OLD
         conditions.put("position.none", Severity.CRITICAL, text, hint, wall=wall)
@@ -97,6 +97,15 @@ def _position(conditions: Conditions, positions: Positions, clock: Clock, starte
     elif positions.newest is not None or now_at - started_at > 5.0:
         age = "there was none since start" if positions.newest is None else f"the last is {wording.span(now_at - positions.newest.at)} old"
         conditions.put("position.stale", Severity.DEGRADED, f"no fix is coming in; {age}", hint, wall=wall)
+
+
+def _why_no_fix(positions: Positions, now_at: float) -> str:
+    """Where to look. A receiver whose every position is rejected needs no view of the sky."""
+    rejected = {reason: count for reason, count in positions.rejected(now_at).items() if reason != Reason.UNCONFIRMED.value}
+    worst = max(rejected, key=lambda reason: rejected[reason])
+    if positions.newest is None and rejected[worst]:
+        return f"a receiver tells positions, and they are rejected ({worst}): `callout-agent replay` of a log of it shows which and why"
+    return "check antenna and view of the sky; see the receiver's own condition"
 
 
 def _dates(conditions: Conditions, positions: Positions, wall: float, now_at: float) -> None:

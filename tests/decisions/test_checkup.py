@@ -6,7 +6,7 @@ from agent import BUILT_AT_WALL, checkup
 from agent.clock import SystemClock
 from agent.health import Conditions, armed
 from agent.kept import StoreSummary
-from agent.model import Condition, Severity
+from agent.model import Condition, Report, Severity
 from agent.positions import Positions, Site
 from agent.timescale import Standing, Witness
 
@@ -38,6 +38,28 @@ def test_standing_conditions_survive_the_look_of_every_second():
     shown = conditions.shown(calm=False)
     assert {condition.code for condition in shown} == stood
     assert not armed(shown)
+
+
+def test_a_receiver_whose_positions_are_all_rejected_is_not_sent_for_a_view_of_the_sky():
+    """The hint names the reason, which `status` counts; a receiver that tells none is looked for in the sky as before."""
+    for mode, words in ((3, "rejected (null_island)"), (1, "view of the sky")):
+        positions, conditions = Positions((("gpsd", "gpsd"),)), Conditions()
+        for at in range(20):
+            place = 0.0 if mode == 3 else None
+            report = Report(at, "gpsd", mode, gnss_time=BUILT_AT_WALL + at, latitude=place, longitude=place, accuracy_m=5.0)
+            positions.hear(report, wall=BUILT_AT_WALL + at, wall_trusted=True)
+        checkup.look(
+            conditions,
+            positions=positions,
+            clock=Clock(at=20.0, wall=BUILT_AT_WALL + 20.0),
+            standing=Standing(),
+            store=StoreSummary(),
+            proof_wall=BUILT_AT_WALL,
+            started_at=0.0,
+        )
+        shown = {each.code: each.hint for each in conditions.shown(calm=False)}
+        assert words in shown["position.none"]
+        assert words in shown["position.stale"]
 
 
 class Clock:
