@@ -127,6 +127,8 @@ def render(document: dict[str, Any]) -> str:
         f"store     {store['fixes']} fixes, {store['untold']} untold, {store['bytes'] / 1024:.0f} KiB, {store['mode']}",
         f"receiver  {receiver['kind'] or 'none'}; {_rejections(receiver['rejected'])}",
     ]
+    if document.get("running") is False:  # what only the daemon counts is not nothing, it is unknown
+        lines = [line for line in lines if not line.startswith(("stream ", "receiver "))]
     if document.get("inner"):
         lines.insert(1, f"INNER VIEW, for root only{': outwardly this device shows standby' if document['calm'] else ''}")
     for condition in document["conditions"]:

@@ -55,6 +55,13 @@ def test_last_message_is_told_and_how_many_there_were():
     assert told(heard(Conversation(), (one, two), frozenset(), 1.8e9)) == ['message   "At the gate.", controller (2 in all)']
 
 
+def test_with_the_daemon_down_nothing_is_told_of_what_only_it_knows():
+    """No receiver and nothing sent would be claims; what the store knows is told."""
+    facts = document(Facts(1.0, time.time(), State(), ()))
+    up, down = render(facts), render({**facts, "running": False})
+    assert {line.split()[0] for line in up.splitlines()} - {line.split()[0] for line in down.splitlines()} == {"stream", "receiver"}
+
+
 def test_status_of_dispatch_drives_no_terminal():
     shown = render(document(Facts(1.0, time.time(), replace(ACTIVE, status="\x1b]0;all is well\x07\u202ecreated"), ())))
     assert 'dispatch says "\ufffd]0;all is well\ufffd\ufffdcreated"' in shown
