@@ -64,11 +64,13 @@ def _follow(args: argparse.Namespace, reply: enquiry.Reply, seen: set[str]) -> i
 
 
 def _follow_inner(args: argparse.Namespace, reply: enquiry.Reply, seen: set[str]) -> int:
-    """Dispatch is asked now and then; what it cannot answer now it is asked again."""
+    """Dispatch is asked now and then; what it cannot answer now it is asked again. What it refuses to tell is not over."""
     followed, goes_on = reply["id"], True
     while goes_on:
         shown = enquiry.ask(args, {"do": "show", "id": followed})
-        goes_on = not shown["callout"]["closed"] if shown.get("ok") else shown.get("code") == UNREACHABLE
+        if not shown.get("ok") and shown.get("code") != UNREACHABLE:
+            return enquiry.finish(args, shown, _words)
+        goes_on = not (shown.get("ok") and shown["callout"]["closed"])
         time.sleep(INNER_EVERY_S if goes_on else 0)
         _print(args, enquiry.ask(args, {"do": "events", "id": followed}).get("events", []), seen)
     return _end(args, followed)

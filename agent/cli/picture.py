@@ -62,6 +62,7 @@ def _decoded(text: str) -> bytes:
 def _fetched(image: str, base_url: str, ca_file: Path | None) -> bytes:
     from agent.delivery import Reply  # noqa: PLC0415 - only for a picture that lies elsewhere
     from agent.line import Line, tls_context  # noqa: PLC0415 - likewise
+    from agent.lookup import LookupLoop  # noqa: PLC0415 - likewise
 
     try:
         url = urljoin(base_url, image)
@@ -83,7 +84,8 @@ def _fetched(image: str, base_url: str, ca_file: Path | None) -> bytes:
             await line.aclose()
 
     try:
-        reply = asyncio.run(fetch())
+        with asyncio.Runner(loop_factory=LookupLoop) as runner:  # another loop would wait for a name look-up that hangs
+            reply = runner.run(fetch())
     except TimeoutError:
         raise PictureError(f"the picture did not come within {FETCH_S:.0f} s", "try again", away=True) from None
     if not isinstance(reply, Reply):

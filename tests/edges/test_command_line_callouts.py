@@ -9,6 +9,7 @@ import contextlib
 import http.server
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from typing import Any
 
 import pytest
 
-from agent import cli, control
+from agent import cli, control, lookup
 from agent.cli import callout_events, callout_map, callout_show, device, enquiry, picture, printed, saved
+from agent.documents import NOTHING, REFUSED, UNREACHABLE, failure
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
 JPEG = b"\xff\xd8\xff\xe0" + b"\0" * 32
@@ -175,6 +177,29 @@ def test_what_was_only_not_heard_yet_is_not_called_unsaid(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        ([{"ok": True, "callout": {"closed": False}}, {"ok": True, "callout": {"closed": True}}], 0),
+        ([failure(UNREACHABLE, "no answer"), {"ok": True, "callout": {"closed": True}}], 0),
+        ([failure(REFUSED, "dispatch does not let this token do that")], 1),
+        ([failure(NOTHING, "dispatch knows no callout 7")], 4),
+    ],
+)
+def test_what_dispatch_refuses_to_tell_is_not_said_to_be_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shown: list[Any], status: int
+):
+    """Root follows a callout straight from dispatch; a token that is refused half way says nothing of the emergency."""
+    answers = iter(shown)
+    events = {"ok": True, "id": 7, "events": [], "inner": True}
+    monkeypatch.setattr(enquiry, "ask", lambda _args, request: next(answers) if request["do"] == "show" else events)
+    monkeypatch.setattr(callout_events, "INNER_EVERY_S", 0)
+    assert callout_events.run(argparse.Namespace(follow=True, inner=True, json=False, id=7)) == status
+    said = capsys.readouterr()
+    assert (callout_events.OVER in said.out) is (status == 0)
+    assert next(answers, None) is None
+
+
+@pytest.mark.parametrize(
     ("told", "words"), [({}, None), ({"url": None}, callout_show.UNTOLD), ({"url": "https://example.com/a"}, "https://example.com/a")]
 )
 def test_a_live_page_that_was_asked_for_and_is_not_told_is_said(told: dict[str, str | None], words: str | None):
@@ -316,6 +341,24 @@ def test_picture_has_bounds_in_size_and_time(monkeypatch: pytest.MonkeyPatch):
             of(f"{url}/map.png")
         assert time.monotonic() - began < 2
         release.set()
+
+
+def test_picture_whose_name_is_never_found_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch):
+    """A look-up cannot be ended, and must not be waited for."""
+    release = threading.Event()
+
+    def never(*_question: object, **_more: object) -> list[Any]:
+        release.wait(10)
+        raise OSError
+
+    monkeypatch.setattr(picture, "FETCH_S", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    monkeypatch.setattr(lookup.Resolver.__init__, "__defaults__", (never,))
+    began = time.monotonic()
+    with pytest.raises(picture.PictureError, match="did not come"):
+        of("https://maps.example/map.png")
+    assert time.monotonic() - began < 2
+    release.set()
 
 
 @pytest.mark.parametrize(
