@@ -302,6 +302,12 @@ def failed(outcome: Outcome) -> Answer:
     match outcome.meaning:
         case Meaning.CLOSED:
             told = (REFUSED, f"dispatch has closed callout {outcome.callout_id}", "nothing more can be added to it")
+        case Meaning.REJECTED if outcome.asked is Asked.ADD_REASON:
+            told = (
+                REFUSED,
+                f"dispatch does not take this reason: {outcome.text}",
+                "callout-agent callout reasons lists the numbers that it takes",
+            )
         case Meaning.REJECTED:
             told = (REFUSED, f"dispatch refused it: {outcome.text}", "the same again will be refused again")
         case Meaning.UNAUTHORISED:

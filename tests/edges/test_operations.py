@@ -191,6 +191,7 @@ def test_reasons_are_listed_and_one_is_chosen(desk: Desk):
     assert {"id": 2, "reason": "False alarm"} in listed["reasons"]
     assert added["reason"] == {"id": 2, "reason": "False alarm"}
     assert (nothing["code"], unknown["code"]) == (REFUSED, REFUSED)
+    assert unknown["hint"] == "callout-agent callout reasons lists the numbers that it takes"
 
 
 def test_rating_with_items_of_dispatch_and_with_own_words(desk: Desk):
