@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.cadence import LISTEN_EVERY, LISTEN_MOST_S, Delivery, listen_s, look_pays_s
 from agent.conversation import Responder
-from agent.delivery import backoff_s, lost
+from agent.delivery import attempt_deadline_s, backoff_s, lost
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
@@ -185,15 +185,29 @@ class WatchLane(Lane):
 
     async def _look_up(self, origin: Origin) -> Outcome:
         terms = self.desk.terms
-        async with self.turn():
-            settles = covers(self.desk.state)
-            outcome = await self._dispatch.look_up(deadline_s=self.deadline_s)
-        self.learn(outcome)
+        apart = origin is Origin.DEVICE and self.desk.state.calm
+        settles, outcome = await (self._list_apart() if apart else self._list())
         self.desk.notice(outcome, origin)
         now_at, now_wall = self.desk.clock.at(), self.desk.clock.wall()
         policy = AdoptPolicy(terms.adopt, terms.customer_id)
         await self.desk.decide(LookedUp(outcome, settles, now_at, now_wall, policy, self.desk.live()))
         return outcome
+
+    async def _list(self) -> tuple[int, Outcome]:
+        async with self.turn():
+            settles = covers(self.desk.state)
+            outcome = await self._dispatch.look_up(deadline_s=self.deadline_s)
+        self.learn(outcome)
+        return settles, outcome
+
+    async def _list_apart(self) -> tuple[int, Outcome]:
+        """Over a connection of its own, as in standby, where none is open: how one that is open fails can be read (law 5)."""
+        dispatch = self.desk.open()
+        try:
+            async with self._turns.take(Rank.READ):
+                return covers(self.desk.state), await dispatch.look_up(deadline_s=attempt_deadline_s(1, self.desk.terms.deadline_s))
+        finally:
+            await dispatch.aclose()
 
 
 def _failed(outcome: Outcome) -> bool:

@@ -99,7 +99,8 @@ class Bounded:
         return request
 
     async def aclose(self) -> None:
-        """Nothing to drop."""
+        """Drop the connection."""
+        await self._line.aclose()
 
 
 class Trial(Bench):

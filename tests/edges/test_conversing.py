@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from bench import Bench, Paper, play
 from dispatchers import Service, lost
-from model_time import Trial, try_out
+from model_time import Sent, Trial, try_out
 
 from agent.conversation import Responder
 from agent.conversing import DEAF, MOST_WAITING, Conversing
@@ -486,6 +486,39 @@ def test_scheduled_look_up_of_a_calm_device_waits_for_no_read():
             assert next(each.asked for each in trial.went[before:] if each.asked in (Asked.READ, Asked.LOOK_UP)) is first
 
     listening(story)
+
+
+def test_poll_of_a_calm_device_goes_over_a_connection_of_its_own_whether_its_callout_lives_or_not():
+    """Law 5: over one that is open it would fail sooner, and in other words, which are shown."""
+
+    def polled(*, calm: bool, closed: bool) -> list[float]:
+        deadlines: list[float] = []
+
+        async def story(trial: Trial, service: Service) -> None:
+            await asyncio.sleep(5)
+            if calm:
+                await trial.decide(CancelAsked(SafeCode("0042")))
+            if closed:
+                service.close(101)
+                await trial.until(lambda: trial.state.phase is Phase.STANDBY)
+            before, lines = len(trial.went), service.open_lines
+            trial.lanes.watch.poll_now()
+            asked: list[Sent] = []
+
+            def seen() -> bool:
+                asked[:] = [each for each in trial.went[before:] if each.asked is Asked.LOOK_UP]
+                return bool(asked) and asked[0].ended_at <= trial.clock.at()
+
+            await trial.until(seen)
+            await asyncio.sleep(1)
+            assert service.open_lines == lines
+            deadlines.append(asked[0].deadline_s)
+
+        listening(story)
+        return deadlines
+
+    assert polled(calm=True, closed=False) == polled(calm=True, closed=True) == [20.0]
+    assert polled(calm=False, closed=False) == [10.0], "else no handshake is spent on it"
 
 
 def test_poll_of_a_calm_device_is_not_told_by_other_lanes_that_the_link_is_back():
