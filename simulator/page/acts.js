@@ -24,7 +24,10 @@ export class Acts {
   constructor(onAct) {
     this.onAct = onAct;
     this.form = by("acts");
-    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("submit", (event) => {  // Enter in the one field that there is, which tells when a responder is expected
+      event.preventDefault();
+      this.dispatch();
+    });
     this.form.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
     this.form.addEventListener("click", (event) => this.click(event));
     by("sure").addEventListener("close", () => by("sure").returnValue === "yes" && this.onAct(this.asked, "close"));

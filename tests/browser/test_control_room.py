@@ -130,6 +130,18 @@ def test_the_buttons_offer_what_makes_sense(browser: Browser, room: Room) -> Non
     assert [each["text"] for each in room.seen(number)["events"]][1] == "Responder cancelled"
 
 
+def test_enter_behind_a_time_of_arrival_sends_the_responder(browser: Browser, room: Room) -> None:
+    """Whoever typed the minutes need not look for the button, and one press of Enter does no more than that."""
+    number = room.raise_callout()
+    show(browser, room)
+    browser.until("document.querySelector('[name=eta]')")
+    browser.value("document.querySelector('[name=eta]').focus()")
+    browser.ask("Input.insertText", text="7")
+    browser.press("Enter", 13)
+    browser.until(f"{text('.expected')}.includes('in 6 min 5')")
+    assert room.seen(number)["arrived"] is None
+
+
 def test_one_press_is_one_act(browser: Browser, room: Room) -> None:
     """A double click, or a key that is held, sends a responder and does not say that they turned back, arrived or are done."""
     number = room.raise_callout()
