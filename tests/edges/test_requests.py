@@ -208,6 +208,29 @@ def test_no_drill_while_something_is_on(request_: dict[str, Any], before: tuple[
     on(story, *before)
 
 
+def test_drills_that_are_asked_for_at_once_ask_dispatch_one_after_the_other():
+    """Each look-up is a connection: a crowd would take the line from whoever is in danger."""
+
+    class Busy(Device):
+        asking = most = 0
+
+        async def refuse_drill(self) -> str | None:
+            self.asking += 1
+            self.most = max(self.most, self.asking)
+            await asyncio.sleep(0.01)
+            self.asking -= 1
+            return "dispatch lists a callout"
+
+    async def run() -> None:
+        device = Busy()
+        requests = Requests(device)
+        asked = [{"do": "raise", "drill": True}, {"do": "drill", "open_s": 5}] * 3
+        replies = await asyncio.gather(*(requests.handle(each, SOMEONE) for each in asked))
+        assert ([each["ok"] for each in replies], device.most) == ([False] * 6, 1)
+
+    asyncio.run(run())
+
+
 def test_press_is_never_refused_for_its_note():
     async def story(device: Device, requests: Requests) -> None:
         for note in ("x" * 5_000, 42, ["a"], " "):
