@@ -296,6 +296,49 @@ def test_callout_that_was_raised_elsewhere_has_no_program_and_no_lamp_but_can_be
     play(whole, drive=False, kind=Heard)
 
 
+def test_second_press_is_not_said_to_be_with_dispatch_before_it_is():
+    async def story(bench: Heard) -> None:
+        bench.program.finish_all()
+        bench.service.hold = {Asked.RAISE: asyncio.Event()}
+        asked = bench.service.asked.count(Asked.RAISE)
+        await bench.press(2)
+        await bench.until(lambda: bench.service.asked.count(Asked.RAISE) > asked)
+        bench.hear()
+        assert bench.program.finish_all() == ["accepted"], "that of the first"
+        bench.service.hold[Asked.RAISE].set()
+        await bench.until(lambda: not bench.state.owed)
+        bench.hear()
+        assert bench.program.finish_all() == ["accepted", "accepted"]
+
+    with_callout(story)
+
+
+def test_nothing_is_shown_or_told_while_it_is_not_known_whether_a_cancel_was_handed_over():
+    """After a start, until the store has told."""
+
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1))
+        bench.program.finish_all()
+        bench.outwardly_calm = lambda: True  # type: ignore[method-assign]
+        assert (bench.conversation.callout_id, bench.conversation.events, bench.conversation.wanted()) == (None, (), None)
+        bench.hear(wrote("two", 2))
+        assert bench.program.finish_all() == ["accepted", "one"]
+
+    with_callout(story)
+
+
+def test_what_dispatch_dates_ahead_is_kept_as_heard_now():
+    """A time to come would outlive what the store is to forget."""
+
+    async def story(bench: Heard) -> None:
+        bench.hear(wrote("one", 1), replace(wrote("two", 2), wall=bench.clock.wall() + 9e6), replace(wrote("three", 3), wall=None))
+        heard = {each.text: each.wall for each in bench.kept.writes if isinstance(each, EventKept)}
+        assert len(heard) == 3
+        assert max(heard.values()) <= bench.clock.wall()
+
+    with_callout(story)
+
+
 def test_close_is_told_last_and_ends_the_conversation():
     async def story(bench: Heard) -> None:
         bench.hear(wrote("one", 1))
