@@ -248,6 +248,15 @@ def test_token_out_of_scope_on_one_route_lasts_until_that_route_accepts():
     assert codes(conditions) == []
 
 
+def test_route_out_of_scope_shows_that_dispatch_answers():
+    """It is dispatch that refuses: whoever looks for a fault of the network looks in the wrong place."""
+    conditions = Conditions()
+    notices = Notices(conditions, 1)
+    notices.take(reply(Asked.LOCATION, Meaning.RETRY, "timeout"), Origin.CALLOUT, wall=1.0, calm=False)
+    notices.take(reply(Asked.EVENT, Meaning.UNAUTHORISED, "scope", 401), Origin.CALLOUT, wall=2.0, calm=False)
+    assert codes(conditions) == ["token.scope"]
+
+
 def test_callouts_of_another_customer_are_a_condition_until_the_list_is_ours_again():
     conditions = Conditions()
     notices = Notices(conditions, 1)
