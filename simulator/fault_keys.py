@@ -244,8 +244,17 @@ def _name(value: Any) -> str:
 
 def _header(value: Any) -> str:
     told = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(told, str) or not told.isascii() or not told.isprintable():
+    if not isinstance(told, str) or not told.isascii() or not told.isprintable() or told != told.strip():
         raise ValueError("retry_after: a number of seconds, or a string as a header may hold it")
+    return told
+
+
+def _body(value: Any) -> str:
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        raise ValueError("body: a string, every character of which can be sent") from None
+    told: str = value
     return told
 
 
@@ -261,6 +270,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "on": _on,
     "method": _method,
     "retry_after": _header,
+    "body": _body,
     "portal": _choice("portal", Portal),
     "shape": _choice("shape", Shape),
     "certificate": _choice("certificate", Certificate),

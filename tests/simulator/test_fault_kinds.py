@@ -57,6 +57,8 @@ def test_kinds_name_the_operations_and_the_choices(room: Room) -> None:
         ({"action": "status", "method": 5}, "method"),
         ({"action": "status", "retry_after": "2\r\nX: 1"}, "retry_after"),
         ({"action": "status", "retry_after": True}, "retry_after"),
+        ({"action": "status", "retry_after": " 5"}, "retry_after"),
+        ({"action": "status", "body": "\ud800"}, "body"),
         ({"action": "odd", "shape": "round"}, "shape"),
         ({"action": "odd", "shape": ["list"]}, "shape"),
         ({"action": "portal", "portal": "302"}, "portal"),

@@ -49,6 +49,23 @@ def test_a_status_may_carry_any_body(room: Room) -> None:
     assert (told.status_code, told.content, room.seen(number)["closed"]) == (285, b"", False)
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_that_has_no_body_leaves_the_connection_for_the_next_request(room: Room, status: int) -> None:
+    """A body behind it would be taken for the next answer."""
+    fault(room, action="status", status=status, on="list_active", count=1)
+    assert [room.api("GET", "/callouts/activeCallouts").status_code for _ in range(2)] == [status, 200]
+    ports = [each["connection"] for each in room.sim("GET", "/requests").json() if each["operation"] == "list_active"]
+    assert len(set(ports)) == 1
+
+
+def test_what_is_no_json_has_no_id_to_take_out(room: Room) -> None:
+    """The coverage is KML."""
+    room.as_backend()
+    fault(room, action="odd", shape="no_id", on="coverage")
+    told = room.api("GET", "/coverage/1")
+    assert (told.status_code, b"<kml" in told.content) == (200, True)
+
+
 def test_a_lost_answer_was_processed(room: Room) -> None:
     """The raise counts, the client hears nothing, and a repeat gives the same callout."""
     fault(room, action="lost", on="raise", count=1)

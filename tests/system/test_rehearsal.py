@@ -127,7 +127,7 @@ def test_what_cannot_be_played_or_compared_is_said_and_has_its_own_exit_status(t
         assert "did you mean hijack?" in hint
         assert "line 4: step 1: device: 'pres'" in problems
         assert "line 6: step 2: wen: not a key of a step; did you mean when?" in problems
-        assert "File exists" in why
+        assert "is there already" in why
         assert "no transcript" in which
 
     asyncio.run(story())
