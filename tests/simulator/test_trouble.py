@@ -52,9 +52,9 @@ def test_a_status_may_carry_any_body(room: Room) -> None:
 @pytest.mark.parametrize("status", [204, 304])
 def test_a_status_that_has_no_body_leaves_the_connection_for_the_next_request(room: Room, status: int) -> None:
     """A body behind it would be taken for the next answer."""
-    fault(room, action="status", status=status, on="list_active", count=1)
-    assert [room.api("GET", "/callouts/activeCallouts").status_code for _ in range(2)] == [status, 200]
-    ports = [each["connection"] for each in room.sim("GET", "/requests").json() if each["operation"] == "list_active"]
+    fault(room, action="status", status=status, on="list_customer", count=1)
+    assert [room.api("GET", "/customers/4711/callouts").status_code for _ in range(2)] == [status, 200]
+    ports = [each["connection"] for each in room.sim("GET", "/requests").json() if each["operation"] == "list_customer"]
     assert len(set(ports)) == 1
 
 
