@@ -91,6 +91,7 @@ class Simulation:
         for number in sorted(self.state.touched):
             self.hub.tell("callout", number)
         self.state.touched.clear()
+        self.transcript.news()  # what a lost answer did is so, long before its request is over
 
     def tell_all(self, url: str) -> None:
         """Register a webhook for everything that can be told, in place of the one that is registered."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -302,6 +303,25 @@ when = "raised"
     assert room.sim("GET", "/faults").json() == []
     room.raise_callout()
     until(room, lambda told: told["state"] == "ended")
+
+
+def test_what_an_answer_that_never_comes_has_done_is_seen_at_once(room: Room):
+    """A device waits for it for longer than the scenario does."""
+    start(
+        room,
+        """
+[[step]]
+fault = { name = "deaf", action = "half_open", on = "raise", processed = true }
+[[step]]
+when = "raised"
+within_s = 3
+""",
+    )
+    until(room, lambda told: states(told) == ["done", "now"])
+    with pytest.raises(httpx.ReadTimeout):
+        room.api("POST", "/customers/4711/callouts", {"location": HERE, "responseTypeId": 1}, timeout=4.0)
+    told = progress(room)
+    assert told["state"] == "ended", told["why"]
 
 
 def test_a_step_that_times_out_fails_the_scenario_says_why_and_ends_its_faults(room: Room):
