@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import CODE_RIGHT, CODE_WRONG, Stage
+from stage import CODE_RIGHT, CODE_WRONG, Stage, codes
 from wearing import BUZZER, LAMP, Wearing, wearing
 
 from agent.columns import write_utc
@@ -317,6 +317,30 @@ def test_responder_on_the_way_does_not_tell_them_apart_and_neither_does_the_clos
     assert seen["program"] == []
 
 
+def test_how_the_line_fails_does_not_tell_them_apart(tmp_path: Path):
+    """Behind a cancel other lanes have open connections, and notice what happens to the line long before a device in standby would."""
+
+    async def story(each: Bystander) -> None:
+        await each.begin(dispatched=False)
+        await each.cancel(by_keypad=True)
+        for number, silent in enumerate((True, False)):
+            if silent:
+                await each.stage.desk("POST", "faults", {"on": "/panic-api/*", "action": "half_open"})
+            else:
+                await each.stage.link.cut()
+            document = await each.stage.until_status(unreached, 40, "it is shown that dispatch does not answer")
+            each.seen.note(f"ill {number}", outward(document)["conditions"])
+            if silent:
+                await each.stage.desk("DELETE", "faults")
+            else:
+                await each.stage.link.mend()
+            await each.stage.until_status(lambda told: not unreached(told), 40, "it is over")
+        await each.note_log()
+        await each.stop()
+
+    compared(tmp_path, story)
+
+
 @pytest.mark.parametrize("code", [CODE_RIGHT, CODE_WRONG])
 def test_cancel_of_a_raise_that_reaches_nobody_is_dark_at_once_and_ends_the_siren_while_the_raise_goes_on(tmp_path: Path, code: str):
     async def story() -> None:
@@ -362,6 +386,11 @@ def test_command_that_waits_for_dispatch_ends_with_the_cancel_and_not_with_the_a
             await stage.until_callout(lambda seen: seen["cancels"], 30)
 
     asyncio.run(story())
+
+
+def unreached(told: dict[str, Any]) -> bool:
+    """Whether the status says that dispatch does not answer."""
+    return "dispatch.unreachable" in codes(told)
 
 
 def sirens() -> list[int]:
