@@ -207,6 +207,14 @@ def test_events_of_both_generations_are_read() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["RESPONDER_ACKNOWLEDGED_CALLOUT_WITH_ETA", "CALLOUT_SOFT_CANCELLED_BY_CUSTOMER", "chat"])
+def test_kind_of_an_event_is_read_whole_wherever_it_stands(kind: str) -> None:
+    """Cut short it would say nothing of a responder."""
+    for raw in ({"eventType": kind}, {"calloutEventType": {"id": 2, "name": kind}}, {"event": {"type": kind, "text": "x"}}):
+        (event,) = wire.events_of([{"id": 1, "message": "Unit 7", **raw}]) or ()
+        assert event.kind == kind
+
+
 @pytest.mark.parametrize("padding", ["", " " * 100_000])
 def test_status_is_kept_short_and_closed_is_closed_all_the_same(padding: str) -> None:
     """It is kept with the callout, and shown; what is long says nothing else for it."""
