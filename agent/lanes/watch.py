@@ -15,7 +15,7 @@ from agent.conversation import Responder
 from agent.delivery import attempt_deadline_s, backoff_s, lost
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
-from agent.lanes.turns import Rank, Turns
+from agent.lanes.turns import PATIENCE_S, Rank, Turns
 from agent.lifecycle import covers, stream_to
 from agent.model import Asked, CalloutId, Meaning, Outcome
 from agent.signals import AdoptPolicy, LookedUp, ReadReplied
@@ -25,6 +25,7 @@ FAILED_POLL_S = 30.0  # after failed polls sooner than at the poll's own pace, a
 SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not read here is tried again every 5 min
 REFUSED_EVERY_S = 60.0
 ROOM_S = 5.0  # before the next read that is enough to listen in; where reads come quicker, half of the time between them
+CLOSELY_S = 60.0  # polls that follow each other sooner leave no room for a read between them that has to open a connection
 GRACE_S = 1.0  # a look at the event stream that others wait for has this long to end before it is given up, and its connection with it
 
 
@@ -96,14 +97,14 @@ class WatchLane(Lane):
                 await self._look_up(Origin.CALLOUT)
             elif self._look_up_at <= now_at and self.desk.state.calm:  # as soon as in standby: what it finds out is shown (law 5)
                 await self._poll()
-            elif self._read_due() <= now_at:
+            elif self._next_read_at(now_at) <= now_at:
                 await self._read()
             elif self._look_up_at <= now_at:
                 await self._poll()
             elif self._listen_due() <= now_at:
                 await self._listen()
             else:
-                await self._rung(min(self._read_due(), self._look_up_at, self._listen_due()) - now_at)
+                await self._rung(min(self._next_read_at(now_at), self._look_up_at, self._listen_due()) - now_at)
 
     def _read_due(self) -> float:
         to = stream_to(self.desk.state)
@@ -118,7 +119,7 @@ class WatchLane(Lane):
             to = stream_to(self.desk.state)
             if to is None:
                 return
-            outcome = await self._dispatch.read(to, deadline_s=self.deadline_s)
+            outcome = await self._dispatch.read(to, deadline_s=self._read_deadline_s())
         self.learn(outcome)
         pace_s = self._every_s()
         if _failed(outcome):
@@ -133,6 +134,21 @@ class WatchLane(Lane):
         if self._ears.take_read(outcome):
             self._listen_soon(self.desk.clock.at())
         await self.desk.decide(ReadReplied(outcome, self.desk.clock.at()))
+
+    def _next_read_at(self, now_at: float) -> float:
+        """Behind a cancel a read that has to open a connection gives way to the poll, which is on time in standby (law 5)."""
+        due_at = self._read_due()
+        soon = self._look_up_at - max(due_at, now_at) < PATIENCE_S[Rank.READ] + GRACE_S
+        return max(due_at, self._look_up_at) if soon and self._gives_way() else due_at
+
+    def _read_deadline_s(self) -> float:
+        """Likewise: it is over when the poll is due."""
+        left_s = max(GRACE_S, self._look_up_at - self.desk.clock.at())
+        return min(self.deadline_s, left_s) if self._gives_way() else self.deadline_s
+
+    def _gives_way(self) -> bool:
+        """Not to polls that follow each other so closely that no read would ever come between."""
+        return self.desk.state.calm and not self.connected and self.desk.terms.adopt_poll_s >= CLOSELY_S
 
     def _listen_soon(self, now_at: float) -> None:
         """Whoever was sent may have been announced in words, too. A status that is another one each time must not use up the line."""
@@ -201,10 +217,13 @@ class WatchLane(Lane):
         return settles, outcome
 
     async def _list_apart(self) -> tuple[int, Outcome]:
-        """Over a connection of its own, as in standby, where none is open: how one that is open fails can be read (law 5)."""
+        """Over a connection of its own, as in standby, where none is open: how one that is open fails can be read (law 5).
+
+        Nor does it wait for other lanes: there are none in standby.
+        """
         dispatch = self.desk.open()
         try:
-            async with self._turns.take(Rank.READ):
+            async with self._turns.take(Rank.AT_ONCE):
                 return covers(self.desk.state), await dispatch.look_up(deadline_s=attempt_deadline_s(1, self.desk.terms.deadline_s))
         finally:
             await dispatch.aclose()

@@ -251,6 +251,21 @@ def test_what_brings_nothing_new_is_not_written():
     with_callout(story)
 
 
+def test_restart_tells_how_far_help_has_come_where_the_program_had_not_heard_it():
+    """It still ran for something else, when the power went."""
+
+    async def story(bench: Heard) -> None:
+        bench.hear(help_=Help(dispatched_wall=1.8e9))
+        assert [each["event"] for each in bench.program.told] == ["accepted"], "that one still runs"
+        bench.program = Program()
+        bench.restart()
+        bench.conversation.follow(bench.state, bench.state, CancelAsked(None))
+        bench.hear(help_=Help(dispatched_wall=1.8e9))
+        assert bench.program.finish_all() == ["dispatched"]
+
+    with_callout(story)
+
+
 def test_old_messages_light_no_lamp_after_a_restart():
     async def story(bench: Heard) -> None:
         bench.hear(wrote("one", 1))
@@ -562,6 +577,38 @@ def test_poll_of_a_calm_device_goes_over_a_connection_of_its_own_whether_its_cal
 
     assert polled(calm=True, closed=False) == polled(calm=True, closed=True) == [20.0]
     assert polled(calm=False, closed=False) == [10.0], "else no handshake is spent on it"
+
+
+def test_poll_of_a_calm_device_keeps_its_pace_on_a_dead_line():
+    """Law 5: lanes that try to reach dispatch all the time, and reads that hang, put it off by nothing."""
+
+    async def story(trial: Trial, _service: Service) -> None:
+        await trial.decide(CancelAsked(SafeCode("0042")))
+        await trial.fall_silent()
+        await asyncio.sleep(600)
+        since_at = trial.clock.at()
+        await asyncio.sleep(3_600)
+        paces = gaps(trial, Asked.LOOK_UP, since_at)
+        assert len(paces) > 60
+        assert max(paces) <= 20.0 + 36.0 + 1.0, "its deadline, 30 s and a fifth, and a read that is ending"
+        assert max(gaps(trial, Asked.READ, since_at)) <= 75.0
+
+    listening(story)
+
+
+def test_polls_that_follow_closely_leave_room_for_reads_behind_a_cancel():
+    async def story(trial: Trial, service: Service) -> None:
+        trial.terms = replace(trial.terms, adopt_poll_s=2.0)
+        trial.lanes.watch.poll_now()
+        await trial.decide(CancelAsked(SafeCode("0042")))
+        service.fault = lambda asked: lost(asked) if asked in (Asked.READ, Asked.LOOK_UP) else None
+        await asyncio.sleep(60)
+        since_at = trial.clock.at()
+        await asyncio.sleep(300)
+        assert len(gaps(trial, Asked.READ, since_at)) > 10
+        assert len(gaps(trial, Asked.LOOK_UP, since_at)) > 50
+
+    listening(story)
 
 
 def test_poll_of_a_calm_device_is_not_told_by_other_lanes_that_the_link_is_back():
