@@ -49,7 +49,10 @@ class UnreadableError(ValueError):
 
 
 def read(text: str) -> list[Entry]:
-    """The entries in the order of their beginning. Raises UnreadableError. A last line that was cut off is left out."""
+    """The entries in the order of their beginning, but news of a close when they left. A last line that was cut off is left out.
+
+    Raises UnreadableError.
+    """
     lines = text.split("\n")
     whole = lines[:-1]  # what follows the last line break was not written to its end
     entries = [_entry(number, line) for number, line in enumerate(whole, 1) if line.strip()]
@@ -57,7 +60,18 @@ def read(text: str) -> list[Entry]:
         raise UnreadableError("no transcript: its first line says what it is, and there is none")
     if entries[0].get("version") != VERSION:
         raise UnreadableError(f"a transcript of version {entries[0].get('version')}; this reads version {VERSION}")
-    return sorted(entries[1:], key=lambda entry: float(entry["at_s"]))
+    return sorted(entries[1:], key=_moment)
+
+
+def _moment(entry: Entry) -> float:
+    """Seconds. A request that was under way at the close hears of it, though it began before."""
+    took_s = entry.get("took_s") if entry.get("status") == CLOSED or _is_read_of_close(entry) else None
+    late_s = float(took_s) if isinstance(took_s, (int, float)) and 0 < took_s <= LONGEST_S else 0.0
+    return float(entry["at_s"]) + late_s
+
+
+def _is_read_of_close(entry: Entry) -> bool:
+    return entry.get("operation") == "read" and words.status_of(entry.get("answer")) == "closed"
 
 
 def _entry(number: int, line: str) -> Entry:
@@ -182,7 +196,7 @@ class _Teller:
     def _learn(self, entry: Entry) -> None:
         """Whether 285 or a read comes first is chance; that the device hears of the close is not."""
         callout = entry["callout"]
-        closed = entry["status"] == CLOSED or (entry["operation"] == "read" and words.status_of(entry["answer"]) == "closed")
+        closed = entry["status"] == CLOSED or _is_read_of_close(entry)
         if closed and not entry["fault"] and callout not in self._closed:
             self._closed.add(callout)
             self.canon.happen(f"callout {self._ordinal(callout)}: the device hears that it is closed")

@@ -340,6 +340,16 @@ def test_a_request_that_ended_otherwise_is_a_difference(first: list[compare.Entr
     assert compare.differences(compare.canonical(first), compare.canonical(second))
 
 
+@pytest.mark.parametrize("answer", [asked("locate", status=285), asked("read") | {"answer": {"callout": {"status": "closed"}}}])
+def test_a_request_that_was_under_way_at_the_close_hears_of_it_afterwards(answer: compare.Entry):
+    """It began before the act, and could only be answered so behind it."""
+    act = {"kind": "act", "at_s": 1.0, "method": "POST", "path": "/sim/callouts/7/close", "body": None}
+    head = {"kind": "transcript", "version": 1}
+    under_way, later = ({**answer, "at_s": at_s, "took_s": 0.3} for at_s in (0.8, 1.2))
+    told = [canon("".join(json.dumps(each) + "\n" for each in (head, request, act))) for request in (under_way, later)]
+    assert compare.differences(*told) == []
+
+
 def test_what_is_printed_of_a_foreign_transcript_drives_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     head = json.dumps({"kind": "transcript", "version": 1}) + "\n"
     (tmp_path / "a").write_text(head, encoding="utf-8")
