@@ -157,6 +157,15 @@ def test_a_cancelled_subscription_is_replaced_and_not_revived(backend: Room) -> 
     assert [(each["id"], each["CancelledDate"] is None) for each in listed] == [(made["id"], False), (again["id"], True)]
 
 
+def test_subscriptions_may_follow_each_other_without_a_gap(backend: Room) -> None:
+    """One that begins when the last one ends is no conflict; one that begins a moment before is."""
+    until, later = "2098-01-01T00:00:00Z", {"validTo": "2099-01-01T00:00:00Z"}
+    wanted = {"customerId": 4711, **span(), "validTo": until}
+    assert backend.api("POST", "/subscriptions", wanted).status_code == 201
+    assert backend.api("POST", "/subscriptions", {**wanted, **later, "validFrom": "2097-12-31T23:59:59Z"}).status_code == 409
+    assert backend.api("POST", "/subscriptions", {**wanted, **later, "validFrom": until}).status_code == 201
+
+
 @pytest.mark.parametrize(("start", "end"), [(-20, -10), (10, 20)])
 def test_a_subscription_outside_its_dates_is_not_active(backend: Room, start: float, end: float) -> None:
     """Lapsed or not yet begun: a raise is refused, and one for now does not collide."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -65,6 +66,20 @@ def test_a_callout_and_its_positions_arrive_as_they_happen(room: Room) -> None:
             assert (told["positionsFrom"], [each["latitude"] for each in told["positions"]]) == (count, [count])
         room.act(number, "close")
         assert next_of(events, "callout")["callout"]["status"] == "closed"
+
+
+def test_a_request_is_told_when_it_arrives_and_again_when_it_is_over(room: Room) -> None:
+    """A page shows what hangs, and how what does not was answered."""
+    room.sim("POST", "/faults", {"action": "latency", "on": "read", "delay_s": 0.3})
+    number = room.raise_callout()
+    with listening(room) as events:
+        next_of(events, "hello")
+        thread = threading.Thread(target=room.api, args=("GET", f"/callouts/{number}"))
+        thread.start()
+        first, then = (next_of(events, "request")["requests"][-1] for _ in range(2))
+        thread.join()
+    assert (first["operation"], first["status"]) == ("read", None)
+    assert (then["number"], then["status"], then["took_s"] >= 0.3) == (first["number"], 200, True)
 
 
 def test_requests_faults_customers_and_a_reset_are_told(room: Room) -> None:
