@@ -223,10 +223,11 @@ class Running:
         """What stays over an outage: made at the first start."""
         if self._sim is None:
             self.port = port
-            self._make_tls()
             name = f"[{self.host}]" if ":" in self.host else self.host
             self.root_url = f"{'https' if self._tls else 'http'}://{name}:{port}"
-            self._sim = Simulation(self.settings, self.root_url, self._state_file)
+            sim = Simulation(self.settings, self.root_url, self._state_file)
+            self._make_tls()  # behind the state file: where that is refused nothing is written beside it
+            self._sim = sim
             if self._transcript:
                 self._sim.transcript.write_to(self._transcript)
             self.settings = self._sim.settings
@@ -244,7 +245,8 @@ class Running:
             self._tidy = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
             self.ca_file = folder / "ca.pem"
         anywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
-        self._certificates = Certificates(self.ca_file, () if anywhere else (self.host,))
+        kept = self._state_file and self._state_file.with_name(self._state_file.name + ".authority")
+        self._certificates = Certificates(self.ca_file, () if anywhere else (self.host,), kept)
 
 
 def _wrong_certificate(sim: Simulation) -> Callable[[], Certificate | None]:

@@ -9,6 +9,8 @@ import os
 import re
 import signal
 import sqlite3
+import ssl
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -509,6 +511,23 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
             assert (ended.returncode, ended.stdout) == (1, "")
             assert len(ended.stderr.splitlines()) == 1
             assert words in ended.stderr
+
+
+def test_a_device_trusts_a_simulator_that_was_started_again(tmp_path: Path) -> None:
+    """The authority is kept beside the state, for its owner only; without a state file it goes with the process."""
+    path, ca_file = tmp_path / "state.db", tmp_path / "ca.pem"
+    with Running(tls=True, ca_file=ca_file, state_file=path):
+        device = ssl.create_default_context(cafile=ca_file)
+    kept = tmp_path / "state.db.authority"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    with Running(tls=True, ca_file=ca_file, state_file=path) as running:
+        assert httpx.get(running.root_url + "/openapi.json", verify=device, trust_env=False).status_code == 200
+    with Running(tls=True, ca_file=ca_file) as running, pytest.raises(httpx.ConnectError):
+        httpx.get(running.root_url + "/openapi.json", verify=device, trust_env=False)
+    kept.write_text("mine", encoding="utf-8")
+    with pytest.raises(ValueError, match="no authority of the simulator"):
+        Running(tls=True, ca_file=ca_file, state_file=path).start()
+    assert kept.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_webhook_hears_after_a_restart_what_it_missed(tmp_path: Path) -> None:
