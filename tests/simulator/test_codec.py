@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from simulator import bodies
 from simulator.codec import Codec
 from simulator.records import Callout, Customer, Entry, Position
-from simulator.settings import Generation, IncidentShape, Settings, change
+from simulator.settings import EtaForm, Generation, IncidentShape, Settings, change
 from simulator.state import Refusal, Refused, State
 from simulator.tokens import Tokens
 
@@ -49,6 +50,14 @@ def test_a_raise_answers_flat_in_old_and_wrapped_with_a_url_in_new() -> None:
     told = codec(NEW).raised(callout())
     assert told["callout"] == {**FLAT, "url": "http://127.0.0.1:1/track/k"}
     assert isinstance(told["message"], str)
+
+
+@pytest.mark.parametrize(("passed_s", "minutes"), [(0, 5), (61, 4), (299, 1), (300, 0), (900, 0)])
+def test_minutes_until_a_responder_is_there_are_never_below_none(passed_s: int, minutes: int) -> None:
+    """Who is overdue is expected now."""
+    sent = callout(dispatched_wall=WALL, eta_wall=WALL + 300)
+    told = dataclasses.replace(codec(NEW), eta_form=EtaForm.MINUTES, now_wall=WALL + passed_s).read(sent)
+    assert told["callout"]["incidentInformation"][0]["etaMinutes"] == minutes
 
 
 @pytest.mark.parametrize(("shape", "kind"), [(IncidentShape.ARRAY, list), (IncidentShape.OBJECT, dict)])
