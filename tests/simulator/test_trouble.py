@@ -207,7 +207,7 @@ def test_wrong_shapes_are_what_their_names_say(room: Room) -> None:
     assert due.startswith(told[Shape.TRUNCATED][:40])
     assert 0 < len(told[Shape.TRUNCATED]) < len(due)
     assert len(told[Shape.HUGE]) > 8_000_000
-    assert told[Shape.HUGE][:256 * 1024].strip() == b"", "whoever stops reading has nothing of it"
+    assert told[Shape.HUGE][: 256 * 1024].strip() == b"", "whoever stops reading has nothing of it"
     assert json.loads(told[Shape.HUGE])["callout"]["id"] == FIRST
     assert room.seen(FIRST)["presses"] == 1 + len(Shape), "each was carried out"
 
