@@ -7,9 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from simulator.desk import track_view
 from simulator.pages import FILES
 from simulator.server import Running
-from tests.simulator.rooms import HERE, THERE, Room
+from simulator.settings import Settings
+from simulator.state import Point, State, Wanted
+from tests.simulator.rooms import FIRST, HERE, THERE, Room
 
 
 def test_a_callout_raised_elsewhere_is_found_by_the_device(room: Room) -> None:
@@ -89,6 +92,19 @@ def test_a_reset_empties_everything(room: Room) -> None:
     assert room.api("GET", "/customers/4711/callouts").status_code == 401
     room.as_device()
     assert room.raise_callout() > first
+
+
+@pytest.mark.parametrize("typed", [[], ["1234"], ["0000"], ["0000", "1234"], ["1234", "0000", "1111"]], ids=str)
+def test_a_customer_s_link_shows_the_same_whatever_was_typed(typed: list[str]) -> None:
+    """Whoever holds the customer may be reading: no cancel, a right code, duress, notes and flags, all look alike."""
+    state = State(Settings(customer_mobile="+27820001234"), FIRST)
+    callout, _ = state.raise_callout(Wanted(4711, 1, Point(-29.8, 31.0, 5.0)), 1.8e9, "key")
+    plain = track_view(state, callout)
+    for code in typed:
+        state.cancel(callout, code, 1.8e9 + 60)
+        assert track_view(state, callout) == plain
+    assert callout.duress is any(code != "1234" for code in typed)
+    assert not set(plain) & {"duress", "softCancelled", "cancels", "notes", "events", "presses", "customerId"}
 
 
 def test_a_page_of_another_origin_may_not_post(room: Room) -> None:
