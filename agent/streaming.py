@@ -37,6 +37,7 @@ from agent.signals import (
 UNKNOWN_ROUNDS: Final = 3  # DESIGN section 4: 404 on location and read and a list without the id, three times ...
 UNKNOWN_SPAN_S: Final = 60.0  # ... over this
 CLOSES: Final = frozenset({Asked.LOCATION, Asked.CANCEL, Asked.EVENT})  # the requests to which 285 means closed
+MOST_CODES: Final = 1_000  # waiting at a time: far more than anybody types in a dead zone
 YOUNG_S: Final = 600.0  # a callout of ours younger than this is raised once more
 
 # --- replies for the callout of now ----------------------------------------------------------------------------------------
@@ -181,8 +182,13 @@ def looked_up_streaming(state: State, event: LookedUp) -> Step:
 
 
 def cancel_asked(state: State, event: CancelAsked) -> Step:
-    """Outwardly over from here. Codes queue in the order typed; nothing replaces or overtakes a code."""
+    """Outwardly over from here. Codes queue in the order typed; nothing replaces or overtakes a code.
+
+    What a program types by the thousand is dropped behind them, answered like any other: it would fill the memory of a device in need.
+    """
     number = state.cancel_number + 1
+    if len(state.cancels) >= MOST_CODES:
+        return state, ()
     cancel = Cancel(number, event.code, state.callout_id)
     phase = state.phase if state.phase is Phase.RAISING else Phase.CANCELLING
     return replace(state, phase=phase, calm=True, cancels=(*state.cancels, cancel), cancel_number=number), ()

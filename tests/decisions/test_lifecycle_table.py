@@ -42,6 +42,7 @@ from agent.signals import (
     State,
     Tell,
 )
+from agent.streaming import MOST_CODES
 
 OURS = 4711
 X, Y = 500, 501  # two callouts, in the order in which dispatch opened them
@@ -584,6 +585,12 @@ def test_the_last_32_closed_ids_are_known_and_no_more():
 def test_cancel_is_outwardly_over_and_inwardly_still_streaming():
     state = play(code(), start=ACTIVE)
     assert (state.phase, state.calm, stream_to(state)) == (Phase.CANCELLING, True, X)
+
+
+def test_codes_by_the_thousand_fill_no_memory_and_change_nothing_of_those_before_them():
+    state = play(*(code(f"{n:05}") for n in range(MOST_CODES + 500)), start=ACTIVE)
+    assert [cancel.code.typed() for cancel in state.cancels if cancel.code is not None] == [f"{n:05}" for n in range(MOST_CODES)]
+    assert state.calm
 
 
 def test_every_code_waits_its_turn_and_an_unconditional_cancel_overtakes_none():
