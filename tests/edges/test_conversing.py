@@ -498,6 +498,22 @@ def test_responder_who_is_sent_makes_the_next_look_come_at_once():
     listening(story)
 
 
+def test_status_that_is_another_one_with_every_read_does_not_use_up_the_line():
+    """Some dispatches count in it how far away the responder is."""
+
+    async def story(trial: Trial, service: Service) -> None:
+        service.stream = [wrote("x" * 100, n) for n in range(60)]  # 31 kB, and 1 kB a second is the budget
+        await asyncio.sleep(120)
+        since_at = trial.clock.at()
+        for metres in range(2_000, 0, -10):
+            service.callouts[101] = f"Responder Dispatched, {metres} m"
+            await asyncio.sleep(READ_S)
+        looks = len(gaps(trial, Asked.EVENTS, since_at)) + 1
+        assert 1_000 / 31 - 2 <= looks <= 1_000 / 31 + 1_000 / 60 + 2, "the budget, and one a minute beyond it"
+
+    listening(story)
+
+
 def test_token_that_may_not_listen_is_tried_every_five_minutes_and_is_a_note():
     async def story(trial: Trial, service: Service) -> None:
         refused = Outcome(Asked.EVENTS, Meaning.UNAUTHORISED, "scope", callout_id=101, http_status=401)
