@@ -220,7 +220,15 @@ class Lives:
             if step == "closed" and not going_on:
                 assert not find_lost(given, image), "closed: lost"
             failed_before = fault.failed
-        return image if going_on else given
+        return self._left(image, directory) if going_on else given
+
+    @staticmethod
+    def _left(image: Given, directory: Path) -> Given:
+        """What the next life begins with. A tiny file that could not be replaced is older, and of two records the more serious one wins."""
+        record = identity.load(directory / "a.db.identity")
+        if record and record.callout and record.callout.id in image.callouts and record.callout.phase != "standby":
+            image.callouts[record.callout.id] = record.callout.phase
+        return image
 
     def _check_remembered(self, word: dict[str, Any], given: Given) -> None:
         assert word["owed"] == [at for at, settled in given.presses.items() if not settled]
