@@ -59,7 +59,7 @@ export function track(layer, view, points) {
     const { x, y } = view.place(points[0]);
     drawn.push(draw("rect", { class: "start", x: x - 5, y: y - 5, width: 10, height: 10 }));
     // So near to the end it would lie on the words there.
-    if (far(view, points[0], points.at(-1), 60)) drawn.push(draw("text", { class: "ink", x: x + 10, y: y - 8 }, "raised here"));
+    if (far(view, points[0], points.at(-1), 60)) drawn.push(beside("ink", view, x, y - 8, 10, "raised here"));
   }
   layer.replaceChildren(...drawn);
 }
@@ -67,9 +67,17 @@ export function track(layer, view, points) {
 const DIAMOND = "m0-5l5 5l-5 5l-5-5z";
 const diamonds = (places, view) => places.map((place) => `M${at(view.place(place))}${DIAMOND}`).join("");
 
+const LETTER = 7; // px, a little more than any letter of these words has
+
+// Words to the right of a mark, or to its left where they would be cut off.
+function beside(kind, view, x, y, away, text) {
+  const cut = x + away + LETTER * text.length > view.width;
+  return draw("text", { class: kind, x: cut ? x - away : x + away, y, "text-anchor": cut ? "end" : "start" }, text);
+}
+
 function toldWords(point, view, text) {
   const { x, y } = view.place(point);
-  return draw("text", { class: "ink violet", x: x + 9, y: y + 14 }, text);
+  return beside("ink violet", view, x, y + 14, 9, text);
 }
 
 // told: lines of points and stops, in metres. What the device told afterwards: dashed, diamonds, its times beside it.
