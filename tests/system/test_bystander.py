@@ -187,6 +187,14 @@ class Bystander:
         """The log since the cancel, without its moments and numbers."""
         self.seen.note("log", sorted(set(NUMBER.sub("N", MOMENT.sub("MOMENT", (await self._log())[self._log_from :])).splitlines())))
 
+    async def noted(self, words: str, times: int) -> None:
+        """Wait until the log has it so often since the cancel: the journal looks once a second, and what is over by then it never names."""
+
+        async def since() -> str:
+            return (await self._log())[self._log_from :]
+
+        await self.stage.until(since, lambda text: text.count(words) >= times, 5, words)
+
     async def power_cycle(self) -> None:
         """The plug is pulled: the runtime directory is empty after it."""
         await self.stage.kill()
@@ -329,12 +337,14 @@ def test_how_the_line_fails_does_not_tell_them_apart(tmp_path: Path):
             else:
                 await each.stage.link.cut()
             document = await each.stage.until_status(unreached, 40, "it is shown that dispatch does not answer")
+            await each.noted("ERROR dispatch.unreachable", number + 1)
             each.seen.note(f"ill {number}", outward(document)["conditions"])
             if silent:
                 await each.stage.desk("DELETE", "faults")
             else:
                 await each.stage.link.mend()
             await each.stage.until_status(lambda told: not unreached(told), 40, "it is over")
+            await each.noted("dispatch.unreachable: over", number + 1)
         await each.note_log()
         await each.stop()
 
