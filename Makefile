@@ -9,7 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Most tests wait for a process, a clock or a socket: more at once than there are cores.
-JOBS := 4
+JOBS := 5
 
 .PHONY: help demo test test-long test-device test-system lint lock clean system
 
