@@ -16,6 +16,7 @@ from simulator.state import State, possible
 from simulator.tokens import Token
 
 Json = dict[str, Any]
+TEST = "test"  # the classification that says that nobody is in danger
 Told = tuple[int, int, int]  # how many positions, events and notes
 NOTHING: Told = (0, 0, 0)
 
@@ -29,6 +30,7 @@ def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
     """One callout with everything but codes. told: leave out that many of the oldest positions, events and notes."""
     positions_from, events_from, notes_from = told
     customer = state.customers[callout.customer_id]  # also one that was deleted since
+    classification = state.classification(callout.classification_id)
     return {
         "id": callout.id,
         "customerId": customer.id,
@@ -40,7 +42,9 @@ def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
         "responseTypeId": callout.response_type_id,
         "responseType": state.response_type(callout.response_type_id),
         "classificationId": callout.classification_id,
+        "classification": classification,
         "internalTest": callout.internal_test,
+        "test": callout.internal_test or (classification or "").casefold() == TEST,
         "presses": callout.presses,
         "duress": callout.duress,
         "softCancelled": callout.soft_cancelled,

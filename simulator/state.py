@@ -163,6 +163,10 @@ class State:
         """The name of a response type, its number where unknown."""
         return dict(self.settings.response_types).get(type_id, str(type_id))
 
+    def classification(self, number: int | None) -> str | None:
+        """The name of a classification, its number where unknown."""
+        return None if number is None else dict(self.settings.classifications).get(number, str(number))
+
     # --- what customers and their devices do ---
 
     def add_customer(self, customer: Customer) -> None:

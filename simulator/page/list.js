@@ -30,7 +30,7 @@ class Card {
     say(this.stage, words);
     hide(this.alarm, !callout.duress);
     hide(this.soft, !callout.softCancelled || callout.closed);
-    hide(this.test, !callout.internalTest);
+    hide(this.test, !callout.test);
     hide(this.talk, !unread);
     if (unread) say(this.talk, `${unread} new`);
     say(this.what, `#${callout.id} · ${callout.responseType.toLowerCase()}`);

@@ -20,8 +20,8 @@ function once(id, key, build) {
 }
 
 export function heading(callout) {
-  once("heading", callout && [callout.id, callout.customerName, callout.internalTest], () =>
-    callout ? [make("span", { class: "who-name" }, callout.customerName), make("span", { class: "id" }, `#${callout.id}`), callout.internalTest && make("span", { class: "chip warn" }, "test")].filter(Boolean) : []);
+  once("heading", callout && [callout.id, callout.customerName, callout.test], () =>
+    callout ? [make("span", { class: "who-name" }, callout.customerName), make("span", { class: "id" }, `#${callout.id}`), callout.test && make("span", { class: "chip warn" }, "test")].filter(Boolean) : []);
   hide(by("duress"), !callout?.duress);
   once("duress", callout?.duress, () => [sign("warning"), make("b", {}, "DURESS"), " A wrong safe code was entered: treat as a person under threat. Whoever typed it saw a normal cancel."]);
 }
@@ -79,7 +79,7 @@ export function facts(callout) {
       ["Positions", `${callout.heard} live${callout.told.count ? `, ${callout.told.count} told later` : ""}`],
       ["Status sent", callout.status],
     ];
-    if (callout.classificationId) told.push(["Classification", String(callout.classificationId)]);
+    if (callout.classificationId) told.push(["Classification", `${callout.classification} (${callout.classificationId})`]);
     if (callout.stoodDown) told.push(["Stood down", clock(callout.stoodDown)]);
     if (callout.closedAt) told.push(["Closed", `${clock(callout.closedAt)}, after ${span(time(callout.closedAt) - time(callout.raised))}`]);
     const shown = told.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);

@@ -63,6 +63,17 @@ def test_a_responder_that_is_late_is_called_overdue(browser: Browser, room: Room
     assert browser.value(f"import('/page/acts.js').then(({{ etaWords }}) => etaWords({told}, Date.parse('2026-03-02T10:00:00Z')))") == words
 
 
+@pytest.mark.parametrize(("classification", "shown"), [(2, True), (1, False)])
+def test_a_drill_is_marked_in_the_list(browser: Browser, room: Room, classification: int, *, shown: bool) -> None:
+    """Whoever looks at the list alone must not send anybody out for one, nor take an emergency for one."""
+    body = {"location": HERE, "responseTypeId": 1, "calloutClassificationId": classification}
+    number = room.api("POST", "/customers/4711/callouts", body).json()["callout"]["id"]
+    show(browser, room)
+    browser.until(f"document.querySelector('.card[data-id=\"{number}\"]')")
+    chips = "[...document.querySelectorAll('.card .chip')].filter((chip) => chip.offsetParent).map((chip) => chip.textContent)"
+    assert ("test" in browser.value(chips)) is shown
+
+
 def test_nothing_is_closed_by_a_slip(browser: Browser, room: Room) -> None:
     """Closing asks first, and Escape or Enter at the question keeps the callout open."""
     number = room.raise_callout()

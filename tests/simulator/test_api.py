@@ -23,6 +23,13 @@ def test_a_raise_opens_a_callout(room: Room) -> None:
     assert (room.seen(FIRST)["internalTest"], room.seen(FIRST)["origin"]) == (True, "device")
 
 
+@pytest.mark.parametrize(("number", "name", "test"), [(1, "Real", False), (2, "Test", True), (77, "77", False)])
+def test_the_dispatcher_sees_what_a_callout_is_classified_as(room: Room, number: int, name: str, *, test: bool) -> None:
+    """A drill is one by its classification alone; an unknown number is nobody's test."""
+    room.api("POST", "/customers/4711/callouts", {**RAISE, "calloutClassificationId": number})
+    assert (room.seen(FIRST)["classification"], room.seen(FIRST)["test"]) == (name, test)
+
+
 def test_a_second_raise_returns_the_open_callout_and_is_counted(room: Room) -> None:
     first = room.api("POST", "/customers/4711/callouts", RAISE)
     again = room.api("POST", "/customers/4711/callouts", {"location": THERE, "responseTypeId": 2})
