@@ -26,11 +26,23 @@ def told_of(callout: Callout) -> Told:
     return len(callout.positions), len(callout.entries), len(callout.notes)
 
 
+def _sort(state: State, callout: Callout) -> Json:
+    """What was asked for, and whether it is meant."""
+    classification = state.classification(callout.classification_id)
+    return {
+        "responseTypeId": callout.response_type_id,
+        "responseType": state.response_type(callout.response_type_id),
+        "classificationId": callout.classification_id,
+        "classification": classification,
+        "internalTest": callout.internal_test,
+        "test": callout.internal_test or (classification or "").casefold() == TEST,
+    }
+
+
 def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
     """One callout with everything but codes. told: leave out that many of the oldest positions, events and notes."""
     positions_from, events_from, notes_from = told
     customer = state.customers[callout.customer_id]  # also one that was deleted since
-    classification = state.classification(callout.classification_id)
     return {
         "id": callout.id,
         "customerId": customer.id,
@@ -39,12 +51,7 @@ def callout_view(state: State, callout: Callout, told: Told = NOTHING) -> Json:
         "status": callout.status,
         "closed": callout.closed,
         "origin": callout.origin,
-        "responseTypeId": callout.response_type_id,
-        "responseType": state.response_type(callout.response_type_id),
-        "classificationId": callout.classification_id,
-        "classification": classification,
-        "internalTest": callout.internal_test,
-        "test": callout.internal_test or (classification or "").casefold() == TEST,
+        **_sort(state, callout),
         "presses": callout.presses,
         "duress": callout.duress,
         "softCancelled": callout.soft_cancelled,
