@@ -87,7 +87,7 @@ class Device:
     def owed(self) -> tuple[Press, ...]:
         return self.decider.state.owed
 
-    async def until(self, wanted: Callable[[], object], within_s: float = 5.0) -> None:
+    async def until(self, wanted: Callable[[], object], within_s: float = 15.0) -> None:
         async with asyncio.timeout(within_s):
             while not wanted():
                 self.stepped.clear()

@@ -65,6 +65,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "blank code": {"do": "cancel", "code": " "},
     "no code": {"do": "cancel"},
 }
+DARK_WITHIN_S = 2.0  # a lamp that goes dark by then goes dark with the cancel, on however busy a machine
 SIREN = "987.25"  # seconds that only this siren sleeps
 NOISE_S = 0.4  # three interpreters start and end at once on two cores
 SOCKET_NOISE_S = 0.01
@@ -180,7 +181,7 @@ class Bystander:
     def finish_looking(self) -> None:
         """What lamp, buzzer, program and log did since the cancel."""
         for line, name in ((LAMP, "lamp"), (BUZZER, "buzzer")):
-            history = [level for at, level in self.wearer.chip.history(line) if at > self._since + 0.5]
+            history = [level for at, level in self.wearer.chip.history(line) if at > self._since + DARK_WITHIN_S]
             self.seen.note(f"{name} since", history)
         self.seen.note("hook", (self.folder / "told").exists())
         self.seen.note("program", self._heard()[self._heard_from :])

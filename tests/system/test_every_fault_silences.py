@@ -58,7 +58,7 @@ async def positions_whose_answers_are_lost(device_: Endurance) -> None:
     await is_no_older(device_, arrived[seen], newest, "lost on locate")
     assert (await device_.status())["stream"]["sent"] == sent
     await device_.end()
-    await device_.until(lambda now: now["stream"]["sent"] > sent and GONE not in codes(now), 10, "counted again")
+    await device_.until(lambda now: now["stream"]["sent"] > sent and GONE not in codes(now), 25, "counted again")
 
 
 async def messages_whose_answers_are_lost(device_: Endurance) -> None:
