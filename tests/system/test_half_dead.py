@@ -105,7 +105,7 @@ async def a_press_over_a_slow_link(folder: Path) -> None:
     async with slowly(folder) as (stage, road):
         began = time.monotonic()
         await stage.start()
-        await stage.until_status(lambda told: told["armed"] and told["fix"], 60, "armed")
+        await stage.until_status(lambda told: told["armed"] and told["fix"], 100, "armed")
         figure("slow link: armed after the start", began)
         opened = road.opened
         began = time.monotonic()
