@@ -21,7 +21,6 @@ from agent.line import MAX_BODY_BYTES, Body, Failure, Line
 from agent.model import Asked, CalloutId, Meaning, Outcome
 from agent.wire import Token
 
-SCOPE_EVERY_S: Final = 300.0  # DESIGN section 6: a route that refuses a fresh token costs a renewal this often, no more
 # What may honestly be long: the events of a callout that lasted for hours, and a map as base64.
 LONG_BYTES: Final = 4 * 1024 * 1024
 LONG: Final = frozenset({Asked.EVENTS, Asked.REPORT, Asked.MAP})
@@ -121,7 +120,7 @@ class Caller:
             if outcome.meaning is not Meaning.RETRY:
                 self._served.add(call.route)
             return outcome
-        if not urgent and time.monotonic() - self._scoped_at.get(call.route, float("-inf")) < SCOPE_EVERY_S:
+        if not urgent and time.monotonic() - self._scoped_at.get(call.route, float("-inf")) < delivery.SCOPE_EVERY_S:
             return replace(outcome, cause="scope")
         return await self._renewed(call, token, outcome, progress, urgent=urgent)
 

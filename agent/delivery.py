@@ -21,12 +21,14 @@ CLOSES: Final = frozenset({Asked.LOCATION, Asked.CANCEL, Asked.EVENT})  # reques
 TRANSIENT: Final = frozenset({408, 425, 429})  # and every 5xx but 511, which is a captive portal
 REFUSED_SHAPE: Final = frozenset({400, 422})
 REFUSED: Final = frozenset({403, 404, 409})
+NO_SUCH_PATH: Final = frozenset({404, 405})
 
 FIRST_S: Final = 1.0
 CAP_S: Final = 15.0  # while a callout is wanted
 REFUSED_CAP_S: Final = 60.0  # a raise that dispatch refuses outright
 DEADLINE_CAP_S: Final = 60.0  # a 2G handshake can take 12 s; nothing needs longer than this
 FRESH_AFTER_S: Final = 10.0  # DESIGN section 6: a second attempt starts while the first may still finish
+SCOPE_EVERY_S: Final = 300.0  # DESIGN section 6: a route that refuses a fresh token is tried with another one this often, no more
 KEEPALIVE_S: Final = 45.0  # of an idle connection: below the 60 s after which mobile networks forget one
 EXISTED_AFTER_S: Final = 120.0  # older than this at the reply: open before we raised, even if our first answers were lost
 PLAIN_WORD: Final = re.compile(r"[A-Za-z][A-Za-z'-]{0,14}[.,:;!?]?")

@@ -11,15 +11,13 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 from agent import bodies, delivery
 from agent.caller import Call, Caller
 from agent.credentials import Credentials
 from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Place, SafeCode
-
-NO_SUCH_PATH: Final = frozenset({404, 405})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +103,7 @@ class PanicApi:
             return await self._caller.send(call, deadline_s)
         until_at = time.monotonic() + deadline_s
         outcome = await self._caller.send(replace(call, path=self._returning(callout_id)), deadline_s)
-        if outcome.http_status not in NO_SUCH_PATH:
+        if outcome.http_status not in delivery.NO_SUCH_PATH:
             return outcome
         plain = await self._caller.send(call, until_at - time.monotonic())
         if plain.meaning is Meaning.ACCEPTED:

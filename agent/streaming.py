@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from agent import wording
+from agent.delivery import CLOSES
 from agent.kept import CalloutRecord
 from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Press
 from agent.raising import ELSEWHERE, begin, late_notes, origin_of, overtake, real
@@ -36,7 +37,6 @@ from agent.signals import (
 
 UNKNOWN_ROUNDS: Final = 3  # DESIGN section 4: 404 on location and read and a list without the id, three times ...
 UNKNOWN_SPAN_S: Final = 60.0  # ... over this
-CLOSES: Final = frozenset({Asked.LOCATION, Asked.CANCEL, Asked.EVENT})  # the requests to which 285 means closed
 MOST_CODES: Final = 1_000  # waiting at a time: far more than anybody types in a dead zone
 YOUNG_S: Final = 600.0  # a callout of ours younger than this is raised once more
 

@@ -26,8 +26,8 @@ from simulator.settings import Settings
 from simulator.simulation import PREFIX, Simulation
 from simulator.state import Refusal, Refused
 from simulator.tokens import Token
+from simulator.wrong_answers import BODILESS
 
-BODILESS = {204, 205, 304}
 STATUS = {Refusal.BAD: 400, Refusal.UNKNOWN: 404, Refusal.NOT_ALLOWED: 403, Refusal.CONFLICT: 409}
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from agent.cli import direct
 from agent.cli.doctor_dispatch import ASK_S
 from agent.cli.doctor_step import Scene, State, Step
+from agent.delivery import NO_SUCH_PATH
 from agent.model import CalloutId, Meaning, Outcome
 
 LISTS = ("/customers/{customer_id}/callouts", "/customers/{customer_id}/activeCallouts", "/callouts/activeCallouts")
@@ -20,7 +21,6 @@ RETURNS = ("updateLocationAndReturnCallout", "update-callout-location-and-return
 REPORTS = tuple(f"/callouts/{{callout_id}}/{last}" for last in ("resolutionReport", "report", "resolution-report", "reports"))
 ITEMS = ("/rating-items", "/ratingItems", "/ratings/items")
 TYPES = ("/responseTypes", "/response-types", "/callouts/responseTypes")
-NO_SUCH_PATH = frozenset({404, 405})
 THERE = frozenset({285, 400, 409, 422})
 REFUSED_TOKEN = frozenset({401, 403})
 

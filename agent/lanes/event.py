@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.delivery import CAP_S, REFUSED, REFUSED_CAP_S, backoff_s
+from agent.delivery import CAP_S, REFUSED, REFUSED_CAP_S, SCOPE_EVERY_S, backoff_s
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import Rank, Turns
@@ -20,7 +20,6 @@ from agent.signals import EventReplied
 
 PATIENCE = 3  # answered failures in a row before another message gets its turn
 TRAIL = "trail-"  # how the key of a message begins that is part of a trail
-SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not speak here is tried again every 5 min
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.cadence import LISTEN_EVERY, LISTEN_MOST_S, Delivery, listen_s, look_pays_s
 from agent.conversation import Responder
-from agent.delivery import attempt_deadline_s, backoff_s, lost
+from agent.delivery import SCOPE_EVERY_S, attempt_deadline_s, backoff_s, lost
 from agent.health import Origin
 from agent.lanes.desk import Desk, Lane
 from agent.lanes.turns import PATIENCE_S, Rank, Turns
@@ -22,7 +22,6 @@ from agent.signals import AdoptPolicy, LookedUp, ReadReplied
 
 JITTER = 0.2  # DESIGN section 8: five hundred devices must not ask at the same moment
 FAILED_POLL_S = 30.0  # after failed polls sooner than at the poll's own pace, at first at once: `armed` is to be honest again soon
-SCOPE_EVERY_S = 300.0  # DESIGN section 6: a token that may not read here is tried again every 5 min
 REFUSED_EVERY_S = 60.0
 ROOM_S = 5.0  # before the next read that is enough to listen in; where reads come quicker, half of the time between them
 CLOSELY_S = 60.0  # polls that follow each other sooner leave no room for a read between them that has to open a connection

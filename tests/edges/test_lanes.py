@@ -13,9 +13,9 @@ from bench import Bench, play
 from dispatchers import Service, lost
 
 from agent.cadence import Pace
+from agent.delivery import SCOPE_EVERY_S
 from agent.health import Origin
 from agent.lanes.alert import MAX_ALIVE
-from agent.lanes.event import SCOPE_EVERY_S
 from agent.lifecycle import stream_to
 from agent.model import Asked, CalloutId, Fix, Meaning, Outcome, Press, SafeCode
 from agent.signals import Cancel, CancelAsked, CancelSent, Happening, Phase, Pressed, State
