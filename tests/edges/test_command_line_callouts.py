@@ -401,6 +401,12 @@ def test_live_page_is_opened_without_its_address_in_ps(monkeypatch: pytest.Monke
         assert not callout_map._open(other)
 
 
+def listening(path: Path) -> bool:
+    """Whether a connection is taken: a socket has its name a moment before that."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @contextlib.contextmanager
 def daemon(tmp_path: Path, reply: dict[str, Any]) -> Iterator[list[str]]:
     """A control socket that answers this to everything; how to call a command that asks it."""
@@ -424,7 +430,7 @@ def daemon(tmp_path: Path, reply: dict[str, Any]) -> Iterator[list[str]]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        while not path.exists():
+        while not listening(path):
             assert thread.is_alive()
             time.sleep(0.001)
         yield ["--config", str(config)]
