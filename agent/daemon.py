@@ -10,14 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import aside, bindings, checkup, control, health, links, resume, wording
+from agent import aside, bindings, checkup, links, resume, wording
 from agent.clock import SystemClock
+from agent.comforts import Comforts
 from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
 from agent.conversing import LIMIT_S, Conversing
@@ -26,18 +27,16 @@ from agent.device_report import DeviceReport
 from agent.farewell import Farewell
 from agent.health import Conditions, Origin
 from agent.hooks import Hook
-from agent.housekeeping import Housekeeping
 from agent.identity import read_machine_id
-from agent.journal import Journal
 from agent.lanes.board import Lanes
 from agent.lanes.turns import Rank
-from agent.lifecycle import raise_wanted, stream_to
-from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Power, Quality, Severity
+from agent.lifecycle import raise_wanted
+from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
 from agent.overview import Overview
 from agent.panel import Panel, Wired
-from agent.ports import Dispatch, FixSource
+from agent.ports import Dispatch, FixSource, Supply
 from agent.presses import Made, Presses
 from agent.records import PRESS_TRAIL_NOTE
 from agent.recovery import Recovery
@@ -45,17 +44,13 @@ from agent.requests import Requests
 from agent.signals import Command, DrillFailed, Happening, OfferPosition, Phase, Pressed, RaiseReplied, State, Tell
 from agent.store import Store
 from agent.telling import Telling
+from agent.ticking import Ticking
 from agent.timekeeping import Timekeeping
 from agent.tracking import Tracking
 from agent.trails import Trails
 from agent.unreachable import Unreachable
 
 log = logging.getLogger("callout-agent")
-
-TICK_S = 1.0
-RESTART_COMFORT_S = 1.0
-HINTS = {"control": "check [control] socket, its directory, and whether another daemon runs; else the journal"}
-DOUBT_EVERY_S = 300.0  # a controller needs to be told once that positions contradict each other, not every second
 
 
 class Daemon:
@@ -72,7 +67,7 @@ class Daemon:
         base_url, customer_id = config.panic_api.base_url, config.panic_api.customer_id
         self.decider = Decider(self.store, self.clock, changed=self._changed, base_url=base_url, customer_id=customer_id)
         self.terms = bindings.terms(config)
-        self.supervisor, self.journal = Supervisor(), Journal()
+        self.supervisor = Supervisor()
         setting = config.clock.set_from_gnss == "before_build"
         stamped = self._restamped
         self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed, restamped=stamped)
@@ -92,7 +87,6 @@ class Daemon:
         self.device_report = self._open_device_report()
         self.panel = self._open_panel()
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
-        self._doubt_told_at = float("-inf")
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
         self.stopping = False
@@ -146,44 +140,10 @@ class Daemon:
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self.trails.run(), "trails"
         yield self.store.watch(), "store"
-        yield self._tick_forever(), "tick"
+        yield Ticking(self).run(), "tick"
         yield links.watch(self._link_changed), "links"
-        for comfort, name in self.panel.comforts():
-            yield self._comfort(name, comfort), name
-        yield self._comfort("power", self._watch_power), "power"
-        if self.device_report is not None:
-            yield self._comfort("device_event", self.device_report.run), "device_event"
-        yield self._comfort("control", self._serve), "control"
-        yield self._comfort("housekeeping", Housekeeping(self.clock, {"prune": self._prune}).run), "housekeeping"
-
-    async def _comfort(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Restart what may fail; it never ends the process."""
-        code = f"{name}.failed"
-        while True:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - a comfort: whatever it met, the vital tasks go on
-                log.warning("%s failed: %s", name, error)
-                hint = HINTS.get(name, "see the journal; please report it")
-                self.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {error}", hint, wall=self.clock.wall())
-            await asyncio.sleep(RESTART_COMFORT_S)
-
-    async def _serve(self) -> None:
-        path = Path(self.config.control.socket)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.conditions.drop("control.failed")
-        await control.serve(path, Requests(self).handle)
-
-    async def _watch_power(self) -> None:
-        power, beside = self.config.power, partial(aside.start, name="power supplies")
-        supply = hardware.open_supply(power.supplies, low_percent=power.low_percent, clock_at=self.clock.at, beside=beside)
-        self.conditions.drop("power.failed")
-        await supply.run(self._fed)
-
-    def _fed(self, power: Power) -> None:
-        self.farewell.fed(power)
-        if self.device_report is not None:
-            self.device_report.fed(power)
+        handle, panel = Requests(self).handle, self.panel.comforts()
+        yield from Comforts(self, handle=handle, supply=self._open_supply, panel=panel).works()
 
     def _link_changed(self) -> None:
         """A link that comes back cuts every wait short."""
@@ -193,9 +153,6 @@ class Daemon:
     def _restamped(self, by_s: float, wall: float) -> None:
         self.conditions.restamp(by_s, wall)
         self.recovery.restamp(wall)
-
-    async def _prune(self) -> None:
-        await self.store.prune(wall=self.timekeeping.passed_wall(), keep_days=self.config.store.keep_days)
 
     def _open_device_report(self) -> DeviceReport | None:
         duty = bindings.duty(self.config)
@@ -208,6 +165,10 @@ class Daemon:
     def _open_receivers(self) -> list[FixSource]:
         receivers = self.config.receivers
         return [hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()) for each in receivers]
+
+    def _open_supply(self) -> Supply:
+        power, beside = self.config.power, partial(aside.start, name="power supplies")
+        return hardware.open_supply(power.supplies, low_percent=power.low_percent, clock_at=self.clock.at, beside=beside)
 
     def _open_panel(self) -> Panel:
         at, lamp, pad = self.clock.at, self.config.indicator, self.config.keypad
@@ -366,32 +327,6 @@ class Daemon:
         """For the journal, outwardly: a calm device has nothing to say (law 5)."""
         if not after.calm and after.phase is not before.phase:
             log.info("callout %s: %s -> %s", after.callout_id or before.callout_id or "-", before.phase, after.phase)
-
-    # --- every second -------------------------------------------------------------------------------------------------------
-
-    async def _tick_forever(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            wanted = raise_wanted(self.state) or stream_to(self.state) is not None
-            forced = self.tracking.relieve() if wanted else None
-            if forced is not None:
-                self._tell_doubt(forced)
-            self.presses.sweep()
-            self.panel.follow()  # an attempt that takes too long is failing
-            self.unreachable.look(self.state)
-            self.farewell.look()
-            self.timekeeping.follow()
-            self.connections.follow(self.store)
-            document = self.document()
-            self.journal.follow(self.conditions.shown(calm=self.outwardly_calm()))
-            self.supervisor.status(health.line(document))
-            self.supervisor.alive()
-
-    def _tell_doubt(self, fix: Fix) -> None:
-        to, now_at = stream_to(self.state), self.clock.at()
-        if to is not None and fix.quality is Quality.FORCED and now_at - self._doubt_told_at > DOUBT_EVERY_S:
-            self._doubt_told_at = now_at
-            self.tell(to, wording.doubtful(fix.accuracy_m))
 
 
 async def _joined(task: asyncio.Task[None]) -> None:

@@ -120,6 +120,26 @@ EDGES = {
     "agent.decider": (set(), "the inbox"),
     "agent.checkup": (set(), "facts to conditions, every second"),
     "agent.tracking": (set(), "reports to the track"),
+    "agent.comforts": (
+        {
+            "agent.config",
+            "agent.control",
+            "agent.device_report",
+            "agent.farewell",
+            "agent.housekeeping",
+            "agent.store",
+            "agent.timekeeping",
+        },
+        "what no emergency waits for, restarted when it fails",
+    ),
+    "agent.ticking": (
+        {
+            f"agent.{room}"
+            for room in ("connections", "farewell", "journal", "notify", "panel", "presses", "store", "timekeeping", "tracking")
+        }
+        | {"agent.unreachable"},
+        "every second, each room looks again",
+    ),
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
     "agent.timekeeping": (
         {"agent.clock", "agent.identity", "agent.store"},

@@ -1,0 +1,104 @@
+"""The comforts: work that makes the device pleasant or lasting, and that no emergency waits for.
+
+Restarts what may fail; it never ends the process. Decides nothing. Nothing that a raise needs may be done here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from agent import control
+from agent.config import Config
+from agent.device_report import DeviceReport
+from agent.farewell import Farewell
+from agent.health import Conditions
+from agent.housekeeping import Housekeeping
+from agent.model import Power, Severity
+from agent.ports import Clock, Supply
+from agent.store import Store
+from agent.timekeeping import Timekeeping
+
+log = logging.getLogger("callout-agent")
+
+RESTART_S = 1.0
+HINTS = {"control": "check [control] socket, its directory, and whether another daemon runs; else the journal"}
+
+
+class Rooms(Protocol):
+    """What the comforts are for."""
+
+    conditions: Conditions
+    store: Store
+    timekeeping: Timekeeping
+    farewell: Farewell
+    device_report: DeviceReport | None
+
+    @property
+    def config(self) -> Config:
+        """What was configured."""
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+
+
+class Comforts:
+    """handle: answers what comes over the control socket. supply: opens what tells of the power. panel: the comforts of the panel."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        *,
+        handle: control.Handle,
+        supply: Callable[[], Supply],
+        panel: Iterable[tuple[Callable[[], Awaitable[None]], str]],
+    ) -> None:
+        self._rooms, self._handle, self._supply, self._panel = rooms, handle, supply, panel
+
+    def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
+        """A coroutine that never returns for each comfort, with its name."""
+        for comfort, name in self._all():
+            yield self._keep_up(name, comfort), name
+
+    def _all(self) -> Iterator[tuple[Callable[[], Awaitable[None]], str]]:
+        yield from self._panel
+        yield self._watch_power, "power"
+        if self._rooms.device_report is not None:
+            yield self._rooms.device_report.run, "device_event"
+        yield self._serve, "control"
+        yield Housekeeping(self._rooms.clock, {"prune": self._prune}).run, "housekeeping"
+
+    async def _keep_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        rooms, code = self._rooms, f"{name}.failed"
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 - a comfort: whatever it met, the vital tasks go on
+                log.warning("%s failed: %s", name, error)
+                hint = HINTS.get(name, "see the journal; please report it")
+                rooms.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {error}", hint, wall=rooms.clock.wall())
+            await asyncio.sleep(RESTART_S)
+
+    async def _serve(self) -> None:
+        path = Path(self._rooms.config.control.socket)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._rooms.conditions.drop("control.failed")
+        await control.serve(path, self._handle)
+
+    async def _watch_power(self) -> None:
+        supply = self._supply()
+        self._rooms.conditions.drop("power.failed")
+        await supply.run(self._fed)
+
+    def _fed(self, power: Power) -> None:
+        self._rooms.farewell.fed(power)
+        if self._rooms.device_report is not None:
+            self._rooms.device_report.fed(power)
+
+    async def _prune(self) -> None:
+        rooms = self._rooms
+        await rooms.store.prune(wall=rooms.timekeeping.passed_wall(), keep_days=rooms.config.store.keep_days)

@@ -1,0 +1,98 @@
+"""Every second: what follows from time having passed, and what systemd and the journal are told.
+
+Asks each room to look again; decides nothing. What it shows is outward: a calm device has nothing more to say than one in standby (law 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from agent import health, wording
+from agent.connections import Connections
+from agent.farewell import Farewell
+from agent.health import Conditions
+from agent.journal import Journal
+from agent.lifecycle import raise_wanted, stream_to
+from agent.model import CalloutId, Fix, Quality
+from agent.notify import Supervisor
+from agent.panel import Panel
+from agent.ports import Clock
+from agent.presses import Presses
+from agent.signals import State
+from agent.store import Store
+from agent.timekeeping import Timekeeping
+from agent.tracking import Tracking
+from agent.unreachable import Unreachable
+
+TICK_S = 1.0
+DOUBT_EVERY_S = 300.0  # a controller needs to be told once that positions contradict each other, not every second
+
+
+class Rooms(Protocol):
+    """Who looks again."""
+
+    conditions: Conditions
+    connections: Connections
+    farewell: Farewell
+    panel: Panel
+    presses: Presses
+    store: Store
+    supervisor: Supervisor
+    timekeeping: Timekeeping
+    tracking: Tracking
+    unreachable: Unreachable
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+
+    @property
+    def state(self) -> State:
+        """The lifecycle's state of now."""
+
+    def tell(self, callout_id: CalloutId, text: str) -> None:
+        """Queue a message for the event stream."""
+
+    def document(self) -> dict[str, Any]:
+        """The status document of now, outwardly."""
+
+    def outwardly_calm(self) -> bool:
+        """Whether a cancel was handed over, or may have been."""
+
+
+class Ticking:
+    """One per daemon."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms, self._journal = rooms, Journal()
+        self._doubt_told_at = float("-inf")
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._tick()
+
+    def _tick(self) -> None:
+        rooms = self._rooms
+        wanted = raise_wanted(rooms.state) or stream_to(rooms.state) is not None
+        forced = rooms.tracking.relieve() if wanted else None
+        if forced is not None:
+            self._tell_doubt(forced)
+        rooms.presses.sweep()
+        rooms.panel.follow()  # an attempt that takes too long is failing
+        rooms.unreachable.look(rooms.state)
+        rooms.farewell.look()
+        rooms.timekeeping.follow()
+        rooms.connections.follow(rooms.store)
+        document = rooms.document()
+        self._journal.follow(rooms.conditions.shown(calm=rooms.outwardly_calm()))
+        rooms.supervisor.status(health.line(document))
+        rooms.supervisor.alive()
+
+    def _tell_doubt(self, fix: Fix) -> None:
+        to, now_at = stream_to(self._rooms.state), self._rooms.clock.at()
+        if to is not None and fix.quality is Quality.FORCED and now_at - self._doubt_told_at > DOUBT_EVERY_S:
+            self._doubt_told_at = now_at
+            self._rooms.tell(to, wording.doubtful(fix.accuracy_m))
