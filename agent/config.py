@@ -69,6 +69,7 @@ __all__ = [
     "parse",
 ]
 
+HANDED = "callout-agent_"  # before the names of the secrets that the unit hands over: LoadCredential= of a directory
 _LONGEST_BYTES = 1 << 20  # a larger file is something else
 
 RECEIVERS: Mapping[str, type[Receiver]] = {"gpsd": GpsdReceiver, "serial": SerialReceiver, "replay": ReplayReceiver}
@@ -132,10 +133,15 @@ class Config:
         return self.panic_api.is_production_host
 
     def secret_path(self, name: str) -> Path:
-        """Where the file of this name is: as it stands if absolute, else in $CREDENTIALS_DIRECTORY, else beside the config."""
+        """Where the file of this name is: as it stands if absolute, else what systemd handed over, else beside the config.
+
+        Beside the config, `credentials/` comes first: the unit hands over all that lies there, each with `HANDED` before its name.
+        """
+        beside = self.where.absolute().parent
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        given = None if directory is None else Path(directory, name)
-        return given if given is not None and given.exists() else self.where.absolute().parent / name
+        given = [] if directory is None else [Path(directory, name), Path(directory, HANDED + name)]
+        # Not Path.exists(): that raises where the service may not look, and `credentials/` is root's.
+        return next((path for path in (*given, beside / "credentials" / name) if os.path.exists(path)), beside / name)  # noqa: PTH110
 
 
 def load(path: Path) -> Config:

@@ -157,9 +157,9 @@ def _look_at_secret(key: str, path: Path) -> Iterator[Finding]:
         return
     if mode & 0o077:
         yield _found(key, path, f"must not be open to group or others, mode is {mode:04o}", f"chmod 600 {path}")
-    elif _is_closed_to_service(path):
+    elif path.parent.name != "credentials" and _is_closed_to_service(path):  # the unit hands over what lies there
         rule = f"cannot be read by the service's user {SERVICE_USER}, unless systemd hands it over"
-        yield _found(key, path, rule, f"chown {SERVICE_USER} {path}, or LoadCredential in the unit", fatal=False)
+        yield _found(key, path, rule, f"move it to {path.parent / 'credentials' / path.name}: the unit hands that over", fatal=False)
 
 
 def _why_unreadable(path: Path) -> tuple[str, str] | None:
