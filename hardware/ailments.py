@@ -95,8 +95,20 @@ def no_device(where: str, device: str | None) -> Ailment:
     return Ailment("receiver.no_device", f"gpsd at {where} has {which}", "Name the receiver in gpsd's configuration, or run `gpsdctl add`.")
 
 
-def no_position(where: str) -> Ailment:
-    """Epochs arrive, without a fix."""
+def no_position(where: str, *, hears: bool | None = None) -> Ailment:
+    """Epochs arrive, without a fix. hears: whether any satellite is heard; None: the receiver does not tell."""
+    if hears is False:
+        return Ailment(
+            "receiver.no_position",
+            f"{where} has no fix: it hears no satellite at all",
+            "Check the antenna: its plug, its cable, and that nothing of metal is above it. Indoors none may be heard.",
+        )
+    if hears:
+        return Ailment(
+            "receiver.no_position",
+            f"{where} has no fix, though it hears satellites",
+            "Give the antenna a clear view of the sky, and wait: a cold start takes minutes.",
+        )
     return Ailment("receiver.no_position", f"{where} has no fix", "Give the antenna a clear view of the sky; a cold start takes minutes.")
 
 

@@ -121,6 +121,7 @@ class GpsdReceiver:
             if isinstance(said, Fact):
                 self._learn(said)
             else:
+                vitals.pulse.hears = self._stream.sky.hears(said.at)
                 vitals.deliver(said)
                 came = True
         return came

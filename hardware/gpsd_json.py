@@ -13,6 +13,7 @@ from datetime import datetime
 
 from agent.model import Report
 from hardware.sentence import bounded_accuracy
+from hardware.sky import Sky
 
 LONGEST = 65_536  # a SKY with every constellation is about 8 kB
 DAY_S = 86_400.0
@@ -53,6 +54,7 @@ class GpsdStream:
     def __init__(self, receiver: str, device: str | None = None) -> None:
         self.good = 0
         self.bad = 0
+        self.sky = Sky()
         self._receiver = receiver
         self._only = device
         self._rest = b""
@@ -86,10 +88,18 @@ class GpsdStream:
         kind = told.get("class")
         if kind == "TPV":
             return self._epoch(told, at)
+        if kind == "SKY":
+            self._look_up(told, at)
+            return None
         fact = _fact(kind, told) if isinstance(kind, str) and kind in _FACTS else None
         if fact is not None and fact.kind == "DEVICE":  # taken in afresh, or let go
             self._begun.discard(str(told.get("path")))
         return fact
+
+    def _look_up(self, sky: dict[str, object], at: float) -> None:
+        satellites = sky.get("satellites")  # absent in one that tells dilutions of precision only
+        if isinstance(satellites, list) and (self._only is None or sky.get("device", self._only) == self._only):
+            self.sky.told([_number(each, "ss") for each in satellites if isinstance(each, dict)], at)
 
     def _epoch(self, tpv: dict[str, object], at: float) -> Report | None:
         device = tpv.get("device")

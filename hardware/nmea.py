@@ -22,6 +22,7 @@ from agent.model import Report
 from hardware.epoch import Calendar, Epoch, ahead_s, holds, report_of
 from hardware.framing import Framer
 from hardware.sentence import Sentence, read
+from hardware.sky import Sky
 
 QUIET_S = 0.3
 BEHIND_S = 2.5
@@ -37,6 +38,7 @@ class NmeaStream:
     """
 
     def __init__(self, receiver: str) -> None:
+        self.sky = Sky()
         self._receiver = receiver
         self._framer = Framer()
         self._calendar = Calendar()
@@ -72,6 +74,7 @@ class NmeaStream:
         """Take bytes that arrived at `at` (monotonic s); return the Reports of the epochs that they complete."""
         reports: list[Report] = []
         for line in self._framer.feed(data):
+            self.sky.sentence(line, at)
             told = read(line)
             if told is not None:
                 reports += self._take(told, at)

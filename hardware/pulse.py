@@ -20,9 +20,13 @@ _PERIODS = 5
 
 
 class Pulse:
-    """The vital signs of one receiver. where: how texts call it. silence: which words silence has, given the seconds."""
+    """The vital signs of one receiver. where: how texts call it. silence: which words silence has, given the seconds.
+
+    hears: whether it hears any satellite, for the words alone; None: it does not tell.
+    """
 
     def __init__(self, where: str, at: float, silence: Callable[[str, float], Ailment] = ailments.silent) -> None:
+        self.hears: bool | None = None
         self._where = where
         self._silence = silence
         self._started_at = at
@@ -86,7 +90,7 @@ class Pulse:
         if self.silent(at):
             return self._why_silent(at)
         if self._no_fix_at is not None and at - self._no_fix_at >= NO_FIX_S:
-            return ailments.no_position(self._where)
+            return ailments.no_position(self._where, hears=self.hears)
         return None
 
     def _why_silent(self, at: float) -> Ailment:

@@ -150,6 +150,7 @@ class _Line:
         good, unchecked = self._stream.good, self._stream.unchecked
         reports = self._stream.feed(data, now)
         self._vitals.pulse.bytes_came(now, sentences=self._stream.good > good, unchecked=self._stream.unchecked > unchecked)
+        self._vitals.pulse.hears = self._stream.sky.hears(now)
         for report in reports:
             self._vitals.deliver(report)
         if self._flush is None:
