@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Awaitable, Iterator
+from pathlib import Path
 
 import pytest
 import time_machine
 
 from agent import BUILT_AT_WALL
-from agent.clock import RTC, Kernel, SystemClock
+from agent.clock import RTC, SYNCHRONISED_S, Kernel, SystemClock, Timesyncd
 from agent.identity import read_boot_id
 from agent.kept import NoteKept, Write
 from agent.model import Report
@@ -34,6 +36,7 @@ class Machine(Kernel):
     """A kernel's clocks, the truth, and what becomes of both. Time passes when a test says so."""
 
     def __init__(self, *, off_s: float = 0.0, synchronised: bool = False) -> None:
+        super().__init__()
         self.passed_s, self.slept_s, self.off_s = 100.0, 0.0, off_s
         self.synchronised, self.may_set = synchronised, True
         self.battery_off_s: float | None = None
@@ -441,14 +444,40 @@ def test_system_clock_that_is_years_ahead_makes_nothing_old_either_and_one_of_19
         assert of.passed_wall() == pytest.approx(machine.truth())
 
 
-def test_kernel_that_may_not_be_asked_has_no_clock_of_1970_that_wants_setting(monkeypatch: pytest.MonkeyPatch):
-    class Forbidden:
-        """As a system call filter answers."""
+class Forbidden:
+    """The C library under the unit's filter of calls."""
 
-        def adjtimex(self, _told: object) -> int:
-            """EPERM."""
-            return -1
+    def adjtimex(self, _told: object) -> int:
+        """EPERM."""
+        return -1
 
+
+def test_kernel_that_may_not_be_asked_has_no_clock_of_1970_that_wants_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """What it shows is taken as it is."""
     monkeypatch.setattr("ctypes.CDLL", lambda _: Forbidden())
-    kernel = Kernel()
+    kernel = Kernel(Timesyncd(tmp_path / "nobody keeps it"))
     assert kernel.network() == (False, pytest.approx(kernel.wall(), abs=2.0))
+
+
+def test_kernel_that_may_not_be_asked_is_vouched_for_by_whom_systemd_lets_keep_its_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Or a device at a desk, without a receiver, would never know the time under its own unit."""
+    monkeypatch.setattr("ctypes.CDLL", lambda _: Forbidden())
+    touched = tmp_path / "synchronized"
+    touched.touch()
+    assert Kernel(Timesyncd(touched)).network()[0]
+
+
+def test_word_of_timesyncd_counts_for_the_clock_that_it_was_given_for(tmp_path: Path):
+    """Not when it is old, not when it comes from the future, and not once somebody has set the clock since."""
+    touched = tmp_path / "synchronized"
+    keeper = Timesyncd(touched)
+    assert not keeper.keeps(wall=NOW_WALL, boot_at=100.0), "it has not said anything"
+    touched.touch()
+    os.utime(touched, (NOW_WALL, NOW_WALL))
+    assert keeper.keeps(wall=NOW_WALL, boot_at=100.0)
+    assert keeper.keeps(wall=NOW_WALL + 3600.0, boot_at=3700.0)
+    assert not keeper.keeps(wall=NOW_WALL + SYNCHRONISED_S + 1, boot_at=SYNCHRONISED_S + 101)
+    assert not keeper.keeps(wall=NOW_WALL + 3600.0, boot_at=3600.0), "set 100 s ahead"
+    assert not keeper.keeps(wall=NOW_WALL - 3600.0, boot_at=3600.0), "set back"
+    os.utime(touched, (NOW_WALL + 3600.0, NOW_WALL + 3600.0))
+    assert keeper.keeps(wall=NOW_WALL + 3601.0, boot_at=3601.0), "and told anew"
