@@ -49,7 +49,7 @@ def _fetch(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     try:
         reply = talk.ask(args, {"do": "status", "inner": args.inner})
     except control.NotRunningError:
-        return _from_store(args), 2
+        return from_store(args), 2
     except control.NotAllowedError as error:
         talk.complain(str(error))
         sys.exit(2)
@@ -63,7 +63,7 @@ def _fetch(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     return document, 0 if document["armed"] else 1
 
 
-def _from_store(args: argparse.Namespace) -> dict[str, Any]:
+def from_store(args: argparse.Namespace) -> dict[str, Any]:
     """The same document, from what is on disk: outward like the daemon's, so a cancelled callout is not told."""
     from agent.cli import outward  # noqa: PLC0415 - only when the daemon is down
     from agent.health import Facts, document  # noqa: PLC0415 - likewise
