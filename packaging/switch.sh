@@ -1,0 +1,111 @@
+# Which version runs, and moving from one to another. Put into each maintainer script and callout-agent-rollback when the package is built.
+# Touches `current` and the unit's state. Must not ask anything, and must not know more of a callout than the device shows (law 5).
+# Every step may be the last before a power cut: `current` is replaced by one rename, and what it names is on the disk before that.
+
+lib=/usr/lib/callout-agent
+unit=callout-agent.service
+ready_within_s=60
+settled_after_s=3 # what falls over at once was not ready
+
+say() {
+    echo "callout-agent: $*" >&2
+}
+
+current() { # what `current` names, as "kept/VERSION"; empty if it names nothing that is there
+    [ ! -e "$lib/current/bin/callout-agent" ] || readlink "$lib/current"
+}
+
+point() { # kept/VERSION
+    sync -f "$lib"
+    rm -f "$lib/.current.new"
+    ln -s "$1" "$lib/.current.new"
+    mv -fT "$lib/.current.new" "$lib/current"
+    sync -f "$lib"
+}
+
+status() {
+    [ -n "$(current)" ] || return 0
+    timeout 20 "$lib/current/bin/callout-agent" status --json 2>/dev/null || true
+}
+
+callout_is_on() { # as the device shows it; no word of it is no
+    case $(status | sed -n '/^  "callout": {/,/^  }/s/^    "state": "\([^"]*\)".*/\1/p') in
+        '' | standby) return 1 ;;
+    esac
+}
+
+refuse_during_callout() { # WHAT
+    [ "${CALLOUT_AGENT_UPGRADE:-}" != force ] || return 0
+    callout_is_on || return 0
+    say "a callout is on: $1 waits for its end. Nothing was changed."
+    say "'callout-agent status' shows it. Once it is over, give the same command again."
+    say "To do it now all the same: CALLOUT_AGENT_UPGRADE=force in the environment of the command."
+    return 1
+}
+
+permitted() { # ACTION: whether the local policy lets packages do it
+    [ -x /usr/sbin/policy-rc.d ] || return 0
+    answer=0
+    /usr/sbin/policy-rc.d callout-agent "$1" >/dev/null 2>&1 || answer=$?
+    [ "$answer" -ne 101 ]
+}
+
+supervised() { # whether systemd is there, and may start it
+    [ -d /run/systemd/system ] && permitted restart || return 1
+    case $(systemctl is-enabled "$unit" 2>/dev/null) in
+        masked* | disabled) return 1 ;;
+    esac
+}
+
+property() {
+    systemctl show --property="$1" --value "$unit" 2>/dev/null
+}
+
+is_active() {
+    [ "$(property ActiveState)" = active ]
+}
+
+is_settled() { # systemd says that it is ready, it stays so, and it is whole
+    is_active || return 1
+    invocation=$(property InvocationID)
+    sleep "$settled_after_s"
+    is_active && [ "$(property InvocationID)" = "$invocation" ] || return 1
+    ! status | grep -q '"code": "safe_mode"'
+}
+
+restart() { # what `current` names; 0 if it becomes ready, or waits for its config
+    systemctl daemon-reload || true
+    tries=$ready_within_s
+    timeout "$ready_within_s" systemctl restart "$unit" 2>/dev/null || true
+    while :; do
+        [ "$(property ActiveState)/$(property ConditionResult)/$(property Job)" != inactive/no/ ] || return 0
+        ! is_settled || return 0
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 1
+    done
+}
+
+switch() { # kept/VERSION: run that; if what ran was well and that does not become ready, run again what ran
+    before=$(current)
+    if ! supervised; then
+        point "$1"
+        return 0
+    fi
+    well=no
+    ! is_active || well=yes
+    point "$1"
+    ! restart || return 0
+    if [ "$well" = no ] || [ -z "$before" ] || [ "$before" = "$1" ]; then
+        say "${1#kept/} is in place but not ready: 'callout-agent doctor' and 'journalctl -u callout-agent' say why"
+        return 0
+    fi
+    say "${1#kept/} did not become ready within $ready_within_s s: going back to ${before#kept/}"
+    point "$before"
+    if restart; then
+        say "${before#kept/} runs again. 'journalctl -u callout-agent' says what was wrong."
+    else
+        say "${before#kept/} is not ready either: 'callout-agent doctor' says why. CALL FOR HELP ANOTHER WAY MEANWHILE."
+    fi
+    return 1
+}
