@@ -23,6 +23,7 @@ from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
 from agent.conversing import LIMIT_S, Conversing
 from agent.decider import Decider
+from agent.delivery import DEADLINE_CAP_S
 from agent.device_report import DeviceReport
 from agent.farewell import Farewell
 from agent.health import Conditions, Origin
@@ -38,6 +39,7 @@ from agent.overview import Overview
 from agent.panel import Panel, Wired
 from agent.ports import Dispatch, FixSource, Supply
 from agent.presses import Made, Presses
+from agent.progress import BUTTON_S, DECIDER_S, LANE_S, RECEIVER_S
 from agent.records import PRESS_TRAIL_NOTE
 from agent.recovery import Recovery
 from agent.requests import Requests
@@ -51,6 +53,8 @@ from agent.trails import Trails
 from agent.unreachable import Unreachable
 
 log = logging.getLogger("callout-agent")
+
+END_S = 10.0  # last words, what waits for the disk, and a hung journal: each has a limit of its own
 
 
 class Daemon:
@@ -86,6 +90,7 @@ class Daemon:
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.device_report = self._open_device_report()
         self.panel = self._open_panel()
+        self.receivers = self._open_receivers()
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._step_done = asyncio.Event()
         self._stop = asyncio.Event()
@@ -121,7 +126,7 @@ class Daemon:
                     tasks.append(vital.create_task(work, name=name))
                 self.supervisor.ready()
                 await self._stop.wait()
-                self.supervisor.stopping()
+                self.supervisor.stopping(END_S)
                 await self.farewell.end()
                 for task in tasks:
                     task.cancel()
@@ -136,14 +141,25 @@ class Daemon:
 
     def _works(self) -> Iterable[tuple[Any, str]]:
         yield from self.lanes.works()
-        yield from ((self.tracking.receive(source), source.name) for source in self._open_receivers())
+        yield from ((self.tracking.receive(source), source.name) for source in self.receivers)
         yield self.connections.credentials.keep_fresh(), "credentials"
         yield self.trails.run(), "trails"
         yield self.store.watch(), "store"
-        yield Ticking(self).run(), "tick"
+        yield Ticking(self, self._limits_s()).run(), "tick"
         yield links.watch(self._link_changed), "links"
         handle, panel = Requests(self).handle, self.panel.comforts()
         yield from Comforts(self, handle=handle, supply=self._open_supply, panel=panel).works()
+
+    def attempts(self) -> dict[str, int]:
+        """How often each vital part has attempted its work, by its name; see `progress`."""
+        senses = {source.name: source.attempts for source in self.receivers}
+        return {"decider": self.decider.attempts, **self.panel.attempts(), **senses, **self.lanes.attempts()}
+
+    def _limits_s(self) -> dict[str, float]:
+        lane_s = max(DEADLINE_CAP_S, self.terms.deadline_s) + LANE_S
+        senses = {source.name: RECEIVER_S for source in self.receivers}
+        buttons, lanes = dict.fromkeys(self.panel.attempts(), BUTTON_S), dict.fromkeys(self.lanes.attempts(), lane_s)
+        return {"decider": DECIDER_S, **buttons, **senses, **lanes}
 
     def _link_changed(self) -> None:
         """A link that comes back cuts every wait short."""

@@ -1,7 +1,8 @@
 """The one inbox: every event goes through `lifecycle.step`, is written down, and is then acted on.
 
 Decides the order of writing and acting, nothing else. State is stored before it is acted on (law 6), except a press, which is
-acted on at once while the store writes; a store that hangs is waited for at most STORE_WAIT_S, and not again while it hangs.
+acted on at once while the store writes; a store that hangs is waited for at most STORE_WAIT_S, and not again while it hangs. A beat is no
+event: it goes through the same inbox to show that this is worked off.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ class Decider:
 
     def __init__(self, store: Store, clock: Clock, *, base_url: str, customer_id: int, changed: Changed) -> None:
         self.state = State()
-        self.steps = 0  # progress, for the watchdog
+        self.attempts = 0  # events and beats that were begun or carried out
         self._store, self._clock = store, clock
         self._base_url, self._customer_id = base_url, customer_id
         self._changed = changed
-        self._inbox: asyncio.Queue[tuple[Happening, asyncio.Future[None]]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[Happening, asyncio.Future[None]] | Callable[[], None]] = asyncio.Queue()
+        self._beating = False
         self._hung: asyncio.Future[None] | None = None
 
     def decide(self, event: Happening) -> Awaitable[None]:
@@ -38,12 +40,24 @@ class Decider:
         self._inbox.put_nowait((event, done))
         return done
 
+    def beat(self, reached: Callable[[], None]) -> None:
+        """Have `reached` called when everything that waits now has been carried out. One at a time: a second is dropped meanwhile."""
+        if not self._beating:
+            self._beating = True
+            self._inbox.put_nowait(reached)
+
     async def run(self) -> None:
         """Never returns."""
         while True:
-            event, done = await self._inbox.get()
+            item = await self._inbox.get()
+            self.attempts += 1
+            if callable(item):
+                self._beating = False
+                item()
+                continue
+            event, done = item
             await self._carry_out(event)
-            self.steps += 1
+            self.attempts += 1
             if not done.done():
                 done.set_result(None)
 

@@ -115,6 +115,10 @@ class Panel:
             yield self._listen(name, each.button), f"button {name}"
         yield self._watch(), "windows"
 
+    def attempts(self) -> dict[str, int]:
+        """How often each button was looked at or asked for, by the name of its task."""
+        return {f"button {name}": each.button.attempts for name, each in self._buttons.items()}
+
     def comforts(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
         """What is started again when it fails."""
         if self._indicator is not None:

@@ -30,6 +30,7 @@ class FixSource(Protocol):
 
     name: str
     kind: str
+    attempts: int  # grows with whatever `run` tries or looks at, at least every few seconds: it shows that the task does not hang
 
     async def run(self, heard: Callable[[Report], None], ailing: Callable[[Ailment | None], None]) -> None:
         """Deliver each epoch once through `heard`, what is wrong (None: nothing any more) through `ailing`.
@@ -43,6 +44,7 @@ class Button(Protocol):
     """A button. `run` lives until cancelled: it requests, loses and requests its line again by itself."""
 
     name: str
+    attempts: int  # see `FixSource.attempts`
 
     async def run(
         self,

@@ -1,29 +1,36 @@
 """Every second: what follows from time having passed, and what systemd and the journal are told.
 
 Asks each room to look again; decides nothing. What it shows is outward: a calm device has nothing more to say than one in standby (law 5).
+It does not feed the watchdog: it puts a beat into the inbox, and the decider does, if no vital part stands still (`progress`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from agent import health, wording
 from agent.connections import Connections
+from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions
 from agent.journal import Journal
 from agent.lifecycle import raise_wanted, stream_to
 from agent.model import CalloutId, Fix, Quality
-from agent.notify import Supervisor
+from agent.notify import BEATS_PER_LIMIT, Supervisor
 from agent.panel import Panel
 from agent.ports import Clock
 from agent.presses import Presses
+from agent.progress import Progress
 from agent.signals import State
 from agent.store import Store
 from agent.timekeeping import Timekeeping
 from agent.tracking import Tracking
 from agent.unreachable import Unreachable
+
+log = logging.getLogger("callout-agent")
 
 TICK_S = 1.0
 DOUBT_EVERY_S = 300.0  # a controller needs to be told once that positions contradict each other, not every second
@@ -34,6 +41,7 @@ class Rooms(Protocol):
 
     conditions: Conditions
     connections: Connections
+    decider: Decider
     farewell: Farewell
     panel: Panel
     presses: Presses
@@ -51,6 +59,9 @@ class Rooms(Protocol):
     def state(self) -> State:
         """The lifecycle's state of now."""
 
+    def attempts(self) -> Mapping[str, int]:
+        """How often each vital part has attempted its work, by its name."""
+
     def tell(self, callout_id: CalloutId, text: str) -> None:
         """Queue a message for the event stream."""
 
@@ -62,16 +73,19 @@ class Rooms(Protocol):
 
 
 class Ticking:
-    """One per daemon."""
+    """One per daemon. limits_s: how long each vital part may go without an attempt."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, limits_s: Mapping[str, float]) -> None:
         self._rooms, self._journal = rooms, Journal()
+        self._progress = Progress(limits_s)
+        limit_s = rooms.supervisor.limit_s
+        self._every_s = TICK_S if limit_s is None else min(TICK_S, limit_s / BEATS_PER_LIMIT)
         self._doubt_told_at = float("-inf")
 
     async def run(self) -> None:
         """Never returns."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._every_s)
             self._tick()
 
     def _tick(self) -> None:
@@ -89,7 +103,20 @@ class Ticking:
         document = rooms.document()
         self._journal.follow(rooms.conditions.shown(calm=rooms.outwardly_calm()))
         rooms.supervisor.status(health.line(document))
-        rooms.supervisor.alive()
+        self._judge()
+
+    def _judge(self) -> None:
+        rooms = self._rooms
+        for part in self._progress.look(rooms.attempts(), rooms.clock.at()):
+            # Behind a cancel it is not said which lane: it would tell that one has something to do (law 5).
+            name = "a lane" if part.endswith(" lane") and rooms.outwardly_calm() else part
+            log.error("%s stands still: the watchdog is not fed any more, and the restart recovers", name)
+        rooms.decider.beat(self._reached)
+
+    def _reached(self) -> None:
+        """Called by the decider: the inbox is worked off."""
+        if not self._progress.standing:
+            self._rooms.supervisor.alive()
 
     def _tell_doubt(self, fix: Fix) -> None:
         to, now_at = stream_to(self._rooms.state), self._rooms.clock.at()

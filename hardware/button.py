@@ -41,6 +41,7 @@ class GpioButton:
     ) -> None:
         self.name = name
         self.played = False
+        self.attempts = 0
         self._clock_at = clock_at
         self._line = line
         self._gesture = (hold_s, presses, within_s)
@@ -58,7 +59,7 @@ class GpioButton:
         hold_s, presses, within_s = self._gesture
         gestures = Gestures(hold_s=hold_s, presses=presses, within_s=within_s, was_active=was_active)
         finger = _Finger(gestures, acted, levelled)
-        tenancy = Tenancy("button", self._wish, ailing)
+        tenancy = Tenancy("button", self._wish, ailing, self._tried)
         while True:
             lines = await tenancy.obtain()
             self.played = lines.played
@@ -71,6 +72,9 @@ class GpioButton:
             finger.tell(gestures.lost(self._clock_at()))
             await asyncio.sleep(RETRY_S)
 
+    def _tried(self) -> None:
+        self.attempts += 1
+
     async def _feel(self, lines: Lines, finger: _Finger, tenancy: Tenancy) -> None:
         """Raises Gone once the chip has vanished."""
         contacts = _Contacts(lines, self._line, finger, self._clock_at)
@@ -81,6 +85,7 @@ class GpioButton:
             if not contacts.take() and not spoke:
                 await waking.breathe()
             tenancy.tell(self._verdict(finger.gestures, lines.wish))
+            self._tried()
             spoke = not await waking.wait(lines, contacts.rest_s())
 
     def _verdict(self, gestures: Gestures, granted: Wish) -> Ailment | None:

@@ -25,6 +25,7 @@ class FakeReceiver:
 
     def __init__(self, *, name: str, clock_at: Callable[[], float]) -> None:
         self.name = name
+        self.attempts = 0
         self._clock_at = clock_at
         self._waiting: deque[Report] = deque()
         self._last_time: float | None = None
@@ -71,6 +72,7 @@ class FakeReceiver:
         vitals = Vitals(Pulse(self.name, self._clock_at()), self._clock_at, heard, ailing)
         plugged = True
         while True:
+            self.attempts += 1
             if plugged and not self._plugged:
                 vitals.lose(ailments.unplugged(self.name))
             elif self._plugged and not plugged:

@@ -140,18 +140,23 @@ def _settings(wish: Wish) -> LineSettings:
 
 
 class Tenancy:
-    """Lines that are held again and again. Tells what is wrong, only when it changes. kind: "button" or "indicator"."""
+    """Lines that are held again and again. Tells what is wrong, only when it changes. kind: "button" or "indicator".
 
-    def __init__(self, kind: str, wish: Wish, ailing: Callable[[Ailment | None], None]) -> None:
+    tried: called before each request.
+    """
+
+    def __init__(self, kind: str, wish: Wish, ailing: Callable[[Ailment | None], None], tried: Callable[[], None] = lambda: None) -> None:
         self._kind = kind
         self._wish = wish
         self._ailing = ailing
+        self._tried = tried
         self._told: Ailment | None = None
         self._been_held = False
 
     async def obtain(self) -> Lines:
         """Ask every RETRY_S until the chip grants the lines. What was wrong stands until `tell` says otherwise."""
         while True:
+            self._tried()
             try:
                 lines = await request(self._wish)
             except _TROUBLE as error:

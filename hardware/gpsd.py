@@ -38,6 +38,7 @@ class GpsdReceiver:
         self, *, name: str, clock_at: Callable[[], float], host: str = "127.0.0.1", port: int = 2947, device: str | None = None
     ) -> None:
         self.name = name
+        self.attempts = 0
         self._host = host
         self._port = port
         self._device = device
@@ -64,6 +65,7 @@ class GpsdReceiver:
             backoff = min(2 * backoff, _BACKOFF_S[1])
 
     async def _connect(self, vitals: Vitals) -> _Connection | None:
+        self.attempts += 1
         try:
             async with asyncio.timeout(_CONNECT_S):
                 connection = await self._open(await self._addresses.found())
@@ -94,6 +96,7 @@ class GpsdReceiver:
         try:
             self._watch(writer)
             while (data := await _read(reader)) != b"":
+                self.attempts += 1
                 came = self._take(data, vitals) or came
                 now = self._clock_at()
                 silent_s = min(now - since, vitals.pulse.quiet_s(now))

@@ -89,6 +89,7 @@ class ReplayReceiver:
         if not speed > 0.0:
             raise ValueError(f"speed must be above 0, not {speed}")
         self.name = name
+        self.attempts = 0
         self._path = path
         self._speed = speed
         self._loop = loop
@@ -99,8 +100,14 @@ class ReplayReceiver:
         """Play the log; see `FixSource.run`."""
         vitals = Vitals(Pulse(self._path, self._clock_at(), self._silence), self._clock_at, heard, ailing)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_look_often(vitals))
+            tasks.create_task(self._look_often(vitals))
             tasks.create_task(self._play(vitals))
+
+    async def _look_often(self, vitals: Vitals) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.attempts += 1  # a log may be silent for hours: to wait for its next line is all that there is to do
+            vitals.look()
 
     def _silence(self, where: str, seconds: float) -> Ailment:
         return ailments.ended(where) if self._ended else ailments.silent(where, seconds)
@@ -122,9 +129,3 @@ class ReplayReceiver:
             due = began_at + report.at / self._speed
             await asyncio.sleep(max(0.0, due - self._clock_at()))
             vitals.deliver(replace(report, at=self._clock_at()))
-
-
-async def _look_often(vitals: Vitals) -> None:
-    while True:
-        await asyncio.sleep(_LOOK_S)
-        vitals.look()

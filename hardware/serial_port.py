@@ -36,6 +36,7 @@ class SerialReceiver:
 
     def __init__(self, *, name: str, clock_at: Callable[[], float], path: str, baud: int = 9600) -> None:
         self.name = name
+        self.attempts = 0
         self._path = path
         self._baud = baud
         self._clock_at = clock_at
@@ -46,6 +47,7 @@ class SerialReceiver:
         """Open, read, lose and reopen the line until cancelled; see `FixSource.run`."""
         vitals = Vitals(Pulse(self._path, self._clock_at()), self._clock_at, heard, ailing)
         while True:
+            self.attempts += 1
             port = self._open(vitals)
             if port is not None:
                 try:
@@ -76,6 +78,7 @@ class SerialReceiver:
         opened_at = self._clock_at()
         try:
             while not await line.gone_within(_LOOK_S):
+                self.attempts += 1
                 vitals.look()
                 now = self._clock_at()
                 if not vitals.pulse.silent(now):

@@ -23,6 +23,7 @@ LEAF = {"agent", "agent.model", "agent.paperwork", "agent.kept"}  # `kept` may u
 # Decisions, lowest first: each may import the leaf and those above it in this list.
 DECISIONS = (
     "agent.geo",
+    "agent.progress",
     "agent.columns",
     "agent.signals",
     "agent.wording",
@@ -46,6 +47,7 @@ DECISIONS = (
     "agent.outage",
     "agent.positions",
     "agent.cadence",
+    "agent.codes",
     "agent.health",
     "agent.findings",
     "agent.notices",
@@ -135,7 +137,7 @@ EDGES = {
     "agent.ticking": (
         {
             f"agent.{room}"
-            for room in ("connections", "farewell", "journal", "notify", "panel", "presses", "store", "timekeeping", "tracking")
+            for room in ("connections", "decider", "farewell", "journal", "notify", "panel", "presses", "store", "timekeeping", "tracking")
         }
         | {"agent.unreachable"},
         "every second, each room looks again",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 from agent.lanes.alert import AlertLane
 from agent.lanes.cancel import CancelLane
-from agent.lanes.desk import Desk
+from agent.lanes.desk import Desk, Lane
 from agent.lanes.event import EventLane, Message, UrgentLane
 from agent.lanes.location import LocationLane
 from agent.lanes.turns import Rank, Turns
@@ -35,7 +35,11 @@ class Lanes:
     def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
         """A coroutine that never returns for each lane, with its name."""
         for lane in self._all:
-            yield lane.run(), type(lane).__name__
+            yield lane.run(), _name_of(lane)
+
+    def attempts(self) -> dict[str, int]:
+        """How often each lane has tried or looked, by its name: one that does not hang does so every few seconds."""
+        return {_name_of(lane): lane.attempts for lane in self._all}
 
     def ring(self) -> None:
         """Something changed: every lane looks again."""
@@ -85,3 +89,7 @@ class Lanes:
             case _:
                 return False
         return True
+
+
+def _name_of(lane: Lane) -> str:
+    return f"{type(lane).__name__.removesuffix('Lane').lower()} lane"

@@ -76,14 +76,21 @@ class Desk(Protocol):
         """A position was not accepted."""
 
 
+REST_S = 10.0  # a lane that waits for nothing in particular looks up so often: that is how it shows that it does not hang
+
+
 class Lane:
-    """A task with a bell. `ring` wakes it to look again; `hurry` also ends a wait between attempts (the link came back)."""
+    """A task with a bell. `ring` wakes it to look again; `hurry` also ends a wait between attempts (the link came back).
+
+    attempts: grows with each request and each look.
+    """
 
     def __init__(self, desk: Desk, turns: Turns, rank: Rank) -> None:
         self.desk = desk
         self._turns, self._rank = turns, rank
         self._bell = asyncio.Event()
         self._hurried = False
+        self.attempts = 0
         self._open_until = float("-inf")  # the connection is believed open until then
 
     def ring(self) -> None:
@@ -104,9 +111,11 @@ class Lane:
     async def turn(self, *, at_once: bool = False) -> AsyncIterator[None]:
         """For one request. Who has to open a connection waits a little for others who do; what is sent is chosen after that."""
         if self.connected:
+            self.attempts += 1
             yield
             return
         async with self._turns.take(Rank.AT_ONCE if at_once else self._rank):
+            self.attempts += 1
             yield
 
     @property
@@ -116,6 +125,7 @@ class Lane:
 
     def learn(self, outcome: Outcome) -> None:
         """An answer leaves the connection open; without one it is given up."""
+        self.attempts += 1
         answered = outcome.http_status is not None
         self._open_until = self.desk.clock.at() + KEEPALIVE_S if answered else float("-inf")
 
@@ -138,8 +148,10 @@ class Lane:
             await self._rung(seconds)
 
     async def _rung(self, timeout_s: float | None) -> None:
+        """Until someone rings, at most so long and at most REST_S: whoever waits longer asks again."""
+        self.attempts += 1
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(REST_S if timeout_s is None else min(timeout_s, REST_S)):
                 await self._bell.wait()
         except TimeoutError:
             return
