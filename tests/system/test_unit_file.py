@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import DEFAULT_CONFIG
+from agent.cli.run import last_good_path
+from agent.config import HANDED
+
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "callout-agent.service"
 CLOCK = SYSTEMD / "callout-agent-clock.conf"
 
 
 def unit() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser = configparser.ConfigParser(strict=False, interpolation=None)  # a key may stand there several times
     parser.optionxform = str
     parser.read(UNIT)
     return parser
@@ -72,10 +76,43 @@ def test_verification_sees_an_unknown_key_in_the_drop_in(tmp_path: Path):
 
 
 def test_drop_in_gives_one_capability_and_the_unit_none():
-    """Nothing that the drop-in needs is forbidden by the unit."""
+    """Whatever the unit forbids that the drop-in needs, the drop-in allows again: the calls, and the capability itself."""
     given = [line for line in CLOCK.read_text().splitlines() if line and not line.startswith("#")]
-    assert given == ["[Service]", "AmbientCapabilities=CAP_SYS_TIME", "CapabilityBoundingSet=CAP_SYS_TIME", "ProtectClock=no"]
-    assert not unit()["Service"].keys() & {"AmbientCapabilities", "CapabilityBoundingSet", "SystemCallFilter", "PrivateUsers"}
+    assert given == [
+        "[Service]",
+        "AmbientCapabilities=CAP_SYS_TIME",
+        "CapabilityBoundingSet=CAP_SYS_TIME",
+        "ProtectClock=no",
+        "SystemCallFilter=@clock",
+    ]
+    assert unit()["Service"]["CapabilityBoundingSet"] == ""
+    assert not unit()["Service"].keys() & {"AmbientCapabilities", "PrivateUsers"}, "in a user namespace of its own it sets no clock"
+
+
+def exposure(text: str, directory: Path, drop_in: str = "") -> float:
+    """As systemd rates it: 0 nothing, 10 everything."""
+    (directory / "callout-agent.service.d").mkdir()
+    (directory / "callout-agent.service.d" / "clock.conf").write_text(drop_in or "[Service]\n")
+    path = directory / "callout-agent.service"
+    path.write_text(text.replace("/usr/bin/callout-agent", "/bin/true"))
+    done = run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=100", str(path))
+    assert done.returncode == 0, done.stderr
+    return float(re.search(r"Overall exposure level for \S+: (\S+)", done.stdout)[1])
+
+
+def test_unit_is_exposed_as_little_as_its_work_allows(tmp_path: Path):
+    """At most 1.5: the network, GPIO and serial lines cost the most of it."""
+    assert exposure(UNIT.read_text(), tmp_path) <= 1.5
+
+
+def test_exposure_sees_what_the_unit_gives_away(tmp_path: Path):
+    """Or the test above would prove nothing."""
+    assert exposure(UNIT.read_text().replace("RestrictNamespaces=yes", ""), tmp_path) > 1.5
+
+
+def test_setting_the_clock_costs_what_it_costs_and_no_more(tmp_path: Path):
+    """The capability, the calls and ProtectClock= are counted each: 0.9 in all, and all of it is the drop-in's own purpose."""
+    assert 1.5 < exposure(UNIT.read_text(), tmp_path, CLOCK.read_text()) <= 2.4
 
 
 def test_service_is_never_given_up():
@@ -88,10 +125,28 @@ def test_service_is_never_given_up():
 
 
 def test_start_waits_for_nothing_that_may_never_come():
-    """Not for a network, a clock, a receiver or gpsd; and nothing that fails keeps it from starting."""
-    keys = unit()["Unit"].keys()
-    assert not keys & {"After", "Wants", "Requires", "BindsTo", "Requisite", "PartOf"}
-    assert not [key for key in keys if key.startswith(("Condition", "Assert"))]
+    """For files alone: not for a network, a clock, a receiver or gpsd, nor for the rest of the system. Of these none must succeed."""
+    read = unit()["Unit"]
+    assert read["DefaultDependencies"] == "no"
+    assert set(read["After"].split()) == {"local-fs.target", "systemd-sysusers.service", "systemd-tmpfiles-setup.service"}
+    assert not read.keys() & {"Wants", "Requires", "BindsTo", "Requisite", "PartOf"}
+
+
+def test_deleted_config_silences_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Either of the two is enough: the config, or the copy of it that `run` keeps in the state directory that systemd makes."""
+    read = UNIT.read_text()
+    conditions = re.findall(r"^((?:Condition|Assert)\w+)=(.*)$", read, re.MULTILINE)
+    monkeypatch.setenv("STATE_DIRECTORY", f"/var/lib/{unit()['Service']['StateDirectory']}")
+    copy = last_good_path(Path(DEFAULT_CONFIG))
+    assert conditions == [("ConditionPathExists", f"|{DEFAULT_CONFIG}"), ("ConditionPathExists", f"|{copy}")]
+
+
+def test_missing_secret_keeps_nothing_from_starting():
+    """Every file of the directory is handed over; without the directory something else is, and the agent starts all the same."""
+    service = unit()["Service"]
+    name, _, directory = service["LoadCredential"].partition(":")
+    assert (f"{name}_", directory) == (HANDED, "/etc/callout-agent/credentials")
+    assert re.fullmatch(rf"{name}:\w+", service["SetCredential"])
 
 
 def test_presses_outlive_a_restart():
