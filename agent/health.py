@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from agent import __version__, wording
+from agent import __version__, codes, wording
 from agent.conversation import Conversation
 from agent.kept import StoreSummary
 from agent.model import Condition, Fix, Severity
@@ -36,28 +36,36 @@ class Conditions:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, Origin], Condition] = {}
+        self._began_at: dict[tuple[str, Origin], float] = {}
+        self._now_at: float | None = None
+
+    def look(self, at: float) -> None:
+        """It is monotonic `at` now. Who is never told shows everything at once."""
+        self._now_at = at
 
     def put(self, code: str, severity: Severity, text: str, hint: str, *, wall: float, origin: Origin = Origin.DEVICE) -> None:
         """A condition holds. Text, hint and severity may change while it lasts."""
         known = self._kept.get((code, origin))
+        if known is None and self._now_at is not None:
+            self._began_at[code, origin] = self._now_at
         self._kept[code, origin] = Condition(code, severity, known.since_wall if known else wall, text, hint)
 
     def drop(self, *codes: str, origin: Origin = Origin.DEVICE) -> None:
         """These conditions no longer hold."""
         for code in codes:
             self._kept.pop((code, origin), None)
+            self._began_at.pop((code, origin), None)
 
     def drop_all(self, prefix: str, *, but: Iterable[str] = (), origin: Origin = Origin.DEVICE) -> None:
         """Every condition whose code starts so no longer holds, but these."""
         spare = set(but)
         for code, whose in list(self._kept):
             if whose is origin and code.startswith(prefix) and code not in spare:
-                del self._kept[code, whose]
+                self.drop(code, origin=whose)
 
     def drop_origin(self, origin: Origin, *, but: str) -> None:
         """A callout is over: what its lanes noticed is, too. but: the code of one that is about another callout."""
-        for key in [key for key in self._kept if key[1] is origin and key[0] != but]:
-            del self._kept[key]
+        self.drop(*[code for code, whose in self._kept if whose is origin and code != but], origin=origin)
 
     def restamp(self, by_s: float, wall: float) -> None:
         """It is `wall` now, and until now the clock was off by so much: what began by it began when it seems to have been lately."""
@@ -66,19 +74,26 @@ class Conditions:
             self._kept[key] = replace(each, since_wall=true_wall)
 
     def shown(self, *, calm: bool) -> tuple[Condition, ...]:
-        """Worst first, then oldest; one per code. Calm: only the device's own."""
+        """Worst first, then oldest; one per code. Calm: only the device's own. Without what is too new or only follows."""
         best: dict[str, Condition] = {}
         for (code, origin), condition in self._kept.items():
-            if calm and origin is Origin.CALLOUT:
+            if (calm and origin is Origin.CALLOUT) or self._is_new(condition, origin):
                 continue
             other = best.get(code)
             if other is None or _rank(condition) < _rank(other):
                 best[code] = condition
-        return tuple(sorted(best.values(), key=_rank))
+        hidden = set(codes.hidden((code, condition.severity) for code, condition in best.items()))
+        return tuple(sorted((condition for code, condition in best.items() if code not in hidden), key=_rank))
+
+    def _is_new(self, condition: Condition, origin: Origin) -> bool:
+        began_at = self._began_at.get((condition.code, origin))
+        if self._now_at is None or began_at is None or condition.severity is Severity.CRITICAL:
+            return False
+        return self._now_at - began_at < codes.after_s(condition.code)
 
 
 def _rank(condition: Condition) -> tuple[int, float, str]:
-    return list(Severity).index(condition.severity), condition.since_wall, condition.code
+    return codes.rank(condition.severity), condition.since_wall, condition.code
 
 
 def armed(conditions: Iterable[Condition]) -> bool:
