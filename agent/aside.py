@@ -50,8 +50,8 @@ def start(work: Callable[[], T], *, name: str, loop: asyncio.AbstractEventLoop |
     return future
 
 
-async def run(work: Callable[[], T], *, name: str, limit_s: float) -> T:
-    """Blocking work with a limit, one thread per name: while an abandoned one still hangs, no other is started.
+async def run(work: Callable[[], T], *, name: str, limit_s: float, parted: bool = True) -> T:
+    """Blocking work with a limit, one thread per name: while an abandoned one still hangs, no other is started. parted: see `start`.
 
     Raises TimeoutError when it takes longer or the last one still hangs, else whatever the work raises.
     """
@@ -66,7 +66,7 @@ async def run(work: Callable[[], T], *, name: str, limit_s: float) -> T:
             _hanging.discard(name)
 
     async with asyncio.timeout(limit_s):
-        return await start(once, name=name)
+        return await start(once, name=name, parted=parted)
 
 
 def part(loop: asyncio.AbstractEventLoop) -> None:

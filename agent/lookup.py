@@ -60,6 +60,10 @@ class Resolver:
         if _is_address(address):
             self.proven.setdefault(host, address)
 
+    def remembers(self, host: str) -> bool:
+        """Whether there is any address to offer for it."""
+        return host in self.proven or any(question[0] == host for question in self._known)
+
     async def resolve(self, question: Question) -> list[Address]:
         """An answer of now, else the last good one. Raises socket.gaierror when there is neither; waits as long as its caller does."""
         waiter: asyncio.Future[list[Address]] = self._loop.create_future()
@@ -191,6 +195,23 @@ def recall(host: str, address: str) -> None:
     loop = asyncio.get_running_loop()
     if isinstance(loop, LookupLoop):
         loop.resolver.recall(host, address)
+
+
+def remembered(host: str) -> bool:
+    """Whether a connection to this host would be tried though its name could not be looked up now."""
+    loop = asyncio.get_running_loop()
+    return _is_address(host) or (isinstance(loop, LookupLoop) and loop.resolver.remembers(host))
+
+
+async def ask_anew(host: str, *, limit_s: float) -> bool:
+    """Whether the system knows this name now, whatever is remembered. Apart from all other look-ups: they share no thread with it."""
+    if _is_address(host):
+        return True
+    try:
+        asked = aside.run(lambda: _ask_system(host, None), name=f"proof {host}", limit_s=limit_s, parted=False)  # see `Resolver._begin`
+        return bool(await asked)
+    except (OSError, UnicodeError):  # TimeoutError is one, too
+        return False
 
 
 def _is_address(name: str) -> bool:

@@ -23,6 +23,7 @@ from agent.kept import NoteKept
 from agent.model import Act, Acted, Ailment, SafeCode, Severity, Sign
 from agent.ports import Button, Clock, Indicator, Keypad
 from agent.presses import Presses
+from agent.proofs import BUTTON_S
 from agent.signals import CancelAsked, Happening, Phase, State
 from agent.signs import sign_of
 
@@ -102,7 +103,6 @@ class Panel:
         self._indicator, self._keypad = indicator, keypad
         self._acts = Acts({name: each.abort_window_s for name, each in self._buttons.items()})
         self._ailing: dict[str, dict[str, Ailment]] = {"button": {}, "indicator": {}, "keypad": {}}
-        self._read: set[str] = set()  # buttons whose level has been read
         self._before = {name: self._level_on_tmpfs(name) for name in self._buttons}  # what the last process left
         self._kept: dict[str, str] = {}
         self._rung = asyncio.Event()
@@ -118,6 +118,10 @@ class Panel:
     def attempts(self) -> dict[str, int]:
         """How often each button was looked at or asked for, by the name of its task."""
         return {f"button {name}": each.button.attempts for name, each in self._buttons.items()}
+
+    def read_at(self) -> dict[str, float | None]:
+        """When the level of each button was last read, by its name; monotonic s, None: never."""
+        return {name: each.button.read_at for name, each in self._buttons.items()}
 
     def comforts(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
         """What is started again when it fails."""
@@ -213,7 +217,6 @@ class Panel:
 
         So a hold that a crash interrupts is a press after the restart, and one that was made already is not made again.
         """
-        self._read.add(name)
         if not active:
             self._keep_level(name, INACTIVE)
         self.look()
@@ -281,10 +284,11 @@ class Panel:
                 text = "; ".join(ailment.text if kind == name else f"{name}: {ailment.text}" for name, ailment in same.items())
                 how_bad = Severity.DEGRADED if code in LESSER else severity
                 conditions.put(code, how_bad, text, next(iter(same.values())).hint, wall=wall)
-        unproven = [name for name in self._buttons if name not in self._read and name not in self._ailing["button"]]
+        since_at = self._rooms.clock.at() - BUTTON_S
+        unproven = [name for name, at in self.read_at().items() if (at is None or at < since_at) and name not in self._ailing["button"]]
         if unproven:
-            hint = "it is proven as soon as its line is read"
-            conditions.put("button.unproven", Severity.CRITICAL, f"not read yet: {', '.join(unproven)}", hint, wall=wall)
+            hint = "it is proven as soon as its line is read; if it lasts, restart the daemon"
+            conditions.put("button.unproven", Severity.CRITICAL, f"not read: {', '.join(unproven)}", hint, wall=wall)
         else:
             conditions.drop("button.unproven")
         self._tell_played(wall)

@@ -45,6 +45,7 @@ class Button(Protocol):
 
     name: str
     attempts: int  # see `FixSource.attempts`
+    read_at: float | None  # monotonic s when its level was last read from the device; None: never
 
     async def run(
         self,

@@ -114,6 +114,10 @@ class Retrieval:
         candidates = [fix for fix in (search.before, on_disk, *had) if fix is not None and fix.at <= last_at]
         return max(candidates, key=lambda fix: fix.at, default=None)
 
+    async def note(self, name: str) -> str | None:
+        """A small fact as it is on the disk now; None where there is none, or where it cannot be read."""
+        return await self._call(lambda: self._keeper.ask(lambda tables: tables.read_note(name), None))
+
     async def before_press(self, number: int, span_s: float) -> tuple[Fix, ...]:
         """Of the `span_s` before a press, by both clocks, oldest first."""
         ids, unwritten = await self._call(lambda: self._list_before(number, span_s))

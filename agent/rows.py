@@ -134,6 +134,11 @@ class Tables:
         presses: list[Deed] = [*self._recall_presses()]
         return [*presses, *self._recall_callouts(), *self._recall_events(), *notes, StateKept("press_number", str(highest)), *facts]
 
+    def read_note(self, name: str) -> str | None:
+        """One small fact of the daemon, None if there is none of that name."""
+        found = self._run("SELECT value FROM notes WHERE name = ?", name).fetchone()
+        return found[0] if found else None
+
     def read_state(self, name: str) -> str | None:
         """One small fact of the store itself, None if it has none of that name."""
         found = self._run("SELECT value FROM state WHERE name = ?", name).fetchone()

@@ -84,7 +84,7 @@ class Store:
         self._wake = threading.Condition()
         self._essence = Essence()
         self._waiting = Waiting(self._pace.most_waiting)
-        self._reading = Retrieval(self._keeper, self._call, self._pending)
+        self.reading = Retrieval(self._keeper, self._call, self._pending)
         self._waiters: list[Answer[None]] = []
         self._jobs: deque[Callable[[], None]] = deque()
         self._first_at = 0.0
@@ -170,7 +170,7 @@ class Store:
 
     async def fixes(self, since_wall: float, until_wall: float) -> list[Fix]:
         """Recorded fixes of a span (UTC s, both ends included), in capture order; committed or not."""
-        return await self._reading.fixes(since_wall, until_wall)
+        return await self.reading.fixes(since_wall, until_wall)
 
     async def missed(self, until_at: float, limit: int) -> Missed:
         """The oldest fixes of the emergency, at most `limit`, that neither lane told, captured until monotonic `until_at`.
@@ -178,11 +178,11 @@ class Store:
         Committed or not; nothing in quiet times.
         """
         episode = self._essence.episode
-        return Missed() if episode is None else await self._reading.missed(episode, until_at, limit)
+        return Missed() if episode is None else await self.reading.missed(episode, until_at, limit)
 
     async def before_press(self, number: int, span_s: float) -> tuple[Fix, ...]:
         """Recorded fixes of the `span_s` before that press, oldest first; by both clocks. Empty when the press is not known."""
-        return await self._reading.before_press(number, span_s)
+        return await self.reading.before_press(number, span_s)
 
     async def has_press(self, at: float) -> bool:
         """Whether a press of this boot at monotonic `at` is on disk, owed or settled: a spooled one is then not new.

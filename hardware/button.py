@@ -42,6 +42,7 @@ class GpioButton:
         self.name = name
         self.played = False
         self.attempts = 0
+        self.read_at: float | None = None
         self._clock_at = clock_at
         self._line = line
         self._gesture = (hold_s, presses, within_s)
@@ -84,6 +85,7 @@ class GpioButton:
         while True:
             if not contacts.take() and not spoke:
                 await waking.breathe()
+            self.read_at = self._clock_at()
             tenancy.tell(self._verdict(finger.gestures, lines.wish))
             self._tried()
             spoke = not await waking.wait(lines, contacts.rest_s())

@@ -48,6 +48,7 @@ DECISIONS = (
     "agent.positions",
     "agent.cadence",
     "agent.codes",
+    "agent.proofs",
     "agent.health",
     "agent.findings",
     "agent.notices",

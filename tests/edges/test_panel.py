@@ -1,4 +1,4 @@
-# ruff: noqa: FBT003 - the port's callbacks take the level as it is
+# ruff: noqa: FBT001, FBT003 - the port's callbacks take the level as it is
 """The wearer's side wired: acts to presses, levels across restarts, ailments to conditions, state to lamp."""
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Finger:
 
     def __init__(self, name: str) -> None:
         self.name, self.played = name, False
+        self.read_at: float | None = None
         self.ready = asyncio.Event()
 
     async def run(
@@ -43,9 +44,15 @@ class Finger:
         levelled: Callable[[bool], None],
         was_active: Callable[[], bool | None],
     ) -> None:
-        self.acted, self.ailing, self.levelled, self.was_active = acted, ailing, levelled, was_active
+        self.acted, self.ailing, self.was_active = acted, ailing, was_active
+        self._told = levelled
         self.ready.set()
         await asyncio.get_running_loop().create_future()
+
+    def levelled(self, active: bool) -> None:
+        """The level is read."""
+        self.read_at = time.monotonic()
+        self._told(active)
 
     def hold(self) -> None:
         """Press, as a hold gesture is told."""
@@ -283,6 +290,23 @@ def test_button_that_fails_is_critical_by_name_until_it_is_well(tmp_path: Path):
             assert condition.text.startswith("shop: ")
             on.fingers["shop"].ailing(None)
             on.fingers["shop"].levelled(False)
+            assert on.codes() == []
+
+    run(story)
+
+
+def test_button_whose_level_nobody_reads_any_more_is_not_proven(tmp_path: Path):
+    """A task that hangs, or a chip that answers nothing: no ailment tells of it."""
+
+    async def story() -> None:
+        async with wearer(tmp_path) as on:
+            finger = on.fingers["panic"]
+            finger.levelled(False)
+            assert on.codes() == []
+            finger.read_at = time.monotonic() - 61.0
+            on.panel.look()
+            assert on.codes() == ["button.unproven"]
+            finger.levelled(False)
             assert on.codes() == []
 
     run(story)
