@@ -193,7 +193,7 @@ def test_window_is_shown_confirmed_by_time_and_taken_back_by_another_act(tmp_pat
 
 
 @pytest.mark.parametrize("power_cut", [False, True])
-def test_hold_that_a_crash_interrupted_is_no_stuck_button_and_a_press_that_was_made_is(tmp_path: Path, power_cut: bool):  # noqa: FBT001
+def test_hold_that_a_crash_interrupted_is_no_stuck_button_and_a_press_that_was_made_is(tmp_path: Path, power_cut: bool):
     """The stored level is active only once the press of that hold was made; else a crash would swallow an emergency."""
 
     async def story() -> None:
