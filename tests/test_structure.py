@@ -23,6 +23,7 @@ LEAF = {"agent", "agent.model", "agent.paperwork", "agent.kept"}  # `kept` may u
 # Decisions, lowest first: each may import the leaf and those above it in this list.
 DECISIONS = (
     "agent.geo",
+    "agent.redaction",
     "agent.progress",
     "agent.columns",
     "agent.signals",
