@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,8 +24,8 @@ from agent.line import MAX_BODY_BYTES
 from agent.model import Asked, Meaning, Outcome, Place, Quality, SafeCode
 from agent.panic_api import PanicApi, Service
 from agent.token_sources import TokenService
-from agent.wire import Token
 from tests.fuzz.limits import GROWTH_BYTES, grown, prompt, tries
+from tests.fuzz.minting import SECRET, TLS, Minted
 from tests.fuzz.mutations import damaged_by_chance, seeded, twisted
 from tests.fuzz.wire_noise import PAGES, SERIALISED, Answering, bodies, callouts_in, dates, documents, kinds, replies, statuses
 
@@ -34,9 +33,8 @@ ID = 500123
 LIMIT_S = 0.4  # of an attempt that is left without an answer
 SLACK_S = 3.0  # a machine with other work
 WHOLE = b'HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 34\r\n\r\n{"callout": {"id": 1, "status":1}}'
-SECRET, CODE = "a-secret-token-value", "0042-secret"
+CODE = "0042-secret"
 PLACE = Place(-33.92491, 18.42412, 6.0, Quality.LIVE, 1.8e9)
-TLS = ssl.create_default_context()  # 20 ms each; nothing here speaks TLS
 NEEDS_CALLOUT = frozenset({Asked.RAISE, Asked.READ})
 PLAIN = re.compile(r"[\x20-\x7e]*")
 
@@ -65,19 +63,6 @@ OPERATIONS: dict[Asked, Operation] = {
     Asked.PROBE: lambda api: api.probe("GET", "/x", deadline_s=LIMIT_S),
 }
 ABOUT_ONE = {Asked.LOCATION, Asked.READ, Asked.CANCEL, Asked.EVENT, Asked.EVENTS, Asked.REASONS, Asked.ADD_REASON, Asked.REPORT, Asked.MAP}
-
-
-class Minted:
-    """A source of ever new tokens that costs nothing."""
-
-    local = True
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    async def fetch(self) -> Token:
-        self._count += 1
-        return Token(f"{SECRET}-{self._count}", time.monotonic(), 3_600.0)
 
 
 def require_honest(outcome: Outcome) -> None:
