@@ -69,7 +69,7 @@ __all__ = [
     "parse",
 ]
 
-HANDED = "callout-agent_"  # before the names of the secrets that the unit hands over: LoadCredential= of a directory
+HANDED = ("device-key", "device.pem", "device-key.pem", "client-secret")  # secrets that the unit hands over: LoadCredential=
 _LONGEST_BYTES = 1 << 20  # a larger file is something else
 
 RECEIVERS: Mapping[str, type[Receiver]] = {"gpsd": GpsdReceiver, "serial": SerialReceiver, "replay": ReplayReceiver}
@@ -135,13 +135,23 @@ class Config:
     def secret_path(self, name: str) -> Path:
         """Where the file of this name is: as it stands if absolute, else what systemd handed over, else beside the config.
 
-        Beside the config, `credentials/` comes first: the unit hands over all that lies there, each with `HANDED` before its name.
+        Beside the config, `credentials/` comes first: from there the unit hands over what is called as in `HANDED`.
         """
         beside = self.where.absolute().parent
         directory = os.environ.get("CREDENTIALS_DIRECTORY")
-        given = [] if directory is None else [Path(directory, name), Path(directory, HANDED + name)]
+        if directory is not None and _holds(Path(directory, name)):
+            return Path(directory, name)
+        kept = beside / "credentials" / name
         # Not Path.exists(): that raises where the service may not look, and `credentials/` is root's.
-        return next((path for path in (*given, beside / "credentials" / name) if os.path.exists(path)), beside / name)  # noqa: PTH110
+        return kept if os.path.exists(kept) else beside / name  # noqa: PTH110
+
+
+def _holds(path: Path) -> bool:
+    """Whether more was handed over than the blank by which the unit stands in for a secret that is not there."""
+    try:
+        return path.stat().st_size > 1
+    except OSError:
+        return False
 
 
 def load(path: Path) -> Config:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.bindings import unserved
-from agent.config import Config, ConfigError, Power, Problem, ReplayReceiver, SerialReceiver, load
+from agent.config import HANDED, Config, ConfigError, Power, Problem, ReplayReceiver, SerialReceiver, load
 from agent.rules import shown
 
 SERVICE_USER = "callout-agent"  # as in the unit
@@ -157,9 +157,16 @@ def _look_at_secret(key: str, path: Path) -> Iterator[Finding]:
         return
     if mode & 0o077:
         yield _found(key, path, f"must not be open to group or others, mode is {mode:04o}", f"chmod 600 {path}")
-    elif path.parent.name != "credentials" and _is_closed_to_service(path):  # the unit hands over what lies there
+    elif not _is_handed_over(path) and _is_closed_to_service(path):
         rule = f"cannot be read by the service's user {SERVICE_USER}, unless systemd hands it over"
-        yield _found(key, path, rule, f"move it to {path.parent / 'credentials' / path.name}: the unit hands that over", fatal=False)
+        names = ", ".join(HANDED)
+        hint = f"chown {SERVICE_USER} {path}; or move it to /etc/callout-agent/credentials under a name that the unit knows: {names}"
+        yield _found(key, path, rule, hint, fatal=False)
+
+
+def _is_handed_over(path: Path) -> bool:
+    """Whether the unit gives it to the service, whoever owns it."""
+    return path.parent == Path("/etc/callout-agent/credentials") and path.name in HANDED
 
 
 def _why_unreadable(path: Path) -> tuple[str, str] | None:

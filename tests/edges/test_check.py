@@ -300,7 +300,7 @@ def test_root_checks_for_the_service_too(place: Path, capsys: pytest.CaptureFixt
     monkeypatch.setattr(check, "SERVICE_USER", "nobody")
     path = config_in(place)
     code, out = run(path, capsys)
-    assert (code, "note: credentials.bearer_file" in out, "hands that over" in out) == (0, True, True)
+    assert (code, "note: credentials.bearer_file" in out, "under a name that the unit knows" in out) == (0, True, True)
     os.chown(place / "device-key", NOBODY, NOBODY)
     assert "note: " not in run(path, capsys)[1]
     path.chmod(0o600)

@@ -468,7 +468,7 @@ def test_windows_editor_is_forgiven(tmp_path: Path):
 
 
 def test_secret_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Absolute as it stands; else what systemd handed over, under its own name or the unit's; else beside the config."""
+    """Absolute as it stands; else what systemd handed over, unless that is the unit's blank; else beside the config."""
     there, credentials = tmp_path / "etc", tmp_path / "credentials"
     there.mkdir()
     credentials.mkdir()
@@ -480,9 +480,9 @@ def test_secret_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (there / "credentials").mkdir()
     (there / "credentials" / "key").touch()
     assert read.secret_path("key") == there / "credentials" / "key"
-    (credentials / "callout-agent_key").touch()
-    assert read.secret_path("key") == credentials / "callout-agent_key"
-    (credentials / "key").touch()
+    (credentials / "key").write_text(" ")
+    assert read.secret_path("key") == there / "credentials" / "key"
+    (credentials / "key").write_text("secret")
     assert read.secret_path("key") == credentials / "key"
     assert read.secret_path("/elsewhere/key") == Path("/elsewhere/key")
 
