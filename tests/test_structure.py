@@ -227,11 +227,13 @@ EDGES = {
     ),
 }
 
-# What commands may import beyond the agent's own rooms: they start the stand-in, and play or replay logs, but open no device.
+# What commands may import beyond the agent's own rooms: they start the stand-in, and play or replay logs; setup opens devices
+# where no daemon holds them (decision 24).
 COMMANDS = {
     "agent.cli.demo": {"simulator.scenario", "simulator.scenario_reading", "simulator.server"},
     "agent.cli.stage": {"hardware.feeder", "hardware.played_chip", "hardware.played_keypad", "simulator.server"},
     "agent.cli.replay": {"hardware.replay"},
+    "agent.cli.setup_receivers": {"hardware.discovery", "hardware.earshot"},
     "agent.cli.simulator": {"simulator.scenario", "simulator.scenario_reading", "simulator.server"},
     "agent.cli.rehearsal": {"simulator.compare", "simulator.scenario", "simulator.scenario_reading", "simulator.scenario_values"},
     "agent.cli.wearer": {"simulator.scenario"},
@@ -246,7 +248,7 @@ LIBRARIES = {
     "gpsd": {"agent.cli.doctor"},
     "httpx": {"agent.line", "agent.cli.stage", "simulator.webhooks"},
     "pynmeagps": {"hardware.sentence"},
-    "serial": {"hardware.serial_port"},
+    "serial": {"hardware.discovery", "hardware.serial_port"},
     "sqlite_utils": {"agent.schema", "agent.tracks.history"},
     "starlette": {"simulator.*"},
     "trustme": {"simulator.tls"},

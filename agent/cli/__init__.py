@@ -23,6 +23,7 @@ DEFAULT_CONFIG = "/etc/callout-agent/config.toml"
 # Command to module; a module that cannot be imported takes no other command with it.
 COMMANDS: Mapping[str, str] = {
     "run": "run",
+    "setup": "setup",
     "status": "status",
     "raise": "raise_",
     "cancel": "cancel",
