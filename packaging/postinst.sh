@@ -77,7 +77,8 @@ case $1 in
     configure)
         people_and_places
         prepare
-        before=$(current)
+        before=$(unfinished)
+        before=${before:-$(current)}
         [ -n "$before" ] || point "$home"
         enable
         devices

@@ -33,7 +33,7 @@ remove_people() {
 case $1 in
     remove)
         [ ! -e "$lib/gpio-is-ours" ] || mv "$lib/gpio-is-ours" "$state/.gpio-is-ours"
-        rm -rf "$lib/kept" "$lib/current" "$lib/.current.new"
+        rm -rf "$lib/kept" "$lib/current" "$lib/.current.new" "$lib/moving-from" "$lib/.moving-from"
         rmdir "$lib/versions" "$lib" 2>/dev/null || true
         [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
         [ ! -d /run/udev ] || udevadm control --reload || true

@@ -86,26 +86,44 @@ restart() { # what `current` names; 0 if it becomes ready, or waits for its conf
     done
 }
 
+# A move that a power cut or a failure left unfinished: what ran before it. Only a version that was well is worth going back to.
+unfinished() { # kept/VERSION; empty if there is none
+    [ ! -e "$lib/moving-from" ] || cat "$lib/moving-from"
+}
+
+begin() { # kept/VERSION
+    echo "$1" >"$lib/.moving-from"
+    sync -f "$lib"
+    mv -fT "$lib/.moving-from" "$lib/moving-from"
+}
+
 switch() { # kept/VERSION: run that; if what ran was well and that does not become ready, run again what ran
-    before=$(current)
     if ! supervised; then
         point "$1"
         return 0
     fi
-    well=no
-    ! is_active || well=yes
+    back_to=$(unfinished)
+    if [ -z "$back_to" ] && is_active && [ "$(current)" != "$1" ]; then
+        back_to=$(current)
+    fi
+    [ -z "$back_to" ] || begin "$back_to"
     point "$1"
-    ! restart || return 0
-    if [ "$well" = no ] || [ -z "$before" ] || [ "$before" = "$1" ]; then
+    if restart; then
+        rm -f "$lib/moving-from"
+        return 0
+    fi
+    if [ ! -e "$lib/${back_to:-nothing}/bin/callout-agent" ] || [ "$back_to" = "$1" ]; then
+        rm -f "$lib/moving-from"
         say "${1#kept/} is in place but not ready: 'callout-agent doctor' and 'journalctl -u callout-agent' say why"
         return 0
     fi
-    say "${1#kept/} did not become ready within $ready_within_s s: going back to ${before#kept/}"
-    point "$before"
+    say "${1#kept/} did not become ready within $ready_within_s s: going back to ${back_to#kept/}"
+    point "$back_to"
+    rm -f "$lib/moving-from"
     if restart; then
-        say "${before#kept/} runs again. 'journalctl -u callout-agent' says what was wrong."
+        say "${back_to#kept/} runs again. 'journalctl -u callout-agent' says what was wrong."
     else
-        say "${before#kept/} is not ready either: 'callout-agent doctor' says why. CALL FOR HELP ANOTHER WAY MEANWHILE."
+        say "${back_to#kept/} is not ready either: 'callout-agent doctor' says why. CALL FOR HELP ANOTHER WAY MEANWHILE."
     fi
     return 1
 }
