@@ -13,6 +13,7 @@ from agent.device_report import Duty
 from agent.lanes.desk import Terms
 from agent.model import Severity
 from agent.positions import Positions, Site
+from agent.proofs import POLL_MOST_S
 from agent.retention import Limits
 from agent.trails import Manner
 
@@ -52,7 +53,7 @@ def terms(config: Config) -> Terms:
         response_type_id=api.response_type_id,
         deadline_s=api.deadline_s,
         adopt=pace.adopt,
-        adopt_poll_s=pace.adopt_poll_s,
+        adopt_poll_s=min(pace.adopt_poll_s, POLL_MOST_S),  # also with adopt = "never": the answer proves that dispatch is there
         customer_id=api.customer_id,
         predefined=config.site is not None and config.site.predefined_location is not None,
     )
@@ -83,9 +84,3 @@ def duty(config: Config) -> Duty | None:
         health_message_type=told.health_message_type,
         deadline_s=config.panic_api.deadline_s,
     )
-
-
-def unserved(config: Config) -> tuple[str, ...]:
-    """Tables that this version accepts and does not serve yet."""
-    tables = {"heartbeat": config.heartbeat}
-    return tuple(name for name, table in tables.items() if table)

@@ -31,6 +31,7 @@ def look(
 ) -> None:
     """Bring every device condition up to date."""
     wall = clock.wall()
+    conditions.look(clock.at())
     _receivers(conditions, positions, wall)
     _position(conditions, positions, clock, started_at)
     _dates(conditions, positions, wall, clock.at())
@@ -45,14 +46,13 @@ def stand(
     broken: str | None,
     elsewhere: str | None,
     authority: str | None,
-    unserved: tuple[str, ...],
     recording: Severity | None,
     wall: float,
 ) -> None:
     """What holds from the start until something proves otherwise.
 
-    broken: the config, in words. elsewhere: not production. authority: an unusable ca_file. unserved: tables that this version
-    accepts and does not serve. recording: how bad it is that a receiver only plays a log; None if none does.
+    broken: the config, in words. elsewhere: not production. authority: an unusable ca_file. recording: how bad it is that a receiver
+    only plays a log; None if none does.
     """
     if recording is not None:
         hint = "a device in use has receivers of kind gpsd or serial"
@@ -60,17 +60,12 @@ def stand(
     if authority is not None:
         hint = "put the file back; until then only the system's authorities are trusted"
         conditions.put("dispatch.ca_file", Severity.CRITICAL, authority, hint, wall=wall)
-    if unserved:
-        text = "configured and not served by this version: " + ", ".join(unserved)
-        conditions.put("config.unserved", Severity.DEGRADED, text, "do not rely on it", wall=wall)
     if broken is not None:
         text = f"the config is broken and the last good copy is used: {broken}"
         conditions.put("config.last_good", Severity.CRITICAL, text, "mend it; `callout-agent check` names every problem", wall=wall)
     if elsewhere is not None:
         hint = 'set environment = "staging" for a test installation, or mend base_url'
         conditions.put("dispatch.not_production", Severity.CRITICAL, elsewhere, hint, wall=wall)
-    hint = "it is proven as soon as dispatch answers the first look-up"
-    conditions.put("dispatch.unproven", Severity.CRITICAL, "dispatch has not answered since start", hint, wall=wall)
 
 
 def _receivers(conditions: Conditions, positions: Positions, wall: float) -> None:

@@ -86,7 +86,7 @@ CODES: Final = (
     # the time
     Code("clock.tls", CRITICAL, "dispatch's certificate is not valid at this device's time", "set the clock; see `timedatectl`"),
     Code("clock.untrusted", DEGRADED, "nobody vouches for the time", "give it a network (NTP) or a view of the sky"),
-    Code("clock.wrong", DEGRADED, "the system clock is off", "set it: certificates are judged by it", after_s=BOOT_S),
+    Code("clock.wrong", DEGRADED, "the system clock is off", "set it: certificates are judged by it"),
     Code("clock.unset", DEGRADED, "the system clock could not be set from the receiver", "install callout-agent-clock.conf as a drop-in"),
     # the way to dispatch
     Code("dispatch.unreachable", CRITICAL, "no answer", "look at the link: signal, credit, name look-up, proxy"),

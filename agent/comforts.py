@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from agent.health import Conditions
 from agent.housekeeping import Housekeeping
 from agent.model import Power, Severity
 from agent.ports import Clock, Supply
+from agent.proving import Proving
 from agent.store import Store
 from agent.timekeeping import Timekeeping
 
@@ -36,6 +38,7 @@ class Rooms(Protocol):
     timekeeping: Timekeeping
     farewell: Farewell
     device_report: DeviceReport | None
+    proving: Proving
 
     @property
     def config(self) -> Config:
@@ -56,20 +59,25 @@ class Comforts:
         handle: control.Handle,
         supply: Callable[[], Supply],
         panel: Iterable[tuple[Callable[[], Awaitable[None]], str]],
+        few: bool = False,
     ) -> None:
-        self._rooms, self._handle, self._supply, self._panel = rooms, handle, supply, panel
+        """few: only what the alarm path needs, for a careful start."""
+        self._rooms, self._handle, self._supply, self._panel, self._few = rooms, handle, supply, panel, few
 
-    def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
-        """A coroutine that never returns for each comfort, with its name."""
+    def works(self) -> Iterator[tuple[Callable[[], Coroutine[None, None, None]], str]]:
+        """What never returns, for each comfort, with its name."""
         for comfort, name in self._all():
-            yield self._keep_up(name, comfort), name
+            yield partial(self._keep_up, name, comfort), name
 
     def _all(self) -> Iterator[tuple[Callable[[], Awaitable[None]], str]]:
         yield from self._panel
+        yield self._serve, "control"
+        yield self._rooms.proving.run, "proving"
+        if self._few:
+            return
         yield self._watch_power, "power"
         if self._rooms.device_report is not None:
             yield self._rooms.device_report.run, "device_event"
-        yield self._serve, "control"
         yield Housekeeping(self._rooms.clock, {"prune": self._prune}).run, "housekeeping"
 
     async def _keep_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:

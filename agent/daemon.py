@@ -1,8 +1,9 @@
 """The composition root: builds every room from the config, wires them, and carries commands out.
 
-The only module that opens hardware. Decides nothing about callouts, positions or health: it hands things from one room to
-the next. Vital tasks (decider, lanes, receivers) share one TaskGroup: what they do not expect ends the process, and a restart
-is recovery. The control socket is a comfort: it is restarted and never ends the process.
+Opens the receivers; buttons and lamp are open already (`first`). Decides nothing about callouts, positions or health: it hands things from
+one room to the next. Vital tasks (decider, lanes, receivers) share one TaskGroup: what they do not expect ends the process, and a restart
+is recovery. The control socket is a comfort: it is restarted and never ends the process. After a crash loop (`safe_mode`) only the alarm
+path is begun, and all of it but decider and store is restarted, too.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import aside, bindings, checkup, links, resume, wording
-from agent.clock import SystemClock
+from agent import aside, bindings, checkup, health, links, resume, safe_mode, wording
 from agent.comforts import Comforts
 from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
@@ -26,9 +26,11 @@ from agent.decider import Decider
 from agent.delivery import DEADLINE_CAP_S
 from agent.device_report import DeviceReport
 from agent.farewell import Farewell
-from agent.health import Conditions, Origin
+from agent.first import First
+from agent.health import Origin
 from agent.hooks import Hook
 from agent.identity import read_machine_id
+from agent.keeper import Keeper
 from agent.lanes.board import Lanes
 from agent.lanes.turns import Rank
 from agent.lifecycle import raise_wanted
@@ -36,10 +38,11 @@ from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Severity
 from agent.notices import Notices
 from agent.notify import Supervisor
 from agent.overview import Overview
-from agent.panel import Panel, Wired
+from agent.pocket import Pocket
 from agent.ports import Dispatch, FixSource, Supply
-from agent.presses import Made, Presses
+from agent.presses import Made
 from agent.progress import BUTTON_S, DECIDER_S, LANE_S, RECEIVER_S
+from agent.proving import Proving
 from agent.records import PRESS_TRAIL_NOTE
 from agent.recovery import Recovery
 from agent.requests import Requests
@@ -54,20 +57,24 @@ from agent.unreachable import Unreachable
 
 log = logging.getLogger("callout-agent")
 
+Work = Callable[[], Coroutine[Any, Any, None]]
+
 END_S = 10.0  # last words, what waits for the disk, and a hung journal: each has a limit of its own
 
 
 class Daemon:
-    """One device. `run` returns after a clean stop; `stop` asks for it."""
+    """One device. `run` returns after a clean stop; who sets `stop` asks for it."""
 
-    def __init__(self, config: Config, *, problems: Iterable[Problem] = ()) -> None:
-        self.config = config
-        self.clock = SystemClock()
-        self.conditions = Conditions()
+    def __init__(self, first: First, stop: asyncio.Event, *, problems: Iterable[Problem] = ()) -> None:
+        self.config = config = first.config
+        self.careful = first.crashes is not None
+        self.clock, self.conditions = first.clock, first.conditions
+        self.presses, self.panel, self.spool = first.presses, first.panel, first.spool
         self.notices = Notices(self.conditions, config.panic_api.customer_id)
         self.positions = bindings.positions(config, self.clock.asleep_s)
         self.connections = Connections(config, self.clock, self._token_told)
-        self.store = Store(Path(config.store.path), machine_id=read_machine_id(), limits=bindings.limits(config), wall=self.clock.wall)
+        keeper, limits = Pocket if self.careful else Keeper, bindings.limits(config)
+        self.store = Store(Path(config.store.path), machine_id=read_machine_id(), limits=limits, wall=self.clock.wall, keeper=keeper)
         base_url, customer_id = config.panic_api.base_url, config.panic_api.customer_id
         self.decider = Decider(self.store, self.clock, changed=self._changed, base_url=base_url, customer_id=customer_id)
         self.terms = bindings.terms(config)
@@ -75,10 +82,9 @@ class Daemon:
         setting = config.clock.set_from_gnss == "before_build"
         stamped = self._restamped
         self.timekeeping = Timekeeping(self.clock, self.store, set_from_gnss=setting, hurry=self._link_changed, restamped=stamped)
-        self.spool = Path(config.control.socket).parent / "presses"
-        self.presses = Presses(self.spool, self.store, self.clock, state=lambda: self.state, decide=self.decide)
         hooks = config.hooks
-        self.conversation = Conversing(self, Hook(hooks.on_event, self.clock, self.conditions, limit_s=LIMIT_S), shown=self._heard)
+        on_event = () if self.careful else hooks.on_event
+        self.conversation = Conversing(self, Hook(on_event, self.clock, self.conditions, limit_s=LIMIT_S), shown=self._heard)
         self.telling = Telling(self.store, self.clock, lanes=lambda: self.lanes, said=self.conversation.say)
         self.lanes = Lanes(self, self.telling.settled, self.conversation)
         self.trails = Trails(self, self.store, self.telling, bindings.manner(config))
@@ -89,13 +95,14 @@ class Daemon:
         self.recovery = recovery(base_url=base_url, customer_id=customer_id)
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.device_report = self._open_device_report()
-        self.panel = self._open_panel()
+        self.proving = Proving(self, host=config.panic_api.host, poll_s=self.terms.adopt_poll_s)
         self.receivers = self._open_receivers()
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._step_done = asyncio.Event()
-        self._stop = asyncio.Event()
-        self.stopping = False
+        self._stop = stop
         self._stand(next((str(problem) for problem in problems), None))
+        self.presses.remember(self.store)
+        first.join(self)
 
     def _stand(self, broken: str | None) -> None:
         checkup.stand(
@@ -103,7 +110,6 @@ class Daemon:
             broken=broken,
             elsewhere=self.connections.not_production(),
             authority=self.connections.trouble,
-            unserved=bindings.unserved(self.config),
             recording=bindings.recording(self.config),
             wall=self.clock.wall(),
         )
@@ -115,7 +121,6 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as vital:
                 tasks = [vital.create_task(self.decider.run(), name="decider")]
-                tasks += [vital.create_task(work, name=name) for work, name in self.panel.vital()]  # a finger waits for no database
                 told = self.telling.recall
                 late = await self.recovery.run(self.presses, self.positions, self.timekeeping, self.conditions, told)
                 self.trails.recall(self.recovery.note(PRESS_TRAIL_NOTE))
@@ -123,7 +128,7 @@ class Daemon:
                 if late is not None:
                     tasks.append(vital.create_task(_joined(late), name="late store"))
                 for work, name in self._works():
-                    tasks.append(vital.create_task(work, name=name))
+                    tasks.append(vital.create_task(work(), name=name))
                 self.supervisor.ready()
                 await self._stop.wait()
                 self.supervisor.stopping(END_S)
@@ -134,21 +139,29 @@ class Daemon:
             await self.store.aclose()
             await self.connections.aclose()
 
-    def stop(self) -> None:
-        """Ask for a clean end."""
-        self.stopping = True
-        self._stop.set()
-
-    def _works(self) -> Iterable[tuple[Any, str]]:
-        yield from self.lanes.works()
-        yield from ((self.tracking.receive(source), source.name) for source in self.receivers)
-        yield self.connections.credentials.keep_fresh(), "credentials"
-        yield self.trails.run(), "trails"
-        yield self.store.watch(), "store"
-        yield Ticking(self, self._limits_s()).run(), "tick"
-        yield links.watch(self._link_changed), "links"
+    def _works(self) -> Iterable[tuple[Work, str]]:
         handle, panel = Requests(self).handle, self.panel.comforts()
-        yield from Comforts(self, handle=handle, supply=self._open_supply, panel=panel).works()
+        comforts = Comforts(self, handle=handle, supply=self._open_supply, panel=panel, few=self.careful)
+        yield self.store.watch, "store"
+        if self.careful:
+            yield from ((partial(safe_mode.revive, name, work), name) for work, name in self._alarm_path())
+            yield self._leave_when_quiet, "safe mode"
+        else:
+            yield from self._alarm_path()
+            yield self.trails.run, "trails"
+            yield partial(links.watch, self._link_changed), "links"
+        yield from comforts.works()
+
+    def _alarm_path(self) -> Iterable[tuple[Work, str]]:
+        yield from self.lanes.works()
+        yield from ((partial(self.tracking.receive, source), source.name) for source in self.receivers)
+        yield self.connections.credentials.keep_fresh, "credentials"
+        yield Ticking(self, self._limits_s()).run, "tick"
+
+    async def _leave_when_quiet(self) -> None:
+        """Outwardly: what a cancel hides is resumed by the next start, and may not keep this one from ending (law 5)."""
+        await safe_mode.until_quiet(lambda: health.idle(self.overview.outward()), self.clock.at)
+        self._stop.set()
 
     def attempts(self) -> dict[str, int]:
         """How often each vital part has attempted its work, by its name; see `progress`."""
@@ -172,7 +185,7 @@ class Daemon:
 
     def _open_device_report(self) -> DeviceReport | None:
         duty = bindings.duty(self.config)
-        if duty is None:
+        if duty is None or self.careful:
             return None
         # Behind a cancel it reports as in standby: what it suffers from is shown, and would stand still while a raise goes on (law 5).
         owed, turn = lambda: raise_wanted(self.state) and not self.outwardly_calm(), lambda: self.lanes.turns.take(Rank.MESSAGE)
@@ -185,16 +198,6 @@ class Daemon:
     def _open_supply(self) -> Supply:
         power, beside = self.config.power, partial(aside.start, name="power supplies")
         return hardware.open_supply(power.supplies, low_percent=power.low_percent, clock_at=self.clock.at, beside=beside)
-
-    def _open_panel(self) -> Panel:
-        at, lamp, pad = self.clock.at, self.config.indicator, self.config.keypad
-        buttons = [
-            Wired(hardware.open_button(clock_at=at, **each.wiring()), each.abort_window_s, each.response_type_id)
-            for each in self.config.buttons
-        ]
-        indicator = None if lamp is None else hardware.open_indicator(clock_at=at, **lamp.wiring())
-        keypad = None if pad is None else hardware.open_keypad(name="keypad", clock_at=at, path=pad.path)
-        return Panel(self, self.spool, buttons, indicator, keypad, played=bindings.played(self.config))
 
     # --- the desk of the lanes ----------------------------------------------------------------------------------------------
 
@@ -230,7 +233,8 @@ class Daemon:
     def sent(self, fix: Fix) -> None:
         """A position was accepted."""
         self.tracking.sent(fix)
-        self.trails.located(fix)
+        if not self.careful:
+            self.trails.located(fix)
 
     def not_sent(self) -> None:
         """A position was not accepted."""
@@ -239,13 +243,16 @@ class Daemon:
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         """Turn a reply into conditions of the lane's origin."""
         self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.state.calm)
+        self.proving.heard(outcome, origin, calm=self.state.calm)
         self.lanes.heard(outcome)
         self.farewell.replied(outcome)
-        self.trails.replied(outcome)
+        if not self.careful:
+            self.trails.replied(outcome)
 
     def _token_told(self, outcome: Outcome) -> None:
         """A renewal of the token came to this."""
         self.notices.take_token(outcome, wall=self.clock.wall())
+        self.proving.token_told(outcome)
 
     # --- presses and requests -----------------------------------------------------------------------------------------------
 
@@ -309,7 +316,8 @@ class Daemon:
         if after.calm != before.calm:
             resume.keep_calm(self.spool, calm=after.calm, at=self.clock.at())
         self.notices.take_state(after, wall=self.clock.wall())
-        self.trails.follow(before, after)
+        if not self.careful:
+            self.trails.follow(before, after)
         self._log_step(before, after)
         accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED
         self.recovery.follow(after, event, accepted_wall=event.wall if accepted and isinstance(event, RaiseReplied) else None)
@@ -348,3 +356,8 @@ class Daemon:
 async def _joined(task: asyncio.Task[None]) -> None:
     """A task of the group for one that was made outside it, so that it cannot die unnoticed."""
     await task
+
+
+def load(config: Config) -> None:
+    """Bring along what the receivers of this config need. Blocks, like the import of this module: call both in a thread."""
+    hardware.load(each.kind for each in config.receivers)

@@ -16,6 +16,7 @@ from agent import __version__, codes, wording
 from agent.conversation import Conversation
 from agent.kept import StoreSummary
 from agent.model import Condition, Fix, Severity
+from agent.proofs import Proof, SelfTested
 from agent.signals import Phase, State
 from agent.timescale import Standing
 
@@ -127,6 +128,13 @@ class Facts:
     clock: Standing = field(default_factory=Standing)
     armed_proof_wall: float | None = None
     conversation: Conversation = field(default_factory=Conversation)
+    proofs: tuple[Proof, ...] = ()
+    self_test: SelfTested | None = None
+
+
+def idle(outward: State) -> bool:
+    """Whether nothing is on that may be shown."""
+    return outward.calm or outward.phase is Phase.STANDBY
 
 
 def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
@@ -145,6 +153,8 @@ def document(facts: Facts, *, inner: bool = False) -> dict[str, Any]:
         "stream": _stream(Stream() if idle else facts.stream, facts.at),
         "receiver": {"kind": facts.receiver_kind, "rejected": facts.rejected},
         "clock": _clock(facts.clock),
+        "proofs": {proof.name: _proof(proof, facts) for proof in facts.proofs},
+        "self_test": _self_test(facts.self_test),
     }
     return {"inner": True, "calm": state.calm, **document} if inner else document
 
@@ -236,6 +246,16 @@ def _clock(standing: Standing) -> dict[str, Any]:
         "witness": None if standing.witness is None else standing.witness.value,
         "system_off_s": None if off_s is None else float(round(off_s)),
     }
+
+
+def _proof(proof: Proof, facts: Facts) -> dict[str, Any]:
+    """proven: when it was exercised last, and worked; null: not yet. holds_s: how long that may be relied on."""
+    wall = None if proof.proven_at is None else facts.wall - (facts.at - proof.proven_at)
+    return {"proven": _utc(wall), "holds_s": round(proof.holds_s)}
+
+
+def _self_test(tested: SelfTested | None) -> dict[str, Any] | None:
+    return None if tested is None else {"time": _utc(tested.wall), "ok": not tested.failed, "failed": list(tested.failed)}
 
 
 def line(document: dict[str, Any]) -> str:

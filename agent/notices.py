@@ -32,9 +32,7 @@ class Notices:
         if findings.proves_path(outcome):
             self._conditions.drop(*self._disproved(origin), origin=origin)
             if not calm:  # fresher than the last poll; but a calm device learns of dispatch by its polls alone
-                self._conditions.drop(*findings.PATH, "dispatch.unproven", origin=Origin.DEVICE)
-            if origin is Origin.DEVICE:
-                self._conditions.drop("dispatch.unproven")
+                self._conditions.drop(*findings.PATH, origin=Origin.DEVICE)
         if finding is not None:
             if finding.code in findings.PATH:
                 self._conditions.drop(*(code for code in self._disproved(origin) if code != finding.code), origin=origin)

@@ -15,6 +15,7 @@ from agent.health import Conditions, Facts
 from agent.panel import Panel
 from agent.ports import Clock
 from agent.positions import Positions
+from agent.proving import Proving
 from agent.recovery import Recovery
 from agent.signals import State
 from agent.store import Store
@@ -33,6 +34,7 @@ class Rooms(Protocol):
     recovery: Recovery
     panel: Panel
     conversation: Conversing
+    proving: Proving
 
     @property
     def clock(self) -> Clock:
@@ -75,6 +77,7 @@ class Overview:
             clock=rooms.timekeeping.standing(),
             armed_proof_wall=rooms.recovery.proof_wall,
             conversation=rooms.conversation.outward,
+            proofs=rooms.proving.all(),
         )
         return health.document(facts, inner=inner)
 
@@ -82,6 +85,7 @@ class Overview:
         """Bring every condition up to date."""
         rooms = self._rooms
         rooms.panel.look()
+        rooms.proving.look()
         checkup.look(
             rooms.conditions,
             positions=rooms.positions,

@@ -44,6 +44,14 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTested:
+    """What the last self-test came to. wall: UTC s. failed: codes of conditions."""
+
+    wall: float
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Lapse:
     """A condition that follows from a proof that does not hold."""
 
@@ -122,6 +130,17 @@ def dispatch_holds_s(poll_s: float) -> float:
 def proves_token(outcome: Outcome) -> bool:
     """Dispatch answered a request and did not refuse its token."""
     return outcome.meaning in (Meaning.ACCEPTED, Meaning.CLOSED, Meaning.REJECTED)
+
+
+def write_self_test(tested: SelfTested) -> str:
+    """As a note of the store."""
+    return " ".join((f"{tested.wall:.0f}", *tested.failed))
+
+
+def read_self_test(note: str | None) -> SelfTested | None:
+    """From a note; None where there is none, or another version wrote it."""
+    wall, *failed = (note or "").split() or [""]
+    return SelfTested(float(wall), tuple(failed)) if wall.isdigit() else None
 
 
 CODES: Final = ("dispatch.unproven", "token.unproven", "lookup.unproven", "store.unproven", "loop.lagging")

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.bindings import unserved
 from agent.config import HANDED, Config, ConfigError, Power, Problem, ReplayReceiver, SerialReceiver, load
 from agent.rules import shown
 
@@ -65,8 +64,6 @@ def look(config: Config) -> Iterator[Finding]:
     yield from _look_at_hooks(config)
     yield from _look_at_power(config)
     yield from _look_at_abort_lines(config)
-    for name in unserved(config):
-        yield Finding(Problem(name, "is not served by this version", hint="do not rely on it"), fatal=False)
 
 
 def _understood(config: Config) -> str:

@@ -18,7 +18,6 @@ def test_standing_conditions_survive_the_look_of_every_second():
         broken="x",
         elsewhere="x",
         authority="x",
-        unserved=("button", "keypad"),
         recording=Severity.CRITICAL,
         wall=clock.wall(),
     )
