@@ -70,7 +70,8 @@ __all__ = [
 ]
 
 HANDED = ("device-key", "device.pem", "device-key.pem", "client-secret")  # secrets that the unit hands over: LoadCredential=
-_LONGEST_BYTES = 1 << 20  # a larger file is something else
+_LONGEST_BYTES = 1 << 18  # a larger file is something else
+_LONGEST_LINE = 8192  # characters; a path may have half of it. tomllib takes minutes over a key of a hundred thousand parts
 
 RECEIVERS: Mapping[str, type[Receiver]] = {"gpsd": GpsdReceiver, "serial": SerialReceiver, "replay": ReplayReceiver}
 # Tables that are there with their defaults when nobody writes them, and tables that stand for something that is there or is not.
@@ -162,6 +163,9 @@ def load(path: Path) -> Config:
 def parse(text: str, where: Path | str = "config.toml") -> Config:
     """Read a text. where: the file it is from, for messages and relative names. Raises ConfigError with all problems at once."""
     where = Path(where)
+    long = next((number for number, line in enumerate(text.split("\n"), 1) if len(line) > _LONGEST_LINE), None)
+    if long is not None:
+        raise ConfigError((Problem(str(where), f"has a line of more than {_LONGEST_LINE} characters", line=long),))
     try:
         reader = Reader(text)
     except RecursionError:
@@ -227,7 +231,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigError((Problem(str(path), f"cannot be read: {error.strerror}"),)) from None
     if len(content) > _LONGEST_BYTES:
-        raise ConfigError((Problem(str(path), "is larger than any config: more than 1 MiB"),))
+        raise ConfigError((Problem(str(path), "is larger than any config: more than 256 KiB"),))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -19,6 +19,7 @@ from agent.rules import RefusedError, Rule, shown
 
 T = TypeVar("T")
 
+_LONGEST_NAME = 80  # of a key that nobody knows
 _HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(#.*)?")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")
 
@@ -72,6 +73,7 @@ class Reader:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
             name = key if key.isprintable() and key else ascii(key)
+            name = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 3] + "..."
             self.problem(f"{at}.{name}" if at else name, f"is no {'key of this table' if at else 'table of this file'}", hint=hint)
 
     def table(self, name: str) -> dict[str, Any] | None:

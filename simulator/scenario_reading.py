@@ -19,6 +19,7 @@ from simulator.settings import Settings
 
 MOST_STEPS = 500
 MOST_STRANGERS = 100  # keys of one table that are told; what serves devices waits while hints are looked for
+LONGEST_LINE = 20_000  # characters: tomllib takes minutes over a key of a hundred thousand parts
 SUFFIX = ".toml"
 
 
@@ -45,6 +46,8 @@ def shipped_text(name: str) -> str:
 
 def read(text: str) -> Scenario:
     """The scenario. Raises ScenarioError with every problem."""
+    if any(len(line) > LONGEST_LINE for line in text.split("\n")):
+        raise ScenarioError([f"not TOML that anyone wrote: a line of more than {LONGEST_LINE} characters"])
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

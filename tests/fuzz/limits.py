@@ -40,13 +40,13 @@ def prompt(cpu_s: float = SLOW_S) -> Iterator[None]:
     def bite(*_: object) -> None:
         raise HangsError(f"more than {cpu_s} s of the processor")
 
-    before = signal.signal(signal.SIGVTALRM, bite)
-    signal.setitimer(signal.ITIMER_VIRTUAL, cpu_s)
+    before = signal.signal(signal.SIGPROF, bite)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def grown(feed: Callable[[int], object], times: int) -> int:

@@ -5,6 +5,7 @@ One kind for Hypothesis, which makes a failing example small, and one for a plai
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -104,3 +105,26 @@ def twisted(draw: Callable[..., Any], honest: Sequence[Any], other: st.SearchStr
     for _ in range(draw(st.integers(0, most))):
         document = replaced(document, draw(st.sampled_from(paths(document))), draw(other))
     return document
+
+
+MOMENTS = [dt.datetime(2026, 1, 1, tzinfo=dt.UTC), dt.datetime(1, 1, 1, 1), dt.date(9999, 12, 31), dt.time(23, 59, 59, 999_999)]  # noqa: DTZ001 - TOML has such
+toml_values = values | st.sampled_from(MOMENTS)
+
+
+def toml_of(document: Any) -> str:
+    """A document as TOML, each of its keys on one line; what TOML has no word for (None) is left out."""
+    return "\n".join(f"{_toml(key)} = {_toml(value)}" for key, value in document.items() if value is not None)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(each)}" for key, each in value.items() if each is not None) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(each) for each in value if each is not None) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(each):08x}" if not each.isalnum() or not each.isascii() else each for each in value) + '"'
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
+        return value.isoformat()
+    return str(value)
