@@ -11,13 +11,16 @@ STAMP := $(VENV)/.installed
 # Most tests wait for a process, a clock or a socket: more at once than there are cores.
 JOBS := 5
 
-.PHONY: help demo test test-long test-device test-system lint lock clean system
+.PHONY: help demo deb test test-long test-device test-system lint audit sbom lock clean system
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 demo: $(STAMP) | system ## everything on this machine: a drill from press to close (ARGS="--keep", ARGS="--log FILE")
 	@$(VENV)/bin/callout-agent demo $(ARGS)
+
+deb: $(STAMP) ## Debian packages into dist/, for bookworm and trixie, amd64 and arm64 (RELEASE=bookworm ARCH=arm64 for one)
+	@for release in $(or $(RELEASE),bookworm trixie); do for arch in $(or $(ARCH),amd64 arm64); do tools/build-deb $$release $$arch; done; done
 
 test: $(STAMP) | system ## all tests; what this machine cannot run is skipped, with the reason (ARGS="-k gate" for some)
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -39,6 +42,12 @@ lint: $(STAMP) ## ruff, its formatter, mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+
+audit: $(STAMP) ## known vulnerabilities of what requirements.lock pins
+	@tools/audit
+
+sbom: $(STAMP) ## the software bill of materials of what a device runs, into dist/
+	@tools/sbom
 
 # Hashes must be the registry's own, for every platform: a local wheel's would lock out everyone else.
 lock: $(STAMP) ## requirements.lock anew from pyproject.toml (UPGRADE=1: with newer releases)
