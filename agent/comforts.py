@@ -16,6 +16,7 @@ from agent import control
 from agent.config import Config
 from agent.device_report import DeviceReport
 from agent.farewell import Farewell
+from agent.file_modes import FileModes
 from agent.health import Conditions
 from agent.housekeeping import Housekeeping
 from agent.model import Power, Severity
@@ -75,6 +76,7 @@ class Comforts:
         yield self._rooms.proving.run, "proving"
         if self._few:
             return
+        yield FileModes(self._rooms.config, self._rooms.clock, self._rooms.conditions).run, "files"
         yield self._watch_power, "power"
         if self._rooms.device_report is not None:
             yield self._rooms.device_report.run, "device_event"

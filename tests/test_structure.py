@@ -138,6 +138,7 @@ EDGES = {
             "agent.control",
             "agent.device_report",
             "agent.farewell",
+            "agent.file_modes",
             "agent.housekeeping",
             "agent.proving",
             "agent.store",
@@ -154,6 +155,7 @@ EDGES = {
         "every second, each room looks again",
     ),
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
+    "agent.file_modes": ({"agent.aside", "agent.config"}, "modes of the files that the config names; a disk may hang"),
     "agent.timekeeping": (
         {"agent.clock", "agent.identity", "agent.store"},
         "what follows from knowing the time, in this boot and the next",
