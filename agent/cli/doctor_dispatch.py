@@ -1,14 +1,16 @@
-"""The doctor's first steps: whether the config can be used, whether dispatch answers, and which kinds of response it offers.
+"""The doctor's steps for config, token and dispatch: whether each can be used, what the token may, which kinds of response there are.
 
 Asks dispatch only what changes nothing. Must not show a token, nor what the customer's list holds: that would tell of a callout.
 """
 
 from __future__ import annotations
 
-from agent.cli import direct
-from agent.cli.doctor_step import Scene, State, Step
+import asyncio
+import time
+
+from agent import wording
+from agent.cli.doctor_step import Scene, State, Step, in_words_of_daemon, skipped
 from agent.clock import SystemClock
-from agent.config import ConfigError
 from agent.connections import Connections
 from agent.model import Meaning, Outcome
 from agent.paperwork import ResponseType
@@ -24,20 +26,31 @@ CAUSES = {
     "timeout": ("dispatch, or the way to it, is too slow", "try again; check the signal"),
     "html": ("a web page answers in the place of dispatch", "sign in at the network's portal, or use another network"),
     "redirect": ("somebody else answers in the place of dispatch", "sign in at the network's portal, or use another network"),
-    "http_401": ("the token is refused", "mend [credentials], or ask whoever runs the token service"),
-    "scope": ("the token is refused, a new one too", "mend [credentials], or ask whoever runs the token service"),
+    "http_401": ("the token is refused: revoked, or of another customer", "mend [credentials], or ask whoever runs the token service"),
+    "scope": (
+        "the token is refused, a new one too: revoked, or of another customer",
+        "mend [credentials], or ask whoever runs the token service",
+    ),
 }
+UNKNOWN_CUSTOMER = frozenset({"http_400", "http_404", "http_409", "http_422"})
+WRONG_CUSTOMER = (
+    "the token service knows no such customer: the customer_id is wrong, or this device is not enrolled for it",
+    "compare [panic_api] customer_id with what AURA gave you for this device, or ask whoever runs the token service",
+)
+REVOKED = frozenset({"http_401", "http_403"})
+KEY_REFUSED = (
+    "this device's key is revoked, or is another's",
+    "put the device's key of now into the file that [credentials] names; if it was revoked, ask whoever runs the token service why",
+)
+READ_PATHS = {"reading": ("GET", "/callouts/0"), "positions": ("POST", NO_CALLOUT), "events": ("GET", "/callouts/0/events")}
 ELSE = ("dispatch answers, but not as documented", "try again; if it stays so, ask AURA")
 
 
 async def config(scene: Scene) -> Step:
     """Whether the file can be read and used, and where it leads."""
-    try:
-        scene.config = direct.configured(scene.args)
-    except ConfigError as error:
-        return Step(
-            "config", State.FAIL, str(error.errors[0]), "the daemon lives on its last good copy, if it has one", "callout-agent check"
-        )
+    if scene.config is None:
+        seen = str(scene.broken.errors[0]) if scene.broken is not None else "it cannot be read"
+        return Step("config", State.FAIL, seen, "the daemon lives on its last good copy, if it has one", "callout-agent check")
     scene.connections = Connections(scene.config, SystemClock(), lambda _: None, keeps=False)
     scene.dispatch = scene.connections.open()
     api = scene.config.panic_api
@@ -47,13 +60,38 @@ async def config(scene: Scene) -> Step:
         return Step("config", State.FAIL, seen, scene.connections.trouble, "callout-agent check")
     if elsewhere is not None:
         return Step("config", State.WARN, seen, f"{elsewhere}: no real responder would come", "check [panic_api] environment and base_url")
+    if told := scene.conditions("config."):
+        return in_words_of_daemon("config", told, "")
     return Step("config", State.OK, seen)
+
+
+async def token(scene: Scene) -> Step:
+    """Whether one is to be had: the daemon's, if this user may read it, else a new one, which is not kept."""
+    if scene.connections is None or scene.config is None:
+        return skipped("token")
+    credentials, customer = scene.connections.credentials, scene.config.panic_api.customer_id
+    try:
+        async with asyncio.timeout(ASK_S):
+            found = await credentials.current(urgent=False)
+    except TimeoutError:
+        return Step("token", State.FAIL, f"none within {ASK_S:.0f} s", *CAUSES["no_token"])
+    if found is not None:
+        left_s = None if found.life_s is None else found.at + found.life_s - time.monotonic()
+        life = "" if left_s is None else f", good for {wording.span(left_s)} still" if left_s > 0 else ", past its end"
+        return Step("token", State.OK, f"there is one{life}")
+    trouble = credentials.trouble
+    text, cause = (trouble.text, trouble.cause) if trouble is not None else ("none", "no_token")
+    if cause in UNKNOWN_CUSTOMER:
+        return Step("token", State.FAIL, f"{text}, asked for customer {customer}", *WRONG_CUSTOMER)
+    if cause in REVOKED:
+        return Step("token", State.FAIL, text, *KEY_REFUSED)
+    return Step("token", State.FAIL, text, *CAUSES.get(cause, CAUSES["no_token"]))
 
 
 async def dispatch(scene: Scene) -> Step:
     """Name, TLS, token and one answer that only dispatch gives."""
     if scene.dispatch is None:
-        return _skipped("dispatch")
+        return skipped("dispatch")
     outcome = await scene.dispatch.look_up(deadline_s=ASK_S)
     scene.listing_refused = outcome.meaning is Meaning.UNAUTHORISED or outcome.http_status == 403
     scene.reached = outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED) or outcome.http_status == 405
@@ -69,10 +107,26 @@ async def dispatch(scene: Scene) -> Step:
     return Step("dispatch", State.FAIL, outcome.text, means, do)
 
 
+async def token_scope(scene: Scene) -> Step:
+    """What the token is good for, tried on a callout that cannot be: whoever is refused for the token is refused before that is seen."""
+    if scene.dispatch is None or not scene.reached:
+        return skipped("token scope")
+    refused = []
+    for what, (method, path) in READ_PATHS.items():
+        outcome = await scene.dispatch.probe(method, path, deadline_s=ASK_S)
+        refused += [what] if outcome.http_status in {401, 403} else []
+    if refused:
+        lost = "positions reach nobody" if "positions" in refused else "what dispatch says is not heard"
+        do = "ask whoever runs the token service for a token with the scope of the callout flow"
+        state = State.FAIL if "positions" in refused else State.WARN
+        return Step("token scope", state, f"the token is refused for {', '.join(refused)}", lost, do)
+    return Step("token scope", State.OK, f"open to it: {', '.join(READ_PATHS)}; that it may raise only a drill proves")
+
+
 async def response_types(scene: Scene) -> Step:
     """Which kinds of response there are, and whether ours is one of them."""
     if scene.dispatch is None or scene.config is None or not scene.reached:
-        return _skipped("response types")
+        return skipped("response types")
     outcome = await scene.dispatch.response_types(deadline_s=ASK_S)
     kinds = [each for each in outcome.paper if isinstance(each, ResponseType)] if isinstance(outcome.paper, tuple) else []
     if outcome.meaning is not Meaning.ACCEPTED or not kinds:
@@ -101,9 +155,6 @@ def _no_types(scene: Scene, outcome: Outcome) -> Step:
     return Step("response types", State.WARN, outcome.text or "dispatch names none", means, do)
 
 
-def _skipped(name: str) -> Step:
-    return Step(name, State.SKIPPED, "what it needs has failed before")
-
-
-EXAMINATIONS = (config, dispatch)
+CONFIG = (config,)
+DISPATCH = (token, dispatch, token_scope)
 AFTER_PATHS = (response_types,)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from agent.cli import direct
 from agent.cli.doctor_dispatch import ASK_S
-from agent.cli.doctor_step import Scene, State, Step
+from agent.cli.doctor_step import Scene, State, Step, skipped
 from agent.delivery import NO_SUCH_PATH
 from agent.model import CalloutId, Meaning, Outcome
 
@@ -67,14 +67,10 @@ def _ready(scene: Scene) -> bool:
     return scene.dispatch is not None and scene.config is not None and scene.reached
 
 
-def _skipped(name: str, why: str = "what it needs has failed before", do: str = "") -> Step:
-    return Step(name, State.SKIPPED, why, "", do)
-
-
 async def customer_list(scene: Scene) -> Step:
     """The customer's active callouts: adoption, drills and the search for a lost callout depend on it."""
     if not _ready(scene) or scene.config is None:
-        return _skipped("active callouts path")
+        return skipped("active callouts path")
     api = scene.config.panic_api
     paths = {each: each.replace("{customer_id}", str(api.customer_id)) for each in _with_configured(api.active_callouts_path, LISTS)}
     found = await _asked(scene, "GET", paths)
@@ -89,15 +85,15 @@ async def closed_callout(scene: Scene) -> Step:
     """A callout on which paths can be tried."""
     name = "closed callout"
     if not _ready(scene) or scene.config is None or scene.dispatch is None:
-        return _skipped(name)
-    none = _skipped(
+        return skipped(name)
+    none = skipped(
         name,
         "none is known: open paths below a callout cannot be tried",
         "after the first drill that dispatch closed without a cancel, or with --callout ID",
     )
     calm, on, closed = direct.known(scene.args, scene.config)
     if not calm and on is not None:
-        return _skipped(name, "a callout is on: nothing is tried now", "again once it is closed")
+        return skipped(name, "a callout is on: nothing is tried now", "again once it is closed")
     wanted: CalloutId | None = next(iter(closed), None) if scene.args.callout is None else scene.args.callout
     if calm or wanted is None:  # whether one that is named is closed would tell what a cancel came to (law 5)
         return none
@@ -105,7 +101,7 @@ async def closed_callout(scene: Scene) -> Step:
     if outcome.callout is None:
         return Step(name, State.SKIPPED, f"dispatch does not tell of callout {wanted}: {outcome.text}", "", "another one: --callout ID")
     if not outcome.callout.closed:
-        return _skipped(name, f"callout {wanted} is not closed: a callout that is on is never touched", "one that is: --callout ID")
+        return skipped(name, f"callout {wanted} is not closed: a callout that is on is never touched", "one that is: --callout ID")
     scene.closed_callout = wanted
     return Step(name, State.OK, f"callout {wanted}")
 
@@ -114,7 +110,7 @@ async def update_and_return(scene: Scene) -> Step:
     """The call that takes a position and returns the callout: one request instead of two."""
     name = "update-and-return path"
     if scene.closed_callout is None or scene.config is None:
-        return _skipped(name, "no closed callout to try it on")
+        return skipped(name, "no closed callout to try it on")
     configured = scene.config.panic_api.return_callout_path.strip("/")
     below = f"/callouts/{quote(str(scene.closed_callout), safe='')}"
     readings = _with_configured(configured, RETURNS) if configured else RETURNS
@@ -140,7 +136,7 @@ async def report(scene: Scene) -> Step:
     """The resolution report."""
     name = "report path"
     if scene.closed_callout is None or scene.config is None:
-        return _skipped(name, "no closed callout to try it on")
+        return skipped(name, "no closed callout to try it on")
     configured = scene.config.panic_api.report_path
     callout = quote(str(scene.closed_callout), safe="")
     paths = {each: each.replace("{callout_id}", callout) for each in _with_configured(configured, REPORTS)}
@@ -150,7 +146,7 @@ async def report(scene: Scene) -> Step:
 async def rating_items(scene: Scene) -> Step:
     """What can be rated."""
     if not _ready(scene) or scene.config is None:
-        return _skipped("rating items path")
+        return skipped("rating items path")
     configured = scene.config.panic_api.rating_items_path
     found = await _asked(scene, "GET", {each: each for each in _with_configured(configured, ITEMS)})
     return _verdict("rating items path", "rating_items_path", configured, found, State.WARN, "`callout rate --items` lists none")
@@ -159,7 +155,7 @@ async def rating_items(scene: Scene) -> Step:
 async def types_path(scene: Scene) -> Step:
     """Where the kinds of response are listed."""
     if not _ready(scene) or scene.config is None:
-        return _skipped("response types path")
+        return skipped("response types path")
     configured = scene.config.panic_api.response_types_path
     found = await _asked(scene, "GET", {each: each for each in _with_configured(configured, TYPES)})
     return _verdict("response types path", "response_types_path", configured, found, State.WARN, "the kinds of response cannot be listed")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agent.redaction import PLACE, SECRET, Withheld, clean, numbers, where
 
+FENCE = "-----{} EC PRIVATE" + " KEY-----"  # in two pieces: no committed file holds what looks like a key
 PLANTED = [
     ("https://unit:hunter2@dispatch.example/panic-api/v2", "hunter2"),
     ("GET https://maps.example/x?key=abc&q=-33.9,18.4 200", "key=abc"),
@@ -21,7 +22,7 @@ PLANTED = [
     ("the safe code 0042 was typed", "0042"),
     ('{"safeCode":"ab12"}', "ab12"),
     ("code: 98765", "98765"),
-    ("-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\n-----END EC PRIVATE KEY-----", "MHcCAQ"),
+    (f"{FENCE.format('BEGIN')}\nMHcCAQ\n{FENCE.format('END')}", "MHcCAQ"),
     ("key a94f5374fce5edbc8e2a8697c15331677e6ebf0b", "a94f5374"),
     ("at -33.92490, 18.42410", "33.92"),
     ("at -33.92/18.42 now", "33.92"),

@@ -13,7 +13,7 @@ import pytest
 from dispatchers import Service
 
 from agent import cli
-from agent.cli import direct, doctor, doctor_dispatch, doctor_paths, talk
+from agent.cli import direct, doctor, doctor_paths, talk
 from agent.cli.doctor_paths import stands
 from agent.cli.doctor_step import Scene, State, Step
 from agent.kept import CalloutRecord, Remembered
@@ -94,28 +94,63 @@ def test_step_that_does_not_end_is_a_failure_and_the_next_one_is_made(
         return Step("good", State.OK, "seen\x1b[2J", "so what", "one line\nanother")
 
     monkeypatch.setattr(doctor, "LIMIT_S", 0.05)
-    monkeypatch.setattr(doctor_dispatch, "EXAMINATIONS", (never_ends, good))
-    monkeypatch.setattr(doctor_dispatch, "AFTER_PATHS", ())
-    monkeypatch.setattr(doctor_paths, "EXAMINATIONS", ())
+
+    async def breaks(_scene: Scene) -> Step:
+        raise ValueError("of the kind that nobody thought of")
+
+    async def several(_scene: Scene) -> tuple[Step, ...]:
+        return Step("one", State.OK, "seen"), Step("two", State.SKIPPED, "why")
+
+    monkeypatch.setattr(doctor, "examinations", lambda: (never_ends, breaks, several, good))
     assert cli.main(["doctor", "--config", str(tmp_path / "none.toml")]) == 1
     told = capsys.readouterr().out
     assert told.startswith("fail    never ends: no end within 0 s\n")
+    assert "fail    breaks: it could not be examined (ValueError)\n" in told
+    assert "ok      one: seen\nskipped two: why\n" in told
     assert "ok      good: seen\N{REPLACEMENT CHARACTER}[2J\n" in told
     assert told.endswith("        -> one line\n        -> another\n")
     assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert ([each["state"] for each in document["steps"]], document["ok"]) == (["fail", "ok"], False)
-    monkeypatch.setattr(doctor_dispatch, "EXAMINATIONS", (good,))
+    assert ([each["state"] for each in document["steps"]], document["ok"]) == (["fail", "fail", "ok", "skipped", "ok"], False)
+    monkeypatch.setattr(doctor, "examinations", lambda: (good,))
     assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 0
 
 
-def test_broken_config_fails_first_and_skips_the_rest(capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Nothing is asked of anybody."""
-    assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 1
-    steps = json.loads(capsys.readouterr().out)["steps"]
-    assert steps[0]["state"] == "fail"
-    assert {each["state"] for each in steps[1:]} == {"skipped"}
-    assert len({each["name"] for each in steps}) == len(steps) == 9
+def test_broken_config_is_told_and_what_needs_it_is_skipped(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Nothing is asked of anybody; the machine, and whether the daemon runs, are examined all the same."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'[control]\nsocket = "{tmp_path}/control.sock"\n[store]\npath = "{tmp_path}/agent.db"\nno_such_key = 1\n')
+    assert cli.main(["doctor", "--json", "--config", str(config)]) == 1
+    steps = {each["name"]: each for each in json.loads(capsys.readouterr().out)["steps"]}
+    assert steps["config"]["state"] == "fail"
+    assert "no_such_key" in steps["config"]["seen"] or "base_url" in steps["config"]["seen"]
+    assert (steps["machine"]["state"], steps["daemon"]["state"]) == ("ok", "fail")
+    needing = ("files", "receiver", "button", "network", "certificate", "token", "dispatch", "active callouts path", "response types")
+    assert {name: steps[name]["state"] for name in needing} == dict.fromkeys(needing, "skipped")
+
+
+def test_steps_go_down_the_chain_and_each_has_a_name_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    """Machine, rights, config, clock, receiver, button, store, service, network, token, dispatch, paths."""
+    cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")])
+    names = [each["name"] for each in json.loads(capsys.readouterr().out)["steps"]]
+    chain = (
+        "machine",
+        "disk",
+        "user",
+        "files",
+        "config",
+        "clock",
+        "receiver",
+        "button",
+        "store",
+        "unit",
+        "daemon",
+        "network",
+        "certificate",
+    )
+    chain += ("certificate", "token", "dispatch", "token scope", "active callouts path", "response types")
+    assert [each for each in names if each in chain] == list(chain)
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("named", [None, 7])
