@@ -10,13 +10,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from agent.kept import CalloutRecord
 from agent.model import Press
+from agent.signals import Phase
+
+_T = TypeVar("_T")
 
 _FORMAT = 1
 # A longer file is not ours.
@@ -143,7 +148,7 @@ def load(path: Path) -> Identity | None:
         if document["sha256"] != _checksum(json.dumps(record, sort_keys=True)) or record["format"] != _FORMAT:
             raise IdentityError("checksum or format does not match")
         return _parse(record)
-    except (ValueError, TypeError, KeyError, RecursionError) as trouble:
+    except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as trouble:
         raise IdentityError(f"{path.name}: {trouble}") from trouble
 
 
@@ -152,12 +157,25 @@ def _checksum(body: str) -> str:
 
 
 def _parse(record: dict[str, Any]) -> Identity:
+    callout = None if record["callout"] is None else _typed(CalloutRecord, record["callout"])
+    owed = None if record["owed"] is None else _typed(Press, record["owed"])
+    if callout is not None:
+        Phase(callout.phase)  # ValueError for a word that is none
     names = ("machine_id", "press_number", "settled", "settled_wall", "calm")
-    return Identity(
-        **{name: record[name] for name in names},
-        owed=None if record["owed"] is None else Press(**record["owed"]),
-        callout=None if record["callout"] is None else CalloutRecord(**record["callout"]),
-    )
+    return _typed(Identity, {**{name: record[name] for name in names}, "owed": owed, "callout": callout})
+
+
+def _typed(form: Callable[..., _T], record: dict[str, Any]) -> _T:
+    """An instance whose fields are what they are declared as: what a start counts with must not end it. Raises TypeError."""
+    made = form(**record)
+    for name, kind in get_type_hints(form).items():
+        value, kinds = getattr(made, name), get_args(kind) or (kind,)
+        number = isinstance(value, int | float) and float in kinds and math.isfinite(value)
+        if not (number or isinstance(value, kinds)) or (isinstance(value, bool) and bool not in kinds):
+            raise TypeError(f"{name} is of the wrong kind")
+        if isinstance(value, float) and not number:
+            raise TypeError(f"{name} is no number")
+    return made
 
 
 def read_boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
