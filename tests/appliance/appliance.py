@@ -12,9 +12,10 @@ import fcntl
 import os
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 from stage import DRIVE, Stage
@@ -119,6 +120,16 @@ adopt_poll_s = 2
 {self.more}
 """
 
+    async def until(
+        self, ask: Callable[[], Awaitable[Any]], wanted: Callable[[Any], object], within_s: float = 15.0, what: str = ""
+    ) -> Any:
+        """Ask until it is so; a failure tells what the journal says."""
+        try:
+            return await super().until(ask, wanted, within_s, what)
+        except pytest.fail.Exception as failure:
+            failure.add_note((await self.container.run("journalctl", "--no-pager", "--lines=60", "--output=short-precise")).out)
+            raise
+
     async def command(self, *words: str, typed: str = "") -> tuple[int, str, str]:
         """Run a command of ours within: exit status, output and errors together, nothing."""
         done = await self.container.run("callout-agent", *words, typed=typed, within_s=60)
@@ -195,8 +206,7 @@ async def installed(folder: Path, release: str = "bookworm") -> AsyncIterator[Ap
 async def _layer(folder: Path, there: Ground) -> Path:
     """What the installation of the package writes, made by the first test that asks, of all that run at once."""
     shared = Path(os.environ["CALLOUT_AGENT_PACKAGES"], f"{there.release}-installed")
-    with Path(f"{shared}.lock").open("w") as lock:
-        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+    with await asyncio.to_thread(_locked, Path(f"{shared}.lock")):
         if not shared.exists():
             making = folder / "making"
             making.mkdir()
@@ -206,5 +216,16 @@ async def _layer(folder: Path, there: Ground) -> Path:
                 assert done.status == 0, done.out
                 await stage.container.must("systemctl", "poweroff", "--no-block")
                 await stage.container.stop()
-                subprocess.run(["cp", "--archive", str(stage.container.written), str(shared)], check=True)
+                await asyncio.to_thread(_copy, stage.container.written, shared)
     return shared
+
+
+def _locked(path: Path) -> IO[str]:
+    """A file that is ours alone until it is closed."""
+    lock = path.open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _copy(folder: Path, to: Path) -> None:
+    subprocess.run(["cp", "--archive", str(folder), str(to)], check=True)

@@ -34,14 +34,14 @@ class Done:
 class Container:
     """layers: folders of files, the lowest first; what is written goes to `folder`/written, and outlives a `stop`.
 
-    `outside` is a folder of ours that is /outside within. journal: what the container's journal says, as it comes.
+    `outside` is a folder of ours that is /outside within.
     """
 
     def __init__(self, folder: Path, layers: Sequence[Path]) -> None:
         self.root = folder / "root"
         self.written = folder / "written"
         self.outside = folder / "outside"
-        self.journal = folder / "agent.log"
+        self._console = folder / "console"
         self._layers = layers
         self._work = folder / "work"
         self._process: asyncio.subprocess.Process | None = None
@@ -51,20 +51,17 @@ class Container:
             each.mkdir()
         lower = ":".join(str(layer) for layer in reversed(layers))
         _do("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={lower},upperdir={self.written},workdir={self._work}", str(self.root))
-        console = self.root / "etc/systemd/journald.conf.d/console.conf"
-        console.parent.mkdir(exist_ok=True)
-        console.write_text("[Journal]\nForwardToConsole=yes\nMaxLevelConsole=info\nRateLimitBurst=0\n")
 
     async def boot(self, *, devices: Mapping[str, Path] | None = None, network: bool = True) -> None:
-        """Until systemd says that it has started. devices: device files of ours by the path that they have within. network: loopback is ours."""
+        """Until systemd says that it has started. devices: device files of ours by their path within. network: loopback is ours."""
         binds = [f"--bind={path.resolve()}:{within}" for within, path in (devices or {}).items()]
-        with self.journal.open("ab") as journal:
+        with self._console.open("ab") as console:
             self._process = await asyncio.create_subprocess_exec(
                 *("systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet", "--register=no", "--keep-unit", "--console=pipe"),
                 *("--link-journal=no", f"--bind={self.outside}:/outside", *binds, *(() if network else ("--private-network",))),
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=journal,
-                stderr=journal,
+                stdout=console,
+                stderr=console,
                 env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
                 preexec_fn=self._enter_group,
             )
@@ -83,7 +80,7 @@ class Container:
                 if Path(f"/proc/{init}/root/run/systemd/private").exists():
                     return init
             await asyncio.sleep(0.02)
-        raise AssertionError(f"the container does not boot:\n{self.journal.read_text()[-3000:]}")
+        raise AssertionError(f"the container does not boot:\n{self._console.read_text()[-3000:]}")
 
     def path(self, within: str) -> Path:
         """The way from here to a file within, also to one in a file system that is mounted there. Only while it runs."""

@@ -1,4 +1,4 @@
-"""Packages made from a package: the same that is called newer, and one whose daemon falls over.
+"""Packages made from a package: the same that is called newer, and one whose daemon falls over. And one of nothing.
 
 Touches copies in folders of its own. Nothing of the code is another, so a difference between two of them is the package's own doing.
 """
@@ -22,6 +22,7 @@ def own_version(package: Path) -> str:
 def newer(package: Path, folder: Path) -> Path:
     """The same, called one version newer."""
     tree = folder / "newer"
+    folder.mkdir(exist_ok=True)
     _unpack(package, tree)
     old, own = version(package), own_version(package)
     new = old.replace(own, f"{own}.1")
@@ -42,6 +43,15 @@ def broken(package: Path, folder: Path) -> Path:
     made = folder / "broken-package"
     made.mkdir()
     return _pack(tree, made / package.name)
+
+
+def nothing(folder: Path) -> Path:
+    """A package without contents."""
+    tree = folder / "nothing"
+    (tree / "DEBIAN").mkdir(parents=True)
+    words = "Package: nothing\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: nothing\n"
+    (tree / "DEBIAN/control").write_text(words)
+    return _pack(tree, folder / "nothing_1_all.deb")
 
 
 def _replace(path: Path, old: str, new: str) -> None:

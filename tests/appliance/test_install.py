@@ -37,7 +37,7 @@ async def modes(stage: Appliance) -> str:
 
 
 async def is_whole(stage: Appliance, package: Path) -> None:
-    """dpkg is content, files are whose they should be, code is compiled, the unit is enabled."""
+    """The package manager is content, files are whose they should be, code is compiled, the unit is enabled."""
     assert await stage.version_of() == f"ii {version(package)}"
     assert await modes(stage) == MODES
     groups = (await stage.container.must("id", "--name", "--groups", "callout-agent")).split()
@@ -111,9 +111,9 @@ def test_early_boot_needs_no_network_and_no_receiver(tmp_path: Path):
         async with installed(tmp_path) as stage:
             await stage.container.stop()
             await stage.boot(receiver=False, network=False)
-            told = await stage.until_active()
-            assert (told["NRestarts"], told["Result"]) == ("0", "success")
-            assert told["StatusText"]
+            await stage.until_active()
+            told = await stage.until(stage.unit, lambda told: told["StatusText"], 10, "a status line")
+            assert (told["ActiveState"], told["NRestarts"], told["Result"]) == ("active", "0", "success")
             shown = (await stage.systemctl("status", "--no-pager", UNIT)).out
             assert f'Status: "{told["StatusText"]}"' in shown
             before = len(stage.chip.history(LAMP))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.appliance.appliance import UNIT, Appliance, appliance, ground
+from tests.appliance.packages import nothing
 
 STATE = "/var/lib/callout-agent"
 # What the system's own tools leave of any package: their logs, their backups, and the databases that every package is entered into.
@@ -71,6 +72,14 @@ def differences(before: dict[str, str], after: dict[str, str]) -> dict[str, str]
     }
 
 
+async def settled(stage: Appliance, folder: Path) -> dict[str, str]:
+    """The system's files after another package has come and gone: what that leaves of any package is there already."""
+    done = await stage.install(nothing(folder))
+    assert done.status == 0, done.out
+    await stage.container.must("apt-get", "purge", "--yes", "nothing", DEBIAN_FRONTEND="noninteractive")
+    return walk(stage.container.root)
+
+
 async def use(stage: Appliance) -> None:
     """Install it, configure it, let it record, let the wearer press, and let dispatch close."""
     done = await stage.install(ground("bookworm").package)
@@ -99,8 +108,7 @@ def test_purge_answered_yes_leaves_nothing(tmp_path: Path):
     async def story() -> None:
         async with appliance(tmp_path, ground("bookworm").root) as stage:
             await stage.boot()
-            await stage.container.must("apt-get", "check")  # writes what apt writes, once
-            before = walk(stage.container.root)
+            before = await settled(stage, tmp_path)
             await use(stage)
             assert len(differences(before, walk(stage.container.root))) > 1000
             await purge(stage, tracks="true")
@@ -121,8 +129,7 @@ def test_purge_that_nobody_answered_keeps_the_tracks_and_nothing_else(tmp_path: 
         there = ground("bookworm")
         async with appliance(tmp_path, there.root) as stage:
             await stage.boot()
-            await stage.container.must("apt-get", "check")
-            before = walk(stage.container.root)
+            before = await settled(stage, tmp_path)
             await use(stage)
             fixes = (await stage.status())["store"]["fixes"]
             said = await stage.container.must("apt-get", "purge", "--yes", "callout-agent", within_s=120, DEBIAN_FRONTEND="noninteractive")

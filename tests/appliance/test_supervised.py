@@ -40,7 +40,7 @@ def test_daemon_that_stands_still_is_started_again_and_the_callout_goes_on(tmp_p
 
 @pytest.mark.timeout(600)
 def test_hundred_kills_in_a_row_are_no_reason_to_give_up(tmp_path: Path):
-    """As fast as systemd starts it: at the end it is ready, in safe mode, and a press becomes a callout; a clean restart leaves safe mode."""
+    """As fast as systemd starts it: at the end it is ready, in safe mode, and a press becomes a callout."""
 
     async def story() -> None:
         async with installed(tmp_path) as stage:

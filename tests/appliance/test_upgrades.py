@@ -56,7 +56,7 @@ def test_upgrade_keeps_what_was_recorded_and_rollback_goes_back(tmp_path: Path):
 
 @pytest.mark.timeout(240)
 def test_upgrade_is_refused_during_a_callout_and_goes_through_behind_a_cancel(tmp_path: Path):
-    """Nothing is touched and the callout streams on; after a cancel the device shows none (law 5), and the restart goes on with it unseen."""
+    """Nothing is touched and the callout streams on; after a cancel the device shows none (law 5), and it goes on unseen."""
 
     async def story() -> None:
         old, new = pair(tmp_path)
@@ -83,7 +83,7 @@ def test_upgrade_is_refused_during_a_callout_and_goes_through_behind_a_cancel(tm
 
 @pytest.mark.timeout(300)
 def test_version_that_does_not_become_ready_is_taken_back(tmp_path: Path):
-    """dpkg is told that it failed, the old one runs again with all that it had; the next good one goes through."""
+    """The package manager is told that it failed, the old one runs again with all that it had; the next good one goes through."""
 
     async def story() -> None:
         old, new = pair(tmp_path)
@@ -101,9 +101,10 @@ def test_version_that_does_not_become_ready_is_taken_back(tmp_path: Path):
             callout = await stage.until_callout(lambda seen: seen["positions"], 30, "a callout")
             await stage.desk("POST", f"callouts/{callout['id']}/close")
             await stage.until_status(lambda told: told["callout"]["state"] == "standby", 30, "closed")
-            done = await stage.install(new)
+            mended = newer(new, tmp_path / "mended")
+            done = await stage.install(mended)
             assert done.status == 0, done.out
-            assert (await stage.until_armed())["version"] == own_version(new)
-            assert await stage.version_of() == f"ii {version(new)}"
+            assert (await stage.until_armed())["version"] == own_version(mended)
+            assert await stage.version_of() == f"ii {version(mended)}"
 
     asyncio.run(story())
