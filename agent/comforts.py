@@ -8,20 +8,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from agent import control
+from agent.arming import Arming
 from agent.config import Config
+from agent.connections import Connections
 from agent.device_report import DeviceReport
 from agent.farewell import Farewell
 from agent.file_modes import FileModes
-from agent.health import Conditions
+from agent.health import Conditions, Origin
+from agent.heartbeat import Heartbeat
+from agent.hooks import Hook
 from agent.housekeeping import Housekeeping
+from agent.lanes.board import Lanes
+from agent.lanes.turns import Rank
+from agent.lifecycle import raise_wanted
 from agent.model import Power, Severity
+from agent.panel import Panel
 from agent.ports import Clock, Supply
 from agent.proving import Proving
+from agent.signals import State
 from agent.store import Store
 from agent.timekeeping import Timekeeping
 
@@ -35,6 +45,9 @@ class Rooms(Protocol):
     """What the comforts are for."""
 
     conditions: Conditions
+    connections: Connections
+    lanes: Lanes
+    panel: Panel
     store: Store
     timekeeping: Timekeeping
     farewell: Farewell
@@ -48,6 +61,22 @@ class Rooms(Protocol):
     @property
     def clock(self) -> Clock:
         """What time it is."""
+
+    @property
+    def state(self) -> State:
+        """The lifecycle's state of now."""
+
+    def roll(self) -> float:
+        """Jitter."""
+
+    def document(self) -> dict[str, Any]:
+        """The status document of now, outwardly."""
+
+    def outwardly_calm(self) -> bool:
+        """Whether a cancel was handed over, or may have been."""
+
+    def kept_note(self, name: str) -> str | None:
+        """A small fact that the store knew at start."""
 
 
 class Comforts:
@@ -80,6 +109,9 @@ class Comforts:
         yield self._watch_power, "power"
         if self._rooms.device_report is not None:
             yield self._rooms.device_report.run, "device_event"
+        if (beat := self._open_heartbeat()) is not None:
+            yield beat.run, "heartbeat"
+        yield self._open_arming().run, "arming"
         yield Housekeeping(self._rooms.clock, {"prune": self._prune}).run, "housekeeping"
 
     async def _keep_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -92,6 +124,28 @@ class Comforts:
                 hint = HINTS.get(name, "see the journal; please report it")
                 rooms.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {error}", hint, wall=rooms.clock.wall())
             await asyncio.sleep(RESTART_S)
+
+    def _open_heartbeat(self) -> Heartbeat | None:
+        rooms, table = self._rooms, self._rooms.config.heartbeat
+        if table is None:
+            return None
+
+        def owed() -> bool:
+            """Behind a cancel it goes on as in standby (law 5)."""
+            return raise_wanted(rooms.state) and not rooms.outwardly_calm()
+
+        def turn() -> AbstractAsyncContextManager[None]:
+            """Nor does it wait for other lanes there: there are none in standby."""
+            return rooms.lanes.turns.take(Rank.AT_ONCE if rooms.state.calm else Rank.MESSAGE)
+
+        line, document = rooms.connections.line(table.url), rooms.document
+        beat = partial(Heartbeat, table.url, table.every_s, line, rooms.clock, rooms.conditions)
+        return beat(document=document, owed=owed, turn=turn, roll=rooms.roll)
+
+    def _open_arming(self) -> Arming:
+        rooms, command = self._rooms, self._rooms.config.hooks.on_not_armed
+        hook = Hook(command, rooms.clock, rooms.conditions, origin=Origin.DEVICE)
+        return Arming(hook, rooms.panel.light, rooms.store, rooms.clock, document=rooms.document, kept=rooms.kept_note)
 
     async def _serve(self) -> None:
         path = Path(self._rooms.config.control.socket)

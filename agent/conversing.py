@@ -21,8 +21,7 @@ from agent.hearsay import NOTE, Hearsay
 from agent.kept import EventKept, NoteKept, Write
 from agent.model import CalloutId, Event, Help, Meaning, Outcome, Severity
 from agent.ports import Clock, Store
-from agent.raising import ELSEWHERE
-from agent.signals import Forgotten, Happening, Phase, State
+from agent.signals import ELSEWHERE, Forgotten, Happening, Phase, State
 
 FLOURISH_S: Final = 4.0  # how long the lamp says that dispatch wrote something
 LIMIT_S: Final = 20.0  # of one run of the program: others wait behind it

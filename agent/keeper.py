@@ -337,6 +337,10 @@ class Keeper:
             self._fail(trouble)  # whether it is damage is found out by the next attempt to write
             return otherwise
 
+    def has_press(self, at: float) -> bool:
+        """Whether a press of this boot at monotonic `at` is on disk."""
+        return self.ask(lambda tables: tables.has_press(at), otherwise=False)
+
     def measure(self, episode: str | None) -> tuple[int, int, int]:
         """Fixes kept, untold fixes of this emergency, bytes on disk."""
         if self._file is None or self._tables is None:

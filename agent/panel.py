@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -109,11 +110,11 @@ class Panel:
 
     # --- tasks --------------------------------------------------------------------------------------------------------------
 
-    def vital(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
+    def vital(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
         """What may not end: the buttons, and the windows that confirm themselves."""
         for name, each in self._buttons.items():
-            yield self._listen(name, each.button), f"button {name}"
-        yield self._watch(), "windows"
+            yield partial(self._listen, name, each.button), f"button {name}"
+        yield self._watch, "windows"
 
     def attempts(self) -> dict[str, int]:
         """How often each button was looked at or asked for, by the name of its task."""
@@ -123,10 +124,13 @@ class Panel:
         """When the level of each button was last read, by its name; monotonic s, None: never."""
         return {name: each.button.read_at for name, each in self._buttons.items()}
 
-    def comforts(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
-        """What is started again when it fails."""
+    def lamp(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
+        """What is started with the buttons, and again when it fails: whoever presses is to see that it was felt."""
         if self._indicator is not None:
             yield self._shine, "indicator"
+
+    def comforts(self) -> Iterator[tuple[Callable[[], Coroutine[Any, Any, None]], str]]:
+        """What is started again when it fails."""
         if self._keypad is not None:
             yield self._type, "keypad"
 
@@ -200,7 +204,7 @@ class Panel:
                     presses.confirm(origin)
                 case TakeBack():
                     presses.take_back(origin)
-        if not any(isinstance(deed, MakePress | Confirm) for deed in deeds):
+        if presses.waiting or not any(isinstance(deed, MakePress | Confirm) for deed in deeds):
             self.follow()  # the step of a press does, at once: no dark moment before it
 
     def _typed(self, code: SafeCode) -> None:
@@ -241,6 +245,11 @@ class Panel:
     def _level_path(self, name: str) -> Path:
         return self._directory / f".level-{quote(name, safe='')}"
 
+    def light(self, armed: bool) -> None:  # noqa: FBT001 - a lamp is lit or not
+        """The lamp that says that a raise would work now."""
+        if self._indicator is not None:
+            self._indicator.arm(lit=armed)
+
     # --- lamp and conditions ----------------------------------------------------------------------------------------------------
 
     def follow(self) -> None:
@@ -251,7 +260,7 @@ class Panel:
     def sign(self) -> Sign:
         """What the lamp is to say."""
         acts, talk = self._acts, self._rooms.conversation
-        return sign_of(
+        sign = sign_of(
             self._rooms.state,
             touched=acts.touched,
             window=acts.window_open,
@@ -259,6 +268,8 @@ class Panel:
             responder=talk.responder(),
             message=talk.message_new(),
         )
+        # Before the start has been recovered from no step says that a press is owed.
+        return Sign.CONTACTING if sign is Sign.NOTHING and self._rooms.presses.waiting else sign
 
     def _ail(self, kind: str, name: str, ailment: Ailment | None) -> None:
         if ailment is None:

@@ -71,6 +71,9 @@ class Indicator(Protocol):
     def tick(self) -> None:
         """One short sound: a key was felt."""
 
+    def arm(self, *, lit: bool) -> None:
+        """The lamp for `armed`, where there is one."""
+
     async def run(self, ailing: Callable[[Ailment | None], None]) -> None:
         """Play; tell what is wrong (None: nothing any more). Never raises for trouble with the lines."""
 
@@ -225,6 +228,9 @@ class Store(Protocol):
 
         The awaitable ends when it is on disk, or failed: that is a condition, never an exception. Not awaiting it does not undo it.
         """
+
+    async def has_press(self, at: float) -> bool:
+        """Whether a press of this boot at monotonic `at` is kept for good, owed or settled. False where that cannot be told in time."""
 
     def summary(self) -> StoreSummary:
         """Counts as of the last commit; does no IO."""

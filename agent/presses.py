@@ -19,9 +19,8 @@ from agent import resume, spool, wording
 from agent.identity import read_boot_id
 from agent.kept import NoteKept
 from agent.model import Press
-from agent.ports import Clock
+from agent.ports import Clock, Store
 from agent.signals import Happening, Pressed, State
-from agent.store import Store
 
 AGAIN_S = 30.0  # a disk that could not take a press is asked again; until then its file stays
 log = logging.getLogger("callout-agent")
@@ -46,18 +45,18 @@ class Pending:
 
 
 class Presses:
-    """Numbers count up and are never given twice."""
+    """Numbers count up and are never given twice. store: None where it is not there yet, see `remember`."""
 
     def __init__(
         self,
         directory: Path,
-        store: Store,
+        store: Store | None,
         clock: Clock,
         *,
         state: Callable[[], State],
         decide: Callable[[Happening], Awaitable[None]],
     ) -> None:
-        self._directory, self._store, self._clock = directory, store, clock
+        self._directory, self._kept_in, self._clock = directory, store, clock
         self._state, self._decide = state, decide
         self._number: int | None = None  # the highest given out; None until the start has been recovered from
         self._early: list[Pending] = []
@@ -67,6 +66,21 @@ class Presses:
         self._undecided = 0  # presses in the inbox
         self._behind: deque[NoteKept] = deque()  # notes that wait for these
         self._forgetting: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> bool:
+        """A press lies on tmpfs and has no number yet."""
+        return bool(self._early)
+
+    @property
+    def _store(self) -> Store:
+        assert self._kept_in is not None, "no press has a number before"  # noqa: S101 - for mypy and for defects
+        return self._kept_in
+
+    def remember(self, store: Store) -> None:
+        """The store is there: what waited for it is written."""
+        self._kept_in = store
+        self._catch_up()
 
     def count_from(self, number: int) -> None:
         """The highest number known to have been given out. From here on a press enters the inbox at once, the early ones first."""
@@ -142,7 +156,7 @@ class Presses:
         self.write_behind(NoteKept(f"{WINDOW_NOTE}{origin}", kept))
 
     def _catch_up(self) -> None:
-        while self._behind and not self._undecided and not self._early:
+        while self._behind and not self._undecided and not self._early and self._kept_in is not None:
             self._store.step(self._behind.popleft())
 
     def _decided(self, _decided: asyncio.Future[None]) -> None:

@@ -6,12 +6,12 @@ Handlers of the table in `lifecycle`, under the rules of its theory. No IO, no c
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from agent import adoption, wording
 from agent.delivery import EXISTED_AFTER_S
 from agent.model import Callout, CalloutId, Meaning, Press
 from agent.signals import (
+    ELSEWHERE,
     Cancel,
     Command,
     DrillFailed,
@@ -30,8 +30,6 @@ from agent.signals import (
     Step,
     Tell,
 )
-
-ELSEWHERE: Final = "elsewhere"  # the origin of an adopted callout
 
 # --- pressed -------------------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,7 @@ import math
 from agent.columns import write_utc
 from agent.kept import CALM_SINCE_NOTE, CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade, Write
 from agent.model import CalloutId, Press
-from agent.raising import ELSEWHERE
-from agent.signals import Phase, State
+from agent.signals import ELSEWHERE, Phase, State
 
 # "NUMBER WALL CALLOUT": what was before this press is owed to this callout. WALL is `nan` where nobody vouched for it.
 PRESS_TRAIL_NOTE = "press_trail"

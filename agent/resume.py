@@ -16,9 +16,8 @@ from pathlib import Path
 from agent import identity, spool
 from agent.kept import CalloutRecord, Remembered
 from agent.model import Press
-from agent.ports import Clock
+from agent.ports import Clock, Store
 from agent.signals import Phase, Restarted
-from agent.store import Store
 
 CALM_NAME = ".calm"
 # What the daemon itself leaves, for no one else: how long a file stays there would tell how long its callout lives (law 5). Below a

@@ -12,6 +12,7 @@ from agent.kept import CalloutRecord
 from agent.model import CalloutId, Fix, Outcome, Press, SafeCode
 
 CLOSED_REMEMBERED = 32  # DESIGN section 4, Adoption
+ELSEWHERE = "elsewhere"  # the origin of an adopted callout
 
 
 class Phase(StrEnum):

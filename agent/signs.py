@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from agent.conversation import Responder
 from agent.model import Sign
-from agent.raising import ELSEWHERE
-from agent.signals import Phase, State
+from agent.signals import ELSEWHERE, Phase, State
 
 # Who has finished or was stood down is not on the way: what is left is that dispatch has the callout.
 HELP = {Responder.COMING: Sign.RESPONDING, Responder.THERE: Sign.ARRIVED}

@@ -71,16 +71,17 @@ class Store:
         limits: Limits | None = None,
         pace: Pace | None = None,
         wall: Callable[[], float] = time.time,
+        keeper: type[Keeper] = Keeper,
     ) -> None:
         """path: of the database; the tiny file lies beside it as `NAME.identity`. machine_id: see `identity.read_machine_id`.
 
-        wall: UTC s now, the best that is known.
+        wall: UTC s now, the best that is known. keeper: the blocking half.
         """
         self._limits = limits or Limits()
         self._pace = pace or Pace()
         self._wall = wall
         machine = Machine(boot_id or read_boot_id(), machine_id, wall)
-        self._keeper = Keeper(path, machine, self._limits, self._list_essentials, _matters)
+        self._keeper = keeper(path, machine, self._limits, self._list_essentials, _matters)
         self._wake = threading.Condition()
         self._essence = Essence()
         self._waiting = Waiting(self._pace.most_waiting)
@@ -189,7 +190,7 @@ class Store:
 
         False, too, where the store does not tell within a second.
         """
-        asked = self._call(lambda: self._keeper.ask(lambda tables: tables.has_press(at), otherwise=False))
+        asked = self._call(lambda: self._keeper.has_press(at))
         try:  # not `wait_for`: it swallows a cancel that comes with the answer
             async with asyncio.timeout(_KNOWN_S):
                 return await asked

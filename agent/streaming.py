@@ -12,9 +12,10 @@ from agent import wording
 from agent.delivery import CLOSES
 from agent.kept import CalloutRecord
 from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Press
-from agent.raising import ELSEWHERE, begin, late_notes, origin_of, overtake, real
+from agent.raising import begin, late_notes, origin_of, overtake, real
 from agent.signals import (
     CLOSED_REMEMBERED,
+    ELSEWHERE,
     Cancel,
     CancelAsked,
     CancelReplied,

@@ -118,7 +118,7 @@ EDGES = {
     "agent.caller": ({"agent.credentials", "agent.line"}, "a request needs a token and a line"),
     "agent.panic_api": ({"agent.caller", "agent.credentials"}, "operations are requests"),
     "agent.connections": (
-        {"agent.config", "agent.credentials", "agent.line", "agent.lookup", "agent.panic_api", "agent.token_sources"},
+        {"agent.config", "agent.credentials", "agent.line", "agent.lookup", "agent.panic_api", "agent.rules", "agent.token_sources"},
         "builds the way to dispatch from the config",
     ),
     # the daemon's own parts
@@ -134,12 +134,19 @@ EDGES = {
     "agent.tracking": (set(), "reports to the track"),
     "agent.comforts": (
         {
+            "agent.arming",
             "agent.config",
+            "agent.connections",
             "agent.control",
             "agent.device_report",
             "agent.farewell",
             "agent.file_modes",
+            "agent.heartbeat",
+            "agent.hooks",
             "agent.housekeeping",
+            "agent.lanes.board",
+            "agent.lanes.turns",
+            "agent.panel",
             "agent.proving",
             "agent.store",
             "agent.timekeeping",
@@ -217,6 +224,8 @@ EDGES = {
     "agent.unreachable": ({"agent.hooks"}, "tells the owner's program"),
     "agent.conversing": (set(), "what dispatch says, to the wearer and the owner's program"),
     "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
+    "agent.heartbeat": (set(), "tells the fleet's server that the device lives"),
+    "agent.arming": ({"agent.hooks"}, "tells lamp and program that it is not armed"),
     "agent.proving": ({"agent.lookup", "agent.panel", "agent.store"}, "exercises what a raise needs"),
     "agent.overview": (
         {f"agent.{room}" for room in ("checkup", "conversing", "panel", "proving", "recovery", "store", "timekeeping", "tracking")},

@@ -1,6 +1,7 @@
 """`callout-agent run`: the daemon in the foreground, as systemd starts it.
 
-Owns the process: event loop, signals, journal and the way out. The first SIGTERM or SIGINT ends it cleanly, a second at once.
+Owns the process: event loop, signals, journal and the way out. The first SIGTERM or SIGINT ends it cleanly, a second at once. Buttons come
+first: what `agent.daemon` brings along is imported in a thread, once they are felt.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import argparse
 import asyncio
 import contextlib
 import ctypes
+import faulthandler
 import fcntl
+import importlib
 import logging
 import logging.handlers
 import os
@@ -17,14 +20,16 @@ import queue
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from agent import aside
+from agent import aside, autopsy
 from agent.cli import talk
 from agent.config import Config, ConfigError, Problem, keep_good_copy, load_or_last_good
-from agent.daemon import Daemon
+from agent.first import First, Rest
 from agent.lookup import LookupLoop
+from agent.starts import LONG_LIFE_S, Starts
 
 HELP = "run the daemon"
 LINES_WAITING = 1_000
@@ -42,6 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Until stopped. Exit 0 after a clean end, 1 when the config allows no start, 70 after a defect."""
     finish_log = listen_to_logs(debug=args.debug)
+    faulthandler.enable()  # the watchdog ends a loop that does not turn by SIGABRT: then every thread says where it stood
     keep_to_ourselves()
     with contextlib.suppress(OSError, ValueError):  # the unit's filter of calls forbids limits, and has set this one (LimitCORE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a safe code lives in memory only; a core dump would write it down
@@ -56,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if lock is None:
         talk.complain("another daemon runs on this device", "callout-agent status; systemctl status callout-agent")
         return 1
-    code = _live(config, problems, copy)
+    code = _live(config, problems, copy, Starts(Path(config.control.socket).parent / "presses", time.monotonic))
     finish_log()
     os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
 
@@ -92,23 +98,42 @@ def last_good_path(config: Path) -> Path:
     return config.with_name(f".{config.name}.last-good")
 
 
-def _live(config: Config, problems: tuple[Problem, ...], copy: Path) -> int:
+def _live(config: Config, problems: tuple[Problem, ...], copy: Path, starts: Starts) -> int:
     async def live() -> None:
-        if not problems:
-            _keep_copy(config, copy)
-        daemon = Daemon(config, problems=problems)
-        loop = asyncio.get_running_loop()
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _end, daemon)
-        await daemon.run()
+            loop.add_signal_handler(number, _end, stop)
+        first = First(config, starts.begin())
+        loop.call_later(LONG_LIFE_S, starts.over)
+
+        async def bring() -> Rest:
+            if not problems:
+                _keep_copy(config, copy)
+            await aside.start(_import_rest(config), name="imports", parted=False)
+            from agent.daemon import Daemon  # noqa: PLC0415 - see the module's docstring
+
+            return Daemon(first, stop, problems=problems)
+
+        await first.run(bring)
 
     try:
         with asyncio.Runner(loop_factory=LookupLoop) as runner:
             runner.run(live())
-    except BaseException:  # whatever it was: say it, end, and let systemd start us again, which is recovery
-        logging.getLogger("callout-agent").critical("the daemon ends on a defect; its restart recovers", exc_info=True)
+    except BaseException as error:  # whatever it was: say it, end, and let systemd start us again, which is recovery
+        log = logging.getLogger("callout-agent")
+        log.critical("the daemon ends on a defect; its restart recovers: %s", autopsy.whole(error))
+        log.debug("with its text", exc_info=True)
+        starts.died(autopsy.brief(error))
         return 70
+    starts.over()
     return 0
+
+
+def _import_rest(config: Config) -> Callable[[], None]:
+    def load() -> None:
+        importlib.import_module("agent.daemon").load(config)
+
+    return load
 
 
 def _keep_copy(config: Config, copy: Path) -> None:
@@ -121,12 +146,12 @@ def _keep_copy(config: Config, copy: Path) -> None:
     aside.start(lambda: keep_good_copy(config, copy), name="good copy").add_done_callback(say)
 
 
-def _end(daemon: Daemon) -> None:
+def _end(stop: asyncio.Event) -> None:
     """The first signal asks, the second does not."""
-    if daemon.stopping:
+    if stop.is_set():
         os._exit(1)
     logging.getLogger("callout-agent").info("asked to end")
-    daemon.stop()
+    stop.set()
 
 
 def listen_to_logs(*, debug: bool) -> Callable[[], None]:

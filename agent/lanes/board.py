@@ -32,10 +32,10 @@ class Lanes:
         self._silent, self._answered_at = False, float("-inf")
         self._all = (self.alert, self.cancel, self.location, self.event, self.urgent, self.watch)
 
-    def works(self) -> Iterator[tuple[Coroutine[None, None, None], str]]:
-        """A coroutine that never returns for each lane, with its name."""
+    def works(self) -> Iterator[tuple[Callable[[], Coroutine[None, None, None]], str]]:
+        """What never returns, for each lane, with its name."""
         for lane in self._all:
-            yield lane.run(), _name_of(lane)
+            yield lane.run, _name_of(lane)
 
     def attempts(self) -> dict[str, int]:
         """How often each lane has tried or looked, by its name: one that does not hang does so every few seconds."""

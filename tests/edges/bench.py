@@ -130,7 +130,7 @@ def play(story: Callable[[Any, Service], Awaitable[None]], *, drive: bool = True
     async def run() -> None:
         service = Service()
         bench = kind(service, poll_s=poll_s)
-        works = [bench.decider.run(), *(work for work, _ in bench.lanes.works())]
+        works = [bench.decider.run(), *(work() for work, _ in bench.lanes.works())]
         tasks = [asyncio.create_task(work) for work in works + ([bench.drive()] if drive else [])]
         telling = asyncio.create_task(story(bench, service))
         try:

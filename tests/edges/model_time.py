@@ -146,7 +146,7 @@ def try_out(story: Callable[[Trial, Service], Awaitable[None]]) -> None:
     async def run() -> None:
         service = Service()
         trial = Trial(service)
-        tasks = [asyncio.create_task(work) for work in (trial.decider.run(), *(work for work, _ in trial.lanes.works()))]
+        tasks = [asyncio.create_task(work) for work in (trial.decider.run(), *(work() for work, _ in trial.lanes.works()))]
         telling = asyncio.create_task(story(trial, service))
         await asyncio.wait({telling, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:

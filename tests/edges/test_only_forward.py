@@ -204,7 +204,7 @@ class Journey(Trial):
 
     def up(self) -> None:
         """The lanes run."""
-        self._tasks = [asyncio.ensure_future(work) for work, _ in self.lanes.works()]
+        self._tasks = [asyncio.ensure_future(work()) for work, _ in self.lanes.works()]
 
     async def down(self) -> None:
         """The lanes end; one that had died before is a defect."""

@@ -149,7 +149,7 @@ async def wearer(folder: Path, store: Store | None = None, **windows_s: float) -
     """A device that has recovered, with its panel running."""
     async with device(folder, store) as of:
         made = Wearer(of, windows_s or {"panic": 0.0})
-        tasks = [asyncio.create_task(work) for work, _ in made.panel.vital()]
+        tasks = [asyncio.create_task(work()) for work, _ in made.panel.vital()]
         for finger in made.fingers.values():
             await finger.ready.wait()
         await of.recover()

@@ -420,4 +420,4 @@ def test_options_of_another_kind_are_refused():
 
 def test_every_kind_is_what_it_is_called():
     """The table of kinds and the adapters' own word for themselves agree."""
-    assert all(getattr(adapter, "kind", None) == kind for kind, adapter in hardware.RECEIVERS.items())
+    assert all(getattr(bring(), "kind", None) == kind for kind, bring in hardware.RECEIVERS.items())
