@@ -309,8 +309,8 @@ def _refuse_shared_lines(reader: Reader, buttons: Mapping[str, Button], indicato
     wanted += [(f"{at}.abort_line", each.chip, each.abort_line) for at, each in buttons.items() if each.abort_line is not None]
     if indicator is not None:
         wanted.append(("indicator.lamp_line", indicator.chip, indicator.lamp_line))
-        if indicator.buzzer_line is not None:
-            wanted.append(("indicator.buzzer_line", indicator.chip, indicator.buzzer_line))
+        others = (("indicator.buzzer_line", indicator.buzzer_line), ("indicator.armed_line", indicator.armed_line))
+        wanted += [(key, indicator.chip, line) for key, line in others if line is not None]
     first: dict[tuple[str, int], str] = {}
     for key, chip, line in wanted:
         if first.setdefault((chip, line), key) != key:

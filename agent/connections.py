@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agent import lookup
 from agent.config import Config
 from agent.credentials import Credentials
 from agent.kept import NoteKept
-from agent.line import tls_context
+from agent.line import Line, tls_context
 from agent.model import Meaning, Outcome
 from agent.panic_api import PanicApi, Service
 from agent.ports import Clock, Store
+from agent.rules import is_loopback
 from agent.token_sources import ClientSecret, Source, TokenFile, TokenService
 
 TOKEN_NAME = "token.json"  # noqa: S105 - the name of a file
@@ -64,6 +66,11 @@ class Connections:
     def open(self) -> PanicApi:
         """A connection of one's own."""
         return PanicApi(self._service, self.credentials, self._tls, proxy=self._config.panic_api.proxy, wall=self._clock.wall)
+
+    def line(self, url: str) -> Line:
+        """A connection of one's own to somewhere else, without a token; through the proxy unless it is on this machine."""
+        here = is_loopback(urlsplit(url).hostname or "")
+        return Line(self._tls, proxy=None if here else self._config.panic_api.proxy)
 
     def recall(self, kept: str | None) -> None:
         """What `follow` has kept: where dispatch was before this start, for a device that finds no working resolver."""

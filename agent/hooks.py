@@ -31,10 +31,18 @@ PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ", "HOME")
 class Hook:
     """One program of the owner, run for one thing at a time. That it failed is a condition until it succeeds again."""
 
-    def __init__(self, command: Sequence[str], clock: Clock, conditions: Conditions, *, limit_s: float = LIMIT_S) -> None:
-        """command: empty for none: then nothing is ever run. limit_s: how long one run may take."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        clock: Clock,
+        conditions: Conditions,
+        *,
+        limit_s: float = LIMIT_S,
+        origin: Origin = Origin.CALLOUT,
+    ) -> None:
+        """command: empty for none: then nothing is ever run. limit_s: how long one run may take. origin: what it is told of."""
         self._command, self._limit_s = tuple(command), limit_s
-        self._clock, self._conditions = clock, conditions
+        self._clock, self._conditions, self._origin = clock, conditions, origin
         self._failed = False
         self.running: asyncio.Task[None] | None = None
 
@@ -68,12 +76,12 @@ class Hook:
         failed = await run(self._command, document, limit_s=self._limit_s)
         if failed is None:
             if self._failed:  # another program may have failed, too: that is not mended by this one
-                self._conditions.drop(FAILED, origin=Origin.CALLOUT)
+                self._conditions.drop(FAILED, origin=self._origin)
             self._failed = False
             return
         self._failed = True
         hint = "run it by hand as the agent's user with a line of JSON on standard input"
-        self._conditions.put(FAILED, Severity.DEGRADED, failed, hint, wall=self._clock.wall(), origin=Origin.CALLOUT)
+        self._conditions.put(FAILED, Severity.DEGRADED, failed, hint, wall=self._clock.wall(), origin=self._origin)
 
 
 async def run(command: Sequence[str], document: Mapping[str, Any], *, limit_s: float = LIMIT_S) -> str | None:

@@ -183,11 +183,12 @@ class Button:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indicator:
-    """Lamp and buzzer. profile: "silent" shows no outward sign at all."""
+    """Lamps and buzzer. armed_line: lit while armed. profile: "silent" shows no outward sign at all."""
 
     chip: Annotated[str, Place()] = "/dev/gpiochip0"
     lamp_line: Annotated[int, _LINE] = 27
     buzzer_line: Annotated[int | None, _LINE] = None
+    armed_line: Annotated[int | None, _LINE] = None
     profile: Annotated[str, Choice(("visible", "silent"))] = "visible"
 
     def wiring(self) -> dict[str, Any]:
@@ -279,6 +280,7 @@ class Hooks:
 
     on_event: Annotated[tuple[str, ...], Command()] = ()
     on_unreachable: Annotated[tuple[str, ...], Command()] = ()
+    on_not_armed: Annotated[tuple[str, ...], Command()] = ()
     unreachable_after_s: Annotated[float, Number(1, _DAY_S)] = 60.0
 
 

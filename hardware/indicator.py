@@ -32,20 +32,23 @@ class GpioIndicator:
         chip: str,
         lamp_line: int,
         buzzer_line: int | None = None,
+        armed_line: int | None = None,
         profile: str = "visible",
     ) -> None:
         self.played = False
         self._clock_at = clock_at
         self._lamp = lamp_line
         self._buzzer = buzzer_line
+        self._armed = armed_line
         self._silent = profile == "silent"
-        lines = (lamp_line,) if buzzer_line is None else (lamp_line, buzzer_line)
+        lines = tuple(line for line in (lamp_line, buzzer_line, armed_line) if line is not None)
         self._wish = Wish(chip=chip, lines=lines, driven=True)
         self._waking = Waking()
         self._sign = Sign.NOTHING
         self._shown_at = clock_at()
         self._under = (Sign.NOTHING, float("-inf"))  # what a flourish lies over, and since when that is shown
         self._ticked_at = float("-inf")
+        self._lit = False
 
     def show(self, sign: Sign) -> None:
         """See `Indicator.show`. What a flourish lay over goes on after it: its beginning would say that it happened again."""
@@ -62,6 +65,12 @@ class GpioIndicator:
         """See `Indicator.tick`. It lies over what the buzzer does for the sign, and waits for nothing."""
         self._ticked_at = self._clock_at()
         self._waking.call()
+
+    def arm(self, *, lit: bool) -> None:
+        """See `Indicator.arm`. Dark when the process ends; after a kill it is as the chip leaves a line that nobody holds."""
+        if lit != self._lit:
+            self._lit = lit
+            self._waking.call()
 
     async def run(self, ailing: Callable[[Ailment | None], None]) -> None:
         """Hold, lose and hold the lines again until cancelled; see `Indicator.run`."""
@@ -101,6 +110,8 @@ class GpioIndicator:
         since_s = now - self._shown_at
         lit, lasts_s = LAMP[self._sign].at(since_s)
         levels = {self._lamp: lit}
+        if self._armed is not None:
+            levels[self._armed] = self._lit
         if self._buzzer is not None:
             loud, loud_lasts_s = BUZZER[self._sign].at(since_s)
             tick_left_s = self._ticked_at + TICK_S - now

@@ -295,7 +295,7 @@ def _belongs_to(path: Path, subsystem: str) -> bool:
 
 
 def _look_at_hooks(config: Config) -> Iterator[Finding]:
-    for key in ("on_event", "on_unreachable"):
+    for key in ("on_event", "on_unreachable", "on_not_armed"):
         command = getattr(config.hooks, key)
         if command:
             yield from _look_at_program(f"hooks.{key}", Path(command[0]))

@@ -337,7 +337,6 @@ url = "https://ops.example.com/beat"
         "keypad.path",
         "power.supplies",
         "button[1].abort_line",
-        "heartbeat",
     ]
     assert out.splitlines()[-1].startswith("ok but for the notes: https://panic.aura.services")
     assert out.endswith("buttons: panic; a visible lamp; a keypad\n")
