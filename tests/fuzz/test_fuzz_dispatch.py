@@ -271,7 +271,7 @@ def test_broken_lines_by_the_hundred_fill_no_memory():
             descriptors = len(list(Path("/proc/self/fd").iterdir()))
             assert round_ == 0 or descriptors < 60
         tracemalloc.stop()
-        assert grew[2] - grew[1] < GROWTH_BYTES
+        assert grew[2] - grew[1] < 60_000  # clients that are kept take twice as much
 
     answered(story)
 
