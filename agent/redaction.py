@@ -23,10 +23,10 @@ class Withheld:
     what: str
 
     def __str__(self) -> str:
-        return f"({self.what} withheld)"
+        return f"(withheld:{self.what})"  # without a blank: a URL that holds it is a URL still
 
 
-PLACE, SECRET, PERSONAL = Withheld("place"), Withheld("secret"), Withheld("personal")
+PLACE, SECRET, PERSONAL, KNOWN = Withheld("place"), Withheld("secret"), Withheld("personal"), Withheld("value")
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -38,28 +38,34 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,2}"), str(SECRET)),
     (
         re.compile(
-            r"\b((?:\w+[_-])?(?:token|secret|password|passwd|passphrase|api[_-]?key|device[_-]?key|psk|cookie)[\"']?\s*(?:=|:)\s*[\"']?)"
+            r"\b((?:\w+[_-])?(?:token|secret|password|passwd|passphrase|api[_-]?key|device[_-]?key|psk|cookie)\\?[\"']?\s*(?:=|:)\s*\\?[\"']?)"
             r"(?=[^\s\"',;}]*\d)[^\s\"',;}]{6,}",
             re.IGNORECASE,
         ),
         rf"\1{SECRET}",
     ),
-    (re.compile(r"\b((?:password|passwd|passphrase|secret)[\"']?\s*=\s*[\"']?)[^\s\"',;}]+", re.IGNORECASE), rf"\1{SECRET}"),
-    (re.compile(r"\b((?:safe|cancel)[ _-]?code[\"']?\s*[:=]?\s*[\"']?)[^\s\"',;}]{1,16}", re.IGNORECASE), rf"\1{SECRET}"),
-    (re.compile(r"\b(code[\"']?\s*[:=]?\s*[\"']?)\d{4,16}\b", re.IGNORECASE), rf"\1{SECRET}"),
+    (re.compile(r"\b((?:password|passwd|passphrase|secret)\\?[\"']?\s*=\s*\\?[\"']?)[^\s\"',;}]+", re.IGNORECASE), rf"\1{SECRET}"),
+    (re.compile(r"\b((?:safe|cancel)[ _-]?code\\?[\"']?\s*[:=]?\s*\\?[\"']?)[^\s\"',;}]{1,16}", re.IGNORECASE), rf"\1{SECRET}"),
+    (re.compile(r"\b(code\\?[\"']?\s*[:=]?\s*\\?[\"']?)\d{4,16}\b", re.IGNORECASE), rf"\1{SECRET}"),
     (re.compile(r"(?<![/\w-])(?=[\w+=-]*\d)(?=[\w+=-]*[A-Z])(?=[\w+=-]*[a-z])[\w+=-]{40,}"), str(SECRET)),
     (re.compile(r"\b(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{24,}\b"), str(SECRET)),
     # --- places
-    (re.compile(r"[$!][A-Z][A-Z0-9]{3,7},[^\r\n\"]*"), "(sentence withheld)"),
+    (re.compile(r"[$!][A-Z][A-Z0-9]{3,7},[^\r\n\"]*"), str(Withheld("sentence"))),
     (re.compile(r"\bgeo:[^\s\"']+", re.IGNORECASE), str(PLACE)),
-    (re.compile(rf"\b((?:lat|latitude|lon|lng|long|longitude)(?:_deg)?[\"']?\s*[:= ]\s*[\"']?){_NUMBER}", re.IGNORECASE), rf"\1{PLACE}"),
+    (
+        (
+            re.compile(rf"\b((?:lat|latitude|lon|lng|long|longitude)(?:_deg)?\\?[\"']?\s*[:= ]\s*\\?[\"']?){_NUMBER}", re.IGNORECASE),
+            rf"\1{PLACE}",
+        ),
+        rf"\1{PLACE}",
+    ),
     (re.compile(r"\b\d{3,5}\.\d+,[NSEW]\b"), str(PLACE)),
-    (re.compile(r"\d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['′](?:\s*\d{1,2}(?:\.\d+)?\s*[\"″])?\s*[NSEW]?"), str(PLACE)),
+    (re.compile(r"\d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['\u2032](?:\s*\d{1,2}(?:\.\d+)?\s*[\"\u2033])?\s*[NSEW]?"), str(PLACE)),
     (re.compile(r"(?<![\d.:])[-+]?\d{1,3}(?:\.\d+)?\s*°\s*[NSEW]"), str(PLACE)),
     (re.compile(r"(?<![\w.:])[-+]?\d{1,2}\.\d{2,}[ \t]*[,;/][ \t]*[-+]?\d{1,3}\.\d{2,}(?!\.?\d)"), str(PLACE)),
     (re.compile(r"(?<![\w.:])[-+]?\d{1,3}\.\d{4,}(?!\d*\.\d)"), str(PLACE)),
     # --- who
-    (re.compile(r"(\bcustomer(?:s|_?id)?[\"']?\s*[/:= ]\s*[\"']?)\d+", re.IGNORECASE), rf"\1{PERSONAL}"),
+    (re.compile(r"(\bcustomer(?:s|_?id)?\\?[\"']?\s*[/:= ]\s*\\?[\"']?)\d+", re.IGNORECASE), rf"\1{PERSONAL}"),
     (re.compile(r"(?<![\w.+])\+\d[\d ()-]{7,}\d"), str(PERSONAL)),
     (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), str(PERSONAL)),
 )
@@ -69,7 +75,7 @@ def clean(text: str, known: Iterable[str] = ()) -> str:
     """The text without what may not leave. known: values that are secret, in whatever form a document may hold them."""
     for value in sorted(set(known), key=len, reverse=True):  # a longer one may hold a shorter one
         for form in _forms(value):
-            text = text.replace(form, str(SECRET))
+            text = text.replace(form, str(KNOWN))
     for pattern, instead in _LINES:
         text = pattern.sub(instead, text)
     return text

@@ -105,7 +105,7 @@ def test_cleaning_never_fails_and_is_done_once(text: str):
 def test_what_is_withheld_has_no_value_in_any_form():
     """Not in its repr, its format or its fields."""
     kept = Withheld("secret")
-    assert {str(kept), f"{kept}", f"{kept!s:>20}".strip()} == {"(secret withheld)"}
+    assert {str(kept), f"{kept}", f"{kept!s:>20}".strip()} == {"(withheld:secret)"}
     assert repr(kept) == "Withheld(what='secret')"
     assert kept == SECRET
 
