@@ -53,10 +53,7 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"[$!][A-Z][A-Z0-9]{3,7},[^\r\n\"]*"), str(Withheld("sentence"))),
     (re.compile(r"\bgeo:[^\s\"']+", re.IGNORECASE), str(PLACE)),
     (
-        (
-            re.compile(rf"\b((?:lat|latitude|lon|lng|long|longitude)(?:_deg)?\\?[\"']?\s*[:= ]\s*\\?[\"']?){_NUMBER}", re.IGNORECASE),
-            rf"\1{PLACE}",
-        ),
+        re.compile(rf"\b((?:lat|latitude|lon|lng|long|longitude)(?:_deg)?\\?[\"']?\s*[:= ]\s*\\?[\"']?){_NUMBER}", re.IGNORECASE),
         rf"\1{PLACE}",
     ),
     (re.compile(r"\b\d{3,5}\.\d+,[NSEW]\b"), str(PLACE)),
