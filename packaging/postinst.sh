@@ -32,14 +32,17 @@ devices() {
 }
 
 is_whole() { # FOLDER: what the package holds, all of it
-    diff -rq --no-dereference --exclude=__pycache__ "$lib/versions/$version" "$1" >/dev/null
+    diff -rq --no-dereference --exclude=__pycache__ "$lib/versions/$version" "$1" >/dev/null 2>&1
 }
 
 prepare() { # leaves in $home the folder that is to run. One that is there and is not whole is left alone: it may be running.
+    for folder in "$lib/$(current)" "$lib/kept/$version" "$lib/kept/$version".*; do
+        home=kept/${folder##*/}
+        ! is_whole "$folder" || return 0
+    done
     home=kept/$version
     count=1
     while [ -e "$lib/$home" ]; do
-        ! is_whole "$lib/$home" || return 0
         count=$((count + 1))
         home=kept/$version.$count
     done
@@ -86,7 +89,8 @@ case $1 in
             # One that began while dpkg unpacked.
             refuse_during_callout "the new version"
         fi
-        switch "$home"
+        # One that was taken back is of no use: the next attempt prepares it anew.
+        switch "$home" || { rm -rf "${lib:?}/$home" && exit 1; }
         tidy
         [ -e /etc/callout-agent/config.toml ] || say "now run: sudo callout-agent setup"
         ;;

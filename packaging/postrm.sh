@@ -14,11 +14,19 @@ keeps_tracks() {
 }
 
 leave_tracks() { # the database and what was moved aside, to root: the user goes, and its number may become someone else's
-    find "$state" -mindepth 1 -maxdepth 1 ! -name 'agent.db' ! -name 'agent.db-wal' ! -name 'agent.db-shm' ! -name 'agent.db.*' \
-        -exec rm -rf {} +
+    find "$state" -mindepth 1 -maxdepth 1 ! \( -name 'agent.db*' ! -name '*.reserve' \) -exec rm -rf {} +
     chown -R --no-dereference root:root "$state"
     chmod -R go= "$state"
     echo "callout-agent: the recorded tracks are kept in $state; to remove them: rm -r $state" >&2
+}
+
+tell_of_others() { # a database that the owner put elsewhere is the owner's
+    sed -n 's/^ *path *= *"\(\/[^"]*\.db\)".*/\1/p' /etc/callout-agent/config.toml 2>/dev/null | while read -r path; do
+        case $path in
+            "$state"/*) ;;
+            *) echo "callout-agent: the database $path was put there by the configuration, and is not removed" >&2 ;;
+        esac
+    done
 }
 
 remove_people() {
@@ -45,6 +53,7 @@ case $1 in
         if [ -d "$state" ]; then
             if keeps_tracks; then leave_tracks; else rm -rf "$state"; fi
         fi
+        tell_of_others
         rm -rf /etc/callout-agent /run/callout-agent /etc/systemd/system/callout-agent.service.d "$lib"
         if [ -x /usr/bin/deb-systemd-helper ]; then
             deb-systemd-helper purge callout-agent.service >/dev/null || true

@@ -6,6 +6,7 @@ lib=/usr/lib/callout-agent
 unit=callout-agent.service
 ready_within_s=60
 settled_after_s=3 # what falls over at once was not ready
+deaths=2          # so many are enough: nobody is protected meanwhile, and one more version has to start before safe mode is near
 
 say() {
     echo "callout-agent: $*" >&2
@@ -73,17 +74,21 @@ is_settled() { # systemd says that it is ready, it stays so, and it is whole
     ! status | grep -q '"code": "safe_mode"'
 }
 
+uptime_s() {
+    cut -d. -f1 /proc/uptime
+}
+
 restart() { # what `current` names; 0 if it becomes ready, or waits for its config
     systemctl daemon-reload || true
-    tries=$ready_within_s
+    deadline_s=$(($(uptime_s) + ready_within_s))
     timeout "$ready_within_s" systemctl restart "$unit" 2>/dev/null || true
-    while :; do
+    while [ "$(property NRestarts)" -lt "$deaths" ]; do
         [ "$(property ActiveState)/$(property ConditionResult)/$(property Job)" != inactive/no/ ] || return 0
         ! is_settled || return 0
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
+        [ "$(uptime_s)" -lt "$deadline_s" ] || return 1
         sleep 1
     done
+    return 1
 }
 
 # A move that a power cut or a failure left unfinished: what ran before it. Only a version that was well is worth going back to.
@@ -117,7 +122,7 @@ switch() { # kept/VERSION: run that; if what ran was well and that does not beco
         say "${1#kept/} is in place but not ready: 'callout-agent doctor' and 'journalctl -u callout-agent' say why"
         return 0
     fi
-    say "${1#kept/} did not become ready within $ready_within_s s: going back to ${back_to#kept/}"
+    say "${1#kept/} does not become ready: going back to ${back_to#kept/}"
     point "$back_to"
     rm -f "$lib/moving-from"
     if restart; then
