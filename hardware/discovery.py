@@ -112,8 +112,8 @@ def holders(node: str, *, proc: Path = Path("/proc")) -> list[Holder]:
     found = [Holder(0, "the kernel's console", "console")] if Path(node).name in _kernel_consoles(proc) else []
     for folder in proc.glob("[0-9]*"):
         pid = int(folder.name)
-        files = set(_open_files(folder)) if pid != os.getpid() else set()
-        if node in files and not (node.startswith(_PTS) and files & _MASTERS):
+        files = list(_open_files(folder)) if pid != os.getpid() else []
+        if any(_is_same(each, node) for each, _ in files) and not (node.startswith(_PTS) and any(name in _MASTERS for _, name in files)):
             name = _name_of(folder)
             found.append(Holder(pid, name, _kind(name)))
     return found
@@ -133,11 +133,23 @@ def _kernel_consoles(proc: Path) -> set[str]:
     return {Path(os.path.realpath(f"/dev/{name}")).name for name in names}
 
 
-def _open_files(folder: Path) -> Iterator[str]:
+def _open_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Each as the kernel's link to it, and the name that it has there."""
     with contextlib.suppress(OSError):
         for entry in (folder / "fd").iterdir():
             with contextlib.suppress(OSError):
-                yield str(entry.readlink())
+                name = str(entry.readlink())
+                if name.startswith("/dev/"):
+                    yield entry, name
+
+
+def _is_same(link: Path, node: str) -> bool:
+    """By what it is, not by its name: a container has names of its own, and terminals of its own under the same numbers."""
+    try:
+        one, other = link.stat(), Path(node).stat()
+    except OSError:
+        return False
+    return one.st_rdev == other.st_rdev and (not node.startswith(_PTS) or one.st_dev == other.st_dev)
 
 
 def _name_of(folder: Path) -> str:

@@ -15,6 +15,7 @@ from agent.cli import setup_pins
 from agent.cli.setup_draft import KEY_NAME, SECRET_NAME, Draft, Secret
 from agent.settings import PRODUCTION_HOST, STAGING_HOST, GpsdReceiver, SerialReceiver
 
+CERT_NAME, CERT_KEY_NAME = "device.pem", "device-key.pem"  # the names by which the unit hands them over
 NONE = "none"
 AUTO = "auto"
 _MOST_SECRET = 65_536  # characters; more is another file
@@ -69,7 +70,7 @@ def _of_credentials(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--token-url", metavar="URL", help="your backend that gives out tokens")
     text = "the device's key for it is in this file (-: standard input); it is copied to credentials/ beside the config"
     group.add_argument("--key-file", metavar="FILE", help=text)
-    group.add_argument("--client-cert", metavar="FILE", help="instead: a client certificate, which stays where it is")
+    group.add_argument("--client-cert", metavar="FILE", help="instead: a client certificate, PEM; copied likewise")
     group.add_argument("--client-key", metavar="FILE", help="and its unencrypted key")
     group.add_argument("--token-file", metavar="FILE", help="a token that somebody else keeps fresh")
     group.add_argument("--client-id", metavar="ID", help="labs and staging only")
@@ -157,8 +158,10 @@ def _put_credentials(args: argparse.Namespace, draft: Draft) -> None:
 def _put_token_url(args: argparse.Namespace, draft: Draft) -> None:
     url = args.token_url or draft.value("credentials", "token_url") or ""
     if args.client_cert is not None or args.client_key is not None:
-        pair = {"client_cert_file": args.client_cert, "client_key_file": args.client_key}
-        draft.set_credentials(token_url=url, **{key: _absolute(path) for key, path in pair.items() if path is not None})
+        if args.client_cert is None or args.client_key is None:
+            raise ValueError("--client-cert and --client-key go together")
+        draft.set_credentials(token_url=url, client_cert_file=CERT_NAME, client_key_file=CERT_KEY_NAME)
+        draft.secrets |= {CERT_NAME: read_file(args.client_cert), CERT_KEY_NAME: read_file(args.client_key)}
     else:
         name = draft.value("credentials", "bearer_file")
         draft.set_credentials(token_url=url, **({"bearer_file": name or KEY_NAME} if args.key_file or name else {}))
@@ -174,6 +177,15 @@ def _absolute(path: str) -> str:
 def _take(draft: Draft, name: str, path: str | None) -> None:
     if path is not None:
         draft.secrets[name] = read_secret(path)
+
+
+def read_file(path: str) -> Secret:
+    """A certificate or its key, whole. Raises OSError, ValueError."""
+    with Path(path).open(encoding="ascii") as file:
+        try:
+            return Secret(file.read(_MOST_SECRET).strip())
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is not PEM") from None
 
 
 def read_secret(path: str) -> Secret:

@@ -20,6 +20,8 @@ from agent.config import load
 
 GROUP = "callout-agent"  # the daemon's: it reads the config, and writes none
 CREDENTIALS = "credentials"  # beside the config: the unit hands over what lies there
+AUTHORITY = "ca.pem"
+_SEEN = ("/etc", "/usr", "/var/lib")  # by the unit, beside the config's folder
 _PREFIX = ".setup-"
 
 
@@ -35,10 +37,11 @@ class Saved:
 
 def save(draft: Draft) -> Saved:
     """Prove it and write it. Raises ConfigError for what the daemon would not read, OSError for what the disk refuses."""
-    text, comments_kept = draft.text()
     draft.config()
     folder = draft.path.parent
     _make(folder, 0o750)
+    _adopt_authority(draft, folder)
+    text, comments_kept = draft.text()
     for name, secret in draft.secrets.items():
         _make(folder / CREDENTIALS, 0o700, group=False)
         _replace(folder / CREDENTIALS / name, secret.value.encode() + b"\n", 0o600, group=False)
@@ -74,6 +77,14 @@ def handed_over(secrets: dict[str, Secret]) -> Iterator[None]:
             del os.environ["CREDENTIALS_DIRECTORY"]
             if before is not None:
                 os.environ["CREDENTIALS_DIRECTORY"] = before
+
+
+def _adopt_authority(draft: Draft, folder: Path) -> None:
+    """A private authority's file that lies where the unit may not look, in a home or in /tmp, is copied beside the config."""
+    named = draft.value("panic_api", "ca_file")
+    if named is not None and not any(Path(named).is_relative_to(place) for place in (folder, *_SEEN)):
+        _replace(folder / AUTHORITY, Path(named).read_bytes(), 0o640)
+        draft.set("panic_api", ca_file=str(folder / AUTHORITY))
 
 
 def _make(folder: Path, mode: int, *, group: bool = True) -> None:

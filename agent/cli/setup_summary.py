@@ -32,14 +32,12 @@ class Conditions:
             return
         now = {each["code"]: each for each in document["conditions"] if each["severity"] != "note"}
         for code in self._told.keys() - now.keys():
-            print(f"  gone  {plain(self._told.pop(code))}", flush=True)
+            print(f"  mended   {plain(self._told.pop(code))}", flush=True)
         for code, each in now.items():
             if code not in self._told:
                 self._told[code] = str(each["text"])
-                print(
-                    f"  {'still' if each['severity'] == 'critical' else 'note '} {plain(each['text'])}\n        -> {plain(each['hint'])}",
-                    flush=True,
-                )
+                sign = "missing" if each["severity"] == "critical" else "mind"
+                print(f"  {sign:<8} {plain(each['text'])}\n           -> {plain(each['hint'])}", flush=True)
 
 
 def say_saved(saved: Saved) -> None:
@@ -61,8 +59,17 @@ def receiver_words(keys: Mapping[str, Any]) -> str:
 
 def button_words(keys: Mapping[str, Any]) -> str:
     """A button on one line."""
-    gesture = f"press {keys['presses']} times" if keys.get("presses", 1) > 1 else f"hold for {keys.get('hold_s', 1.5):g} s"
-    return f"{line_words(keys.get('chip', '/dev/gpiochip0'), keys.get('line', 17))}, {gesture}"
+    return f"{line_words(keys.get('chip', '/dev/gpiochip0'), keys.get('line', 17))}: {gesture_words(keys)}"
+
+
+def gesture_words(keys: Mapping[str, Any]) -> str:
+    """What a finger does."""
+    several = keys.get("presses", 1) > 1
+    return (
+        f"press it {keys['presses']} times within {keys.get('within_s', 2.0):g} s"
+        if several
+        else f"hold it for {keys.get('hold_s', 1.5):g} s"
+    )
 
 
 def line_words(chip: str, line: int) -> str:

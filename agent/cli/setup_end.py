@@ -1,0 +1,168 @@
+"""Step 7: the config is written, the daemon started, armed waited for, a drill offered; and the last page.
+
+Only here anything is changed. The drill goes by the daemon's own rules, which may refuse it. Outwardly only: after a safe code this
+shows what standby shows (law 5).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from agent.cli import setup_saving, setup_summary
+from agent.cli.printed import plain
+from agent.cli.setup_scene import LackError, RefusedError, Scene
+from agent.config import ConfigError
+
+DONE, NOT_ARMED, NO_DRILL = 0, 3, 4
+DRILL_OPEN_S = 60.0
+_ASK_S = 60.0  # dispatch is asked for active callouts first
+_SETTLED_S = 60.0
+_LOOK_S = 0.5
+_CLOSED_S = 600.0
+_DRILL = (
+    "A drill is a whole emergency that is marked as a test: the button, dispatch's answer, and its end. "
+    "Tell the control room before, if it is staffed by people."
+)
+
+
+def end(scene: Scene) -> None:
+    """Raises RefusedError where nothing can be written, LackError while answers are missing."""
+    terminal = scene.terminal
+    problems = scene.draft.problems()
+    if problems:
+        terminal.say("This is missing or wrong still:")
+        for problem in problems:
+            terminal.item("  -", str(problem))
+        terminal.pause("Press Enter to go back to it")
+        raise LackError(re.split(r"[.\[]", problems[0].key)[0])
+    if not terminal.yes(f"Write {scene.path}", default=True, more="Until now nothing was changed."):
+        raise RefusedError("nothing was changed")
+    _write(scene)
+    if scene.args.no_start:
+        terminal.say("The daemon is as it was: systemctl restart callout-agent lets it live by this config.")
+    else:
+        _prove(scene)
+
+
+def _write(scene: Scene) -> None:
+    busy = None if scene.daemon.paused else scene.daemon.busy()
+    if busy is not None:
+        raise RefusedError(f"{busy}: nothing was changed", "run setup again when it is over")
+    try:
+        saved = setup_saving.save(scene.draft)
+    except (ConfigError, OSError) as error:
+        raise RefusedError(f"it could not be written: {error}", "the config is as it was") from None
+    scene.written = True
+    setup_summary.say_saved(saved)
+
+
+def _prove(scene: Scene) -> None:
+    terminal, daemon = scene.terminal, scene.daemon
+    if daemon.unit is None:
+        terminal.say("No systemd unit belongs to this config: start the daemon yourself with callout-agent run.")
+        print(setup_summary.summary(scene.draft, daemon.status(), daemon), flush=True)
+        return
+    terminal.say("Starting the daemon ...")
+    scene.hands_off = True
+    failed = daemon.start()
+    if failed is not None:
+        terminal.say(f"It did not start: {failed}. journalctl -u callout-agent says why.")
+    terminal.say(f"Waiting for armed, at most {scene.args.wait:.0f} s; what is in the way:")
+    document = daemon.watch(scene.args.wait, setup_summary.Conditions().tell)
+    drilled = None
+    scene.code = DONE if document.get("armed") else NOT_ARMED
+    if document.get("armed"):
+        terminal.say("ARMED.")
+        drilled = _offer_drill(scene)
+    print("\n" + setup_summary.summary(scene.draft, daemon.status() or document, daemon, drilled), flush=True)
+
+
+def _offer_drill(scene: Scene) -> str | None:
+    """The id of the callout that dispatch accepted; None: no drill, which has been told."""
+    terminal = scene.terminal
+    if not _may_drill(scene):
+        terminal.say(
+            "No drill: on production it needs a classification that marks it as a test, and none is configured. "
+            "Ask AURA for one, then run setup again, or callout-agent raise --drill."
+        )
+        return None
+    if not terminal.yes("Make a drill now", default=True, more=_DRILL):
+        return None
+    terminal.say(_DRILL)
+    accepted = _by_button(scene) if scene.draft.tables("button") else _by_software(scene)
+    if accepted is None:
+        scene.code = NO_DRILL
+        return None
+    terminal.say(f"Dispatch has it: callout {plain(accepted)}. The drill has worked.")
+    _close(scene)
+    return accepted
+
+
+def _may_drill(scene: Scene) -> bool:
+    config = scene.draft.config()
+    api = config.panic_api
+    return config.drill.classification_id is not None or api.is_loopback or (api.environment == "staging" and api.host_matches)
+
+
+def _by_button(scene: Scene) -> str | None:
+    """A gesture at the button itself, from the finger to dispatch."""
+    terminal, daemon = scene.terminal, scene.daemon
+    reply = daemon.ask({"do": "drill", "open_s": DRILL_OPEN_S}, timeout_s=_ASK_S)
+    if not reply.get("ok"):
+        _refused(scene, reply)
+        return None
+    button = scene.draft.tables("button")[0]
+    terminal.say(
+        f"Now {setup_summary.gesture_words(button)}, ONCE, within {DRILL_OPEN_S:.0f} s. (A second time would be a real emergency.)"
+    )
+    document = _until(scene, DRILL_OPEN_S + 5, lambda told: told["callout"]["state"] != "standby")
+    if document is None:
+        terminal.say("No press was felt.")
+        return None
+    document = _until(scene, _SETTLED_S, lambda told: told["callout"]["id"] is not None)
+    if document is None:
+        terminal.say("Dispatch has not accepted it within a minute.")
+        return None
+    return str(document["callout"]["id"])
+
+
+def _by_software(scene: Scene) -> str | None:
+    reply = scene.daemon.ask({"do": "raise", "drill": True, "note": "drill of setup"}, timeout_s=_ASK_S)
+    if not reply.get("ok"):
+        _refused(scene, reply)
+        return None
+    settled = scene.daemon.ask({"do": "settled", "press": reply["press"], "wait_s": _SETTLED_S}, timeout_s=_SETTLED_S + 5)
+    if not settled.get("accepted"):
+        scene.terminal.say("Dispatch has not accepted it within a minute.")
+        return None
+    return str(settled["id"])
+
+
+def _refused(scene: Scene, reply: dict[str, Any]) -> None:
+    scene.terminal.say(f"No drill: {plain(reply.get('error'))}. {plain(reply.get('hint'))}")
+
+
+def _close(scene: Scene) -> None:
+    """Dispatch ends a callout, a drill too: by itself, or when a safe code is handed over."""
+    terminal = scene.terminal
+    code = terminal.secret("The customer's safe code ends it (not shown), Enter: the control room does")
+    if code:
+        reply = scene.daemon.ask({"do": "cancel", "code": code})
+        terminal.say(str(reply.get("text") or f"Not handed over: {plain(reply.get('error'))}."))
+        return
+    terminal.say("Waiting for the control room to close it. (Ctrl-C: leave; the drill goes on until it is closed.)")
+    if _until(scene, _CLOSED_S, lambda told: told["callout"]["state"] == "standby") is None:
+        terminal.say("It is still open: ask the control room to close it.")
+
+
+def _until(scene: Scene, within_s: float, wanted: Any) -> dict[str, Any] | None:
+    """The status document that is so; None if it did not become so in time."""
+    finish = time.monotonic() + within_s
+    while time.monotonic() < finish:
+        document = scene.daemon.status()
+        if document and wanted(document):
+            return document
+        time.sleep(_LOOK_S)
+    return None
