@@ -167,13 +167,16 @@ class Presses:
 
     def sweep(self) -> None:
         """Take up what someone left here while nobody answered on the socket."""
-        waiting = {each.path for each in (*self._early, *self._windows.values())}
         for path, spooled in spool.take(self._directory):
-            if path not in self._files and path not in waiting:
-                self.take_up(path, spooled)
+            self.take_up(path, spooled)
 
     def take_up(self, path: Path, spooled: spool.SpooledPress, *, cancelled: bool = False) -> None:
-        """A press that waited in the runtime directory. A drill never starts from a file. cancelled: see `Pressed`."""
+        """A press that waited in the runtime directory. A drill never starts from a file. cancelled: see `Pressed`.
+
+        Nothing is done where it is one of our own that is known: an early one lies there before the start has been recovered from.
+        """
+        if path in self._files or path in {each.path for each in (*self._early, *self._windows.values())}:
+            return
         if spooled.drill:
             self._forget(path)
         else:

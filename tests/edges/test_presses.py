@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from agent import presses as room
-from agent import spool
+from agent import resume, spool
 from agent.clock import SystemClock
 from agent.identity import read_boot_id
+from agent.kept import NoteKept
 from agent.presses import Presses
 from agent.signals import Happening, Pressed, State
 
@@ -22,9 +23,11 @@ class Disk:
 
     def __init__(self, *, takes: bool, ill: int = 0) -> None:
         self.takes, self.ill = takes, ill
+        self.kept: list[object] = []
 
-    def step(self, *_writes: object) -> Awaitable[None]:
+    def step(self, *writes: object) -> Awaitable[None]:
         """Done at once."""
+        self.kept += writes
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.set_result(None)
         return future
@@ -189,5 +192,47 @@ def test_file_that_only_looks_like_a_press_stops_nobody(tmp_path: Path):
         presses.sweep()
         await settle()
         assert decided == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("window", [False, True])
+def test_press_from_before_the_recovery_is_not_found_again_by_it(tmp_path: Path, window: bool):  # noqa: FBT001
+    """It lies among what the last process left, and its window, if it has one, is open."""
+
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=True)
+        (presses.open_window if window else presses.feel)("button:panic", time.monotonic())
+        assert presses.waiting is not window
+        own = tmp_path / resume.OWN_NAME
+        ((path, spooled),) = spool.take(own)
+        presses.count_from(7)
+        presses.take_up(path, spooled)
+        await settle()
+        assert [event.press.number for event in decided if isinstance(event, Pressed)] == ([] if window else [8])
+        assert not presses.waiting
+
+    asyncio.run(story())
+
+
+def test_presses_and_notes_of_before_the_store_are_kept_once_it_is_there(tmp_path: Path):
+    """A finger is felt before the store is: what is to be kept of it waits."""
+
+    async def story() -> None:
+        decided: list[Happening] = []
+
+        async def decide(event: Happening) -> None:
+            decided.append(event)
+
+        presses, disk = Presses(tmp_path, None, SystemClock(), state=State, decide=decide), Disk(takes=True)
+        presses.write_behind(NoteKept("level:panic", "inactive"))
+        presses.feel("button:panic", time.monotonic())
+        presses.write_behind(NoteKept("level:panic", "active"))
+        presses.remember(disk)  # type: ignore[arg-type]
+        assert disk.kept == [], "a note that says that a press was made goes behind it"
+        presses.count_from(0)
+        await settle()
+        assert [type(event) for event in decided] == [Pressed]
+        assert disk.kept == [NoteKept("level:panic", "inactive"), NoteKept("level:panic", "active")]
 
     asyncio.run(story())
