@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -72,7 +73,9 @@ class GpsdReceiver:
         except TimeoutError:
             vitals.lose(ailments.unreachable(self._where, "no answer"))
         except OSError as error:
-            vitals.lose(ailments.unreachable(self._where, error.strerror or str(error)))
+            # asyncio puts the address into strerror, and the text has it already; a look-up's errors have numbers of their own
+            why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or str(error)
+            vitals.lose(ailments.unreachable(self._where, why))
         else:
             self._stream.reset()
             self._devices = None

@@ -130,12 +130,13 @@ def _nodes(config: Config) -> Step:
     closed = [each for each in there if not account.may(each)]
     if not closed:
         return Step("devices", State.OK, f"{account.name} may use {', '.join(map(str, there))}")
-    seen = "; ".join(f"{each} is {_mode(each)}: {account.name} may not use it" for each in closed)
+    seen = "; ".join(f"{each} is {mode_of(each)}: {account.name} may not use it" for each in closed)
     do = "\n".join(_open_up(each, account) for each in closed)
     return Step("devices", State.FAIL, seen, "root may, so a try by hand as root shows nothing", do)
 
 
-def _mode(path: Path) -> str:
+def mode_of(path: Path) -> str:
+    """Mode, owner and group, for a person."""
     status = path.stat()
     try:
         group = grp.getgrgid(status.st_gid).gr_name
@@ -220,20 +221,23 @@ def _holders(config: Config, scene: Scene) -> Step:
 def held_by(path: Path, machine: Machine) -> list[str]:
     """Who has it open, as `name (pid)`, this process aside; only what this user may see."""
     try:
-        wanted = str(path.resolve())
+        wanted, node = str(path.resolve()), path.stat()
     except OSError:
         return []
     others = (each for each in machine.at("proc").glob("[0-9]*") if each.name != str(os.getpid()))
-    return sorted(f"{read_small(each / 'comm')} ({each.name})" for each in others if _has_open(each, wanted))
+    return sorted(f"{read_small(each / 'comm')} ({each.name})" for each in others if _has_open(each, wanted, (node.st_dev, node.st_ino)))
 
 
-def _has_open(process: Path, wanted: str) -> bool:
+def _has_open(process: Path, wanted: str, node: tuple[int, int]) -> bool:
+    """By its name and its number: a container has other nodes by the same names."""
     try:
-        open_files = {str(each.readlink()) for each in (process / "fd").iterdir()}
+        links = {each: str(each.readlink()) for each in (process / "fd").iterdir()}
+        named = [each.stat() for each, name in links.items() if name == wanted]
     except OSError:
         return False  # another user's, or it has ended
     # Whoever holds the other end of a pty plays the device: it is the receiver, and no second reader.
-    return wanted in open_files and not (wanted.startswith("/dev/pts/") and open_files & {"/dev/ptmx", "/dev/pts/ptmx"})
+    plays = wanted.startswith("/dev/pts/") and {"/dev/ptmx", "/dev/pts/ptmx"} & set(links.values())
+    return not plays and any((each.st_dev, each.st_ino) == node for each in named)
 
 
 def _ours(who: str, machine: Machine) -> bool:
