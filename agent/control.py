@@ -13,6 +13,7 @@ import json
 import os
 import socket
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Peer:
 
 
 Handle = Callable[[dict[str, Any], Peer], Awaitable[dict[str, Any]]]
+Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]  # to a peer that is known
 
 
 class InUseError(Exception):
@@ -50,16 +52,17 @@ class Talks:
     """The conversations of now: few, little unread, and one request begun in each pass of the loop, or a crowd would delay a press."""
 
     def __init__(self) -> None:
-        self._writers: dict[asyncio.StreamWriter, None] = {}
+        self._writers: dict[asyncio.StreamWriter, int] = {}
         self._turn = asyncio.Lock()
 
-    def begin(self, writer: asyncio.StreamWriter) -> None:
-        """The oldest conversation makes room: an operator with a question is never turned away."""
+    def begin(self, writer: asyncio.StreamWriter, uid: int) -> None:
+        """Of whoever has the most conversations the oldest makes room: an operator is neither turned away nor crowded out by another."""
         if len(self._writers) >= MOST:
-            oldest = next(iter(self._writers))
+            crowd = Counter([*self._writers.values(), uid])
+            oldest = max(self._writers, key=lambda each: crowd[self._writers[each]])  # of equals the first, and these are in order
             self.end(oldest)
             oldest.transport.abort()
-        self._writers[writer] = None
+        self._writers[writer] = uid
 
     def end(self, writer: asyncio.StreamWriter) -> None:
         """It is over."""
@@ -71,13 +74,21 @@ class Talks:
             await asyncio.sleep(0)
 
     def make_room(self, size: int) -> None:
-        """For so many bytes: who does not read loses the answer, whoever was there first before the others."""
-        for each in tuple(self._writers):
-            if sum(one.transport.get_write_buffer_size() for one in self._writers) + size <= MOST_UNREAD:
+        """For so many bytes: who does not read loses the answer, whoever leaves the most unread before the others."""
+        while (unread := self._unread()).total() + size > MOST_UNREAD:
+            of_most = [each for each, uid in self._writers.items() if unread[uid] == max(unread.values())]
+            first = next((each for each in of_most if each.transport.get_write_buffer_size()), None)
+            if first is None:
                 return
-            if each.transport.get_write_buffer_size():
-                self.end(each)
-                each.transport.abort()
+            self.end(first)
+            first.transport.abort()
+
+    def _unread(self) -> Counter[int]:
+        """Bytes, by who has not read them."""
+        unread: Counter[int] = Counter()
+        for each, uid in self._writers.items():
+            unread[uid] += each.transport.get_write_buffer_size()
+        return unread
 
 
 async def serve(path: Path, handle: Handle) -> None:
@@ -86,9 +97,10 @@ async def serve(path: Path, handle: Handle) -> None:
     talks = Talks()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talks.begin(writer)
+        peer = _peer(writer)
+        talks.begin(writer, peer.uid)
         try:
-            await _converse(reader, writer, handle, talks)
+            await _converse(reader, writer, lambda request: handle(request, peer), talks)
         finally:
             talks.end(writer)
 
@@ -119,11 +131,11 @@ async def _clear(path: Path) -> None:
     raise InUseError(f"{path}: another daemon answers on this socket")
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Handle, talks: Talks) -> None:
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Answer, talks: Talks) -> None:
     try:
         while line := await asyncio.wait_for(reader.readline(), IDLE_S):
             await talks.turn()
-            answer = _encoded(await _answer(line, _peer(writer), handle))
+            answer = _encoded(await _answer(line, handle))
             talks.make_room(len(answer))
             writer.write(answer)
             await asyncio.wait_for(writer.drain(), IDLE_S)
@@ -142,7 +154,7 @@ def _encoded(reply: dict[str, Any]) -> bytes:
     return line if len(line) <= MAX_ANSWER else _encoded(refusal(f"the answer is longer than {MAX_ANSWER // 2**20} MiB"))
 
 
-async def _answer(line: bytes, peer: Peer, handle: Handle) -> dict[str, Any]:
+async def _answer(line: bytes, handle: Answer) -> dict[str, Any]:
     try:
         request = json.loads(line)
     except (ValueError, RecursionError):
@@ -150,7 +162,7 @@ async def _answer(line: bytes, peer: Peer, handle: Handle) -> dict[str, Any]:
     if not isinstance(request, dict):
         return refusal("the request is not an object", 'for example {"do": "status"}')
     try:
-        return await handle(request, peer)
+        return await handle(request)
     except RecursionError:
         return refusal("the request is nested too deep", 'for example {"do": "status"}')
 

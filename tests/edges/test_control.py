@@ -6,6 +6,9 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -111,6 +114,70 @@ def test_silent_conversations_make_room_for_one_that_asks(tmp_path: Path):
             writer.close()
 
     served(path, story)
+
+
+def as_nobody(path: Path, program: str) -> subprocess.Popen[str]:
+    """Another user of this machine, whom the socket lets in; ends when its standard input does."""
+    path.parent.chmod(0o755)
+    path.chmod(0o666)
+    first, last = "import os, socket, sys\nos.setgid(65534), os.setuid(65534)", "print('ready', flush=True)\nsys.stdin.read()"
+    script = f"{first}\nwhere = {str(path)!r}\n{program}\n{last}"
+    return subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may act for another user")
+def test_user_who_takes_every_conversation_sends_away_only_himself():
+    """Whoever may ask cannot keep others from asking, or from waiting for an answer."""
+    program = f"lines = [socket.socket(socket.AF_UNIX) for _ in range({control.MOST * 3})]\nfor each in lines: each.connect(where)"
+
+    async def handle(request: dict[str, Any], _: Peer) -> dict[str, Any]:
+        await gate.wait()
+        return request
+
+    gate = asyncio.Event()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "c.sock")
+
+        async def story() -> None:
+            gate.clear()
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(b'{"do": "first"}\n')
+            crowd = as_nobody(path, program)
+            assert await asyncio.to_thread(crowd.stdout.readline) == "ready\n"
+            gate.set()
+            assert json.loads(await reader.readline()) == {"do": "first"}, "it was there before all of the crowd"
+            assert (await asyncio.to_thread(control.ask, path, {"do": "x"})) == {"do": "x"}
+            writer.close()
+            crowd.communicate("")
+
+        gate.set()
+        served(path, story, handle)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may act for another user")
+def test_user_who_reads_nothing_loses_his_own_answers(monkeypatch: pytest.MonkeyPatch):
+    """Not those that an operator has just begun to read."""
+    monkeypatch.setattr(control, "MOST_UNREAD", 4_000_000)
+    program = "lines = [socket.socket(socket.AF_UNIX) for _ in range(8)]\nfor each in lines: each.connect(where), each.sendall(b'{}\\n')"
+
+    async def handle(_request: dict[str, Any], _: Peer) -> dict[str, Any]:
+        return {"text": "x" * 1_500_000}
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "c.sock")
+
+        async def story() -> None:
+            reader, writer = await asyncio.open_unix_connection(path, limit=2_000_000)
+            writer.write(b"{}\n")
+            begun = await reader.readexactly(10)
+            crowd = as_nobody(path, program)
+            assert await asyncio.to_thread(crowd.stdout.readline) == "ready\n"
+            assert (await asyncio.to_thread(control.ask, path, {}))["text"], "room was made for it"
+            assert len(begun + await reader.readline()) > 1_500_000
+            writer.close()
+            crowd.communicate("")
+
+        served(path, story, handle)
 
 
 def test_crowd_begins_one_request_in_each_pass_of_the_loop(tmp_path: Path):
