@@ -146,6 +146,7 @@ CODES: Final = (
     Code("config.last_good", CRITICAL, "the config is broken: the last good copy is used", "mend it: `callout-agent check`"),
     Code("config.file_broken", DEGRADED, "the config was edited and would not start as it is", "mend it: `callout-agent check`",
          behind=("config.last_good",)),
+    Code("config.edited", NOTE, "the config was edited and is not used yet", "restart the daemon"),
     Code("config.recording", (C, N), "a receiver plays a recording", "name a real receiver in the config"),
     Code("files.open", DEGRADED, "somebody else may read or write a file that this device goes by", "run the chmod that the hint names"),
     Code("power.low", DEGRADED, "the battery is nearly empty", "charge it"),

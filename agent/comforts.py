@@ -24,14 +24,11 @@ from agent.health import Conditions, Origin
 from agent.heartbeat import Heartbeat
 from agent.hooks import Hook
 from agent.housekeeping import Housekeeping
-from agent.lanes.board import Lanes
-from agent.lanes.turns import Rank
-from agent.lifecycle import raise_wanted
 from agent.model import Power, Severity
 from agent.panel import Panel
 from agent.ports import Clock, Supply
 from agent.proving import Proving
-from agent.signals import State
+from agent.selftest import SelfTest
 from agent.store import Store
 from agent.timekeeping import Timekeeping
 
@@ -46,13 +43,13 @@ class Rooms(Protocol):
 
     conditions: Conditions
     connections: Connections
-    lanes: Lanes
     panel: Panel
     store: Store
     timekeeping: Timekeeping
     farewell: Farewell
     device_report: DeviceReport | None
     proving: Proving
+    self_test: SelfTest
 
     @property
     def config(self) -> Config:
@@ -62,18 +59,17 @@ class Rooms(Protocol):
     def clock(self) -> Clock:
         """What time it is."""
 
-    @property
-    def state(self) -> State:
-        """The lifecycle's state of now."""
-
     def roll(self) -> float:
         """Jitter."""
 
     def document(self) -> dict[str, Any]:
         """The status document of now, outwardly."""
 
-    def outwardly_calm(self) -> bool:
-        """Whether a cancel was handed over, or may have been."""
+    def openly_owed(self) -> bool:
+        """Whether comforts are to leave the line to a raise."""
+
+    def modest_turn(self) -> AbstractAsyncContextManager[None]:
+        """For a comfort that opens a connection."""
 
     def kept_note(self, name: str) -> str | None:
         """A small fact that the store knew at start."""
@@ -112,7 +108,8 @@ class Comforts:
         if (beat := self._open_heartbeat()) is not None:
             yield beat.run, "heartbeat"
         yield self._open_arming().run, "arming"
-        yield Housekeeping(self._rooms.clock, {"prune": self._prune}).run, "housekeeping"
+        yield self._rooms.self_test.run, "self_test"
+        yield Housekeeping(self._rooms.clock, {"prune": self._prune, "self_test": self._rooms.self_test.test}).run, "housekeeping"
 
     async def _keep_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         rooms, code = self._rooms, f"{name}.failed"
@@ -129,18 +126,8 @@ class Comforts:
         rooms, table = self._rooms, self._rooms.config.heartbeat
         if table is None:
             return None
-
-        def owed() -> bool:
-            """Behind a cancel it goes on as in standby (law 5)."""
-            return raise_wanted(rooms.state) and not rooms.outwardly_calm()
-
-        def turn() -> AbstractAsyncContextManager[None]:
-            """Nor does it wait for other lanes there: there are none in standby."""
-            return rooms.lanes.turns.take(Rank.AT_ONCE if rooms.state.calm else Rank.MESSAGE)
-
-        line, document = rooms.connections.line(table.url), rooms.document
-        beat = partial(Heartbeat, table.url, table.every_s, line, rooms.clock, rooms.conditions)
-        return beat(document=document, owed=owed, turn=turn, roll=rooms.roll)
+        beat = partial(Heartbeat, table.url, table.every_s, rooms.connections.line(table.url), rooms.clock, rooms.conditions)
+        return beat(document=rooms.document, owed=rooms.openly_owed, turn=rooms.modest_turn, roll=rooms.roll)
 
     def _open_arming(self) -> Arming:
         rooms, command = self._rooms, self._rooms.config.hooks.on_not_armed

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from agent.conversing import LIMIT_S, Conversing
 from agent.decider import Decider
 from agent.delivery import DEADLINE_CAP_S
 from agent.device_report import DeviceReport
+from agent.examinations import Examinations
 from agent.farewell import Farewell
 from agent.first import First
 from agent.health import Origin
@@ -46,6 +48,7 @@ from agent.proving import Proving
 from agent.records import PRESS_TRAIL_NOTE
 from agent.recovery import Recovery
 from agent.requests import Requests
+from agent.selftest import SelfTest
 from agent.signals import Command, DrillFailed, Happening, OfferPosition, Phase, Pressed, RaiseReplied, State, Tell
 from agent.store import Store
 from agent.telling import Telling
@@ -95,6 +98,7 @@ class Daemon:
         self.recovery = recovery(base_url=base_url, customer_id=customer_id)
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.device_report = self._open_device_report()
+        self.self_test = self._open_self_test()
         self.proving = Proving(self, host=config.panic_api.host, poll_s=self.terms.adopt_poll_s)
         self.receivers = self._open_receivers()
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
@@ -187,9 +191,13 @@ class Daemon:
         duty = bindings.duty(self.config)
         if duty is None or self.careful:
             return None
-        # Behind a cancel it reports as in standby: what it suffers from is shown, and would stand still while a raise goes on (law 5).
-        owed, turn = lambda: raise_wanted(self.state) and not self.outwardly_calm(), lambda: self.lanes.turns.take(Rank.MESSAGE)
-        return DeviceReport(duty, self.connections.open(), self.clock, self.conditions, owed=owed, roll=self.roll, turn=turn)
+        report = partial(DeviceReport, duty, self.connections.open(), self.clock, self.conditions)
+        return report(owed=self.openly_owed, roll=self.roll, turn=self.modest_turn)
+
+    def _open_self_test(self) -> SelfTest:
+        line, on_disk = partial(self.connections.line, self.config.panic_api.base_url), lambda: self.store.summary().mode == "disk"
+        look = partial(Examinations, self.config, self.clock, line, on_disk=on_disk)
+        return SelfTest(self, look(owed=self.openly_owed, turn=self.modest_turn))
 
     def _open_receivers(self) -> list[FixSource]:
         receivers = self.config.receivers
@@ -291,6 +299,14 @@ class Daemon:
     def outwardly_calm(self) -> bool:
         """Whether a cancel was handed over, or may have been: the store has not told yet."""
         return self.overview.outward().calm
+
+    def openly_owed(self) -> bool:
+        """Whether comforts are to leave the line to a raise. Behind a cancel they go on as in standby: what they meet is shown (law 5)."""
+        return raise_wanted(self.state) and not self.outwardly_calm()
+
+    def modest_turn(self) -> AbstractAsyncContextManager[None]:
+        """For a comfort that opens a connection. Behind a cancel it waits for no lane: in standby there is none."""
+        return self.lanes.turns.take(Rank.AT_ONCE if self.outwardly_calm() else Rank.MESSAGE)
 
     def _heard(self) -> None:
         """Dispatch said something."""

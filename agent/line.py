@@ -89,6 +89,7 @@ class Line:
 
     def __init__(self, tls: ssl.SSLContext, *, proxy: str | None = None) -> None:
         self.stage = ""
+        self.peer: bytes | None = None  # the certificate that the other end showed last, DER
         self._tls = tls
         self._proxy = None if proxy is None else httpx.Proxy(proxy, ssl_context=tls if proxy.startswith("https:") else None)
         self._turn = asyncio.Lock()
@@ -175,6 +176,8 @@ class Line:
 
     def _confirm(self, response: httpx.Response) -> None:
         """The address is remembered as that of the host: its certificate has been checked for that name."""
+        tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+        self.peer = None if tls is None else tls.getpeercert(binary_form=True)
         if not self._dialled or self._proxy is not None or response.url.scheme != "https":
             return
         address = response.extensions["network_stream"].get_extra_info("server_addr")

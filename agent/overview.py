@@ -17,6 +17,7 @@ from agent.ports import Clock
 from agent.positions import Positions
 from agent.proving import Proving
 from agent.recovery import Recovery
+from agent.selftest import SelfTest
 from agent.signals import State
 from agent.store import Store
 from agent.timekeeping import Timekeeping
@@ -35,6 +36,7 @@ class Rooms(Protocol):
     panel: Panel
     conversation: Conversing
     proving: Proving
+    self_test: SelfTest
 
     @property
     def clock(self) -> Clock:
@@ -78,6 +80,7 @@ class Overview:
             armed_proof_wall=rooms.recovery.proof_wall,
             conversation=rooms.conversation.outward,
             proofs=rooms.proving.all(),
+            self_test=rooms.self_test.last,
         )
         return health.document(facts, inner=inner)
 

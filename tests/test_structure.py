@@ -50,6 +50,7 @@ DECISIONS = (
     "agent.cadence",
     "agent.codes",
     "agent.proofs",
+    "agent.certificates",
     "agent.health",
     "agent.findings",
     "agent.notices",
@@ -144,10 +145,9 @@ EDGES = {
             "agent.heartbeat",
             "agent.hooks",
             "agent.housekeeping",
-            "agent.lanes.board",
-            "agent.lanes.turns",
             "agent.panel",
             "agent.proving",
+            "agent.selftest",
             "agent.store",
             "agent.timekeeping",
         },
@@ -226,9 +226,18 @@ EDGES = {
     "agent.panel": ({"agent.presses", "agent.spool"}, "buttons make presses; their last levels lie in the runtime directory and the store"),
     "agent.heartbeat": (set(), "tells the fleet's server that the device lives"),
     "agent.arming": ({"agent.hooks"}, "tells lamp and program that it is not armed"),
+    "agent.quick_check": (set(), "a process of its own"),
+    "agent.examinations": (
+        {"agent.aside", "agent.config", "agent.line", "agent.quick_check"},
+        "files that may hang, the config as it stands now, dispatch's certificate",
+    ),
+    "agent.selftest": ({"agent.examinations"}, "says when"),
     "agent.proving": ({"agent.lookup", "agent.panel", "agent.store"}, "exercises what a raise needs"),
     "agent.overview": (
-        {f"agent.{room}" for room in ("checkup", "conversing", "panel", "proving", "recovery", "store", "timekeeping", "tracking")},
+        {
+            f"agent.{room}"
+            for room in ("checkup", "conversing", "panel", "proving", "recovery", "selftest", "store", "timekeeping", "tracking")
+        },
         "the status document is of all rooms",
     ),
     "agent.farewell": ({"agent.lanes.board"}, "last words go past the lanes' waits"),
