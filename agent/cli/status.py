@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def from_store(args: argparse.Namespace) -> dict[str, Any]:
     from agent.cli import outward  # noqa: PLC0415 - only when the daemon is down
     from agent.health import Facts, document  # noqa: PLC0415 - likewise
     from agent.lifecycle import step  # noqa: PLC0415 - likewise
+    from agent.proofs import read_self_test  # noqa: PLC0415 - likewise
     from agent.signals import Restarted, State  # noqa: PLC0415 - likewise
     from agent.store import peek  # noqa: PLC0415 - likewise
 
@@ -78,7 +80,8 @@ def from_store(args: argparse.Namespace) -> dict[str, Any]:
     state, _ = step(State(), event)
     proof = notes.get("armed_proof", "")
     proof = proof if proof.replace(".", "", 1).isdigit() else ""
-    told = document(Facts(at=0.0, wall=0.0, state=state, conditions=(), store=summary, armed_proof_wall=float(proof) if proof else None))
+    facts = Facts(at=0.0, wall=0.0, state=state, conditions=(), store=summary, armed_proof_wall=float(proof) if proof else None)
+    told = document(replace(facts, self_test=read_self_test(notes.get("self_test"))))
     if kept.last_fix is not None:
         fix = kept.last_fix
         told["fix"] = {
@@ -126,6 +129,7 @@ def render(document: dict[str, Any]) -> str:
         f"stream    {stream['sent']} sent, {stream['failed']} failed{_ago(', last accepted {} ago', stream['last_accepted_age_s'])}",
         f"store     {store['fixes']} fixes, {store['untold']} untold, {store['bytes'] / 1024:.0f} KiB, {store['mode']}",
         f"receiver  {receiver['kind'] or 'none'}; {_rejections(receiver['rejected'])}",
+        f"self-test {_self_test(document.get('self_test'))}",
     ]
     if document.get("running") is False:  # what only the daemon counts is not nothing, it is unknown
         lines = [line for line in lines if not line.startswith(("stream ", "receiver "))]
@@ -138,6 +142,12 @@ def render(document: dict[str, Any]) -> str:
             f"          -> {condition['hint']}",
         ]
     return "\n".join(lines)
+
+
+def _self_test(tested: dict[str, Any] | None) -> str:
+    if tested is None:
+        return "none yet"
+    return f"{tested['time']}: " + ("all was well" if tested["ok"] else "found " + ", ".join(tested["failed"]))
 
 
 def _callout(callout: dict[str, Any]) -> str:
