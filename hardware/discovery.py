@@ -184,8 +184,9 @@ class SerialLine:
         loop = asyncio.get_running_loop()
         try:
             port = serial.Serial(self.path, baud, timeout=0, exclusive=True)
-        except (termios.error, ValueError) as error:
-            raise OSError(str(error)) from error
+        except (OSError, termios.error, ValueError) as error:  # pyserial's own errors hide what kind of OSError they were
+            number = getattr(error, "errno", None)
+            raise OSError(number, os.strerror(number)) if number else OSError(str(error)) from error
         done: asyncio.Future[None] = loop.create_future()
         try:
             loop.add_reader(port.fileno(), self._ready, port.fileno(), take, done)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import stat
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +19,11 @@ from types import MappingProxyType
 from hardware.gpio import request
 from hardware.input_device import keys_of, name_of, open_device
 from hardware.keypad import KEYS
-from hardware.lines import Wish
+from hardware.lines import Lines, Wish
 
 SETTLE_S = 0.01  # after a bias was switched on: an internal pull of 50 kOhm and 10 nF of cable take 1.5 ms for three time constants
 SAME = 3  # looks in a row that agree: a contact that bounces does not
+_BUSY_S = 0.3
 _DIGITS = frozenset("0123456789")
 
 
@@ -88,13 +91,25 @@ async def _look(chip: str, line: int) -> Level:
 
 
 async def _pulled(chip: str, line: int, bias: str) -> tuple[bool, bool]:
-    lines = await request(Wish(chip=chip, lines=(line,), bias=bias))
+    lines = await _granted(Wish(chip=chip, lines=(line,), bias=bias))
     try:
         await asyncio.sleep(SETTLE_S)
         lines.edges()
         return lines.active(line), lines.wish.bias == bias
     finally:
         lines.close()
+
+
+async def _granted(wish: Wish) -> Lines:
+    """A line that was given back a moment ago may not be free yet: a played chip learns of it a moment later."""
+    end = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return await request(wish)
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() >= end:
+                raise
+        await asyncio.sleep(SETTLE_S)
 
 
 async def changed(chip: str, line: int, idle: Level, over: Callable[[], bool]) -> Level | None:

@@ -7,6 +7,7 @@ open a port that somebody holds.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -113,6 +114,8 @@ def of_opening(error: OSError) -> str:
     """Why a port cannot be opened, in words."""
     if isinstance(error, PermissionError):
         return "it may not be opened by this user: run setup with sudo"
+    if error.errno in (errno.EBUSY, errno.EAGAIN):
+        return "another program has it for itself"
     return f"it cannot be used: {error.strerror or error}"
 
 
