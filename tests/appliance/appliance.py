@@ -53,6 +53,44 @@ def ground(release: str) -> Ground:
     return Ground(release, Path(root), package)
 
 
+def describe(stage: Stage, receiver: str = RECEIVER) -> str:
+    """The config of a device, as it is within."""
+    token_url = stage.base_url.replace("/panic-api/v2", "/backend/token")
+    return f"""
+[panic_api]
+environment = "staging"
+base_url = "{stage.base_url}"
+customer_id = {stage.simulator.settings.customer_id}
+response_type_id = 1
+ca_file = "/etc/callout-agent/ca.pem"
+
+[credentials]
+token_url = "{token_url}"
+bearer_file = "device-key"
+
+[[receiver]]
+kind = "serial"
+path = "{receiver}"
+
+[[button]]
+name = "panic"
+chip = "{CHIP}"
+line = {BUTTON}
+
+[indicator]
+chip = "{CHIP}"
+lamp_line = {LAMP}
+
+[cadence]
+send_active_s = 1
+send_min_s = 1
+record_idle_s = 2
+adopt_poll_s = 2
+
+{stage.more}
+"""
+
+
 class Appliance(Stage):
     """A `Stage` whose daemon is in a container. chip: its played lines."""
 
@@ -85,40 +123,7 @@ class Appliance(Stage):
 
     def describe(self) -> str:
         """The config."""
-        token_url = self.base_url.replace("/panic-api/v2", "/backend/token")
-        return f"""
-[panic_api]
-environment = "staging"
-base_url = "{self.base_url}"
-customer_id = {self.simulator.settings.customer_id}
-response_type_id = 1
-ca_file = "/etc/callout-agent/ca.pem"
-
-[credentials]
-token_url = "{token_url}"
-bearer_file = "device-key"
-
-[[receiver]]
-kind = "serial"
-path = "{RECEIVER}"
-
-[[button]]
-name = "panic"
-chip = "{CHIP}"
-line = {BUTTON}
-
-[indicator]
-chip = "{CHIP}"
-lamp_line = {LAMP}
-
-[cadence]
-send_active_s = 1
-send_min_s = 1
-record_idle_s = 2
-adopt_poll_s = 2
-
-{self.more}
-"""
+        return describe(self)
 
     async def until(
         self, ask: Callable[[], Awaitable[Any]], wanted: Callable[[Any], object], within_s: float = 15.0, what: str = ""
