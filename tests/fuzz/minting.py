@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 
+from agent.model import Secret
 from agent.wire import Token
 
 SECRET = "a-secret-token-value"
@@ -21,4 +22,4 @@ class Minted:
 
     async def fetch(self) -> Token:
         self._count += 1
-        return Token(f"{SECRET}-{self._count}", time.monotonic(), 3_600.0)
+        return Token(Secret(f"{SECRET}-{self._count}"), time.monotonic(), 3_600.0)
