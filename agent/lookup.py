@@ -34,7 +34,7 @@ class Resolver:
         self, loop: asyncio.AbstractEventLoop, ask: Callable[..., list[Address]] = socket.getaddrinfo, *, patience_s: float = PATIENCE_S
     ) -> None:
         self._loop = loop
-        self._ask = ask
+        self.ask = ask
         self._patience_s = patience_s
         self._waiting: dict[Question, set[asyncio.Future[list[Address]]]] = {}
         self._alive: dict[Question, int] = {}
@@ -110,7 +110,7 @@ class Resolver:
         host, port, family, kind, proto, flags = question
 
         def look() -> list[Address]:
-            return self._ask(host, port, family, kind, proto, flags)
+            return self.ask(host, port, family, kind, proto, flags)
 
         # Not parted: what the system looks names up with may keep a connection for all threads of the process.
         asked = aside.start(look, name=f"look-up {host}", loop=self._loop, parted=False)
@@ -207,9 +207,10 @@ async def ask_anew(host: str, *, limit_s: float) -> bool:
     """Whether the system knows this name now, whatever is remembered. Apart from all other look-ups: they share no thread with it."""
     if _is_address(host):
         return True
+    loop = asyncio.get_running_loop()
+    ask = loop.resolver.ask if isinstance(loop, LookupLoop) else _ask_system
     try:
-        asked = aside.run(lambda: _ask_system(host, None), name=f"proof {host}", limit_s=limit_s, parted=False)  # see `Resolver._begin`
-        return bool(await asked)
+        return bool(await aside.run(lambda: ask(host, None), name=f"proof {host}", limit_s=limit_s, parted=False))  # see `Resolver._begin`
     except (OSError, UnicodeError):  # TimeoutError is one, too
         return False
 
