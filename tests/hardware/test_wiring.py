@@ -29,7 +29,7 @@ async def told(chip: PlayedChip, path: Path, idle: bool | None, pressed: bool | 
     after = await changed(str(path), LINE, before, lambda: False)
     assert after is not None
     async with asyncio.timeout(5):
-        while chip.holder(LINE) is not None:  # noqa: ASYNC110 - a chip has no way to call us; the line is given back
+        while chip.holder(LINE) is not None or chip._connections:  # noqa: ASYNC110 - a chip has no way to call us; the line is given back
             await asyncio.sleep(0.005)
     return judge(before, after)
 
