@@ -31,7 +31,7 @@ UNIT = "callout-agent.service"
 CONFIG = "/etc/callout-agent/config.toml"
 SOCKET = "/run/callout-agent/control.sock"
 LIBRARY = "/usr/lib/callout-agent"
-RECEIVER, CHIP = "/dev/ttyGPS", "/outside/chip"
+RECEIVER, CHIP = "/dev/ttyUSB0", "/outside/chip"
 BUTTON, LAMP = 17, 27
 
 
@@ -115,6 +115,26 @@ class Appliance(Stage):
         await self.put("/etc/callout-agent/ca.pem", Path(str(self.simulator.ca_file)).read_text(), "root:root", "0644")
         await self.container.must("install", "-d", "-m", "0700", "/etc/callout-agent/credentials")
         await self.put("/etc/callout-agent/credentials/device-key", self.simulator.settings.device_key, "root:root", "0600")
+
+    async def set_up(self, *more: str) -> str:
+        """As an installer of a fleet does: no question, an armed daemon at the end; what it said."""
+        await self.put("/etc/callout-agent/ca.pem", Path(str(self.simulator.ca_file)).read_text(), "root:root", "0644")
+        await self.put("/root/device-key", self.simulator.settings.device_key, "root:root", "0600")
+        words = {
+            "environment": "staging",
+            "base-url": self.base_url,
+            "customer-id": str(self.simulator.settings.customer_id),
+            "response-type-id": "1",
+            "ca-file": "/etc/callout-agent/ca.pem",
+            "token-url": self.base_url.replace("/panic-api/v2", "/backend/token"),
+            "key-file": "/root/device-key",
+            "receiver": "auto",
+            "chip": CHIP,
+            "button": str(BUTTON),
+            "lamp": str(LAMP),
+        }
+        flags = [word for flag, value in words.items() for word in (f"--{flag}", value)]
+        return await self.container.must("callout-agent", "setup", "--unattended", *flags, *more, within_s=180)
 
     async def put(self, path: str, text: str, owner: str, mode: str) -> None:
         """Write a file within."""

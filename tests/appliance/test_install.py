@@ -92,10 +92,9 @@ def test_package_installs_and_a_press_becomes_a_callout(tmp_path: Path, release:
             assert "sudo callout-agent setup" in done.out
             await is_whole(stage, there.package)
             await rests(stage)
-            await stage.configure()
+            await stage.set_up()
+            assert (await stage.until_armed())["receiver"]["kind"] == "serial"
             await stage.container.must("callout-agent", "check")
-            await stage.container.must("systemctl", "restart", UNIT)
-            await stage.until_armed()
             assert (await stage.unit())["ActiveState"] == "active"
             await is_verified(stage)
             await presses(stage)

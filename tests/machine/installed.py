@@ -1,7 +1,7 @@
-"""Our package on a disk image, as an installer leaves it: its environment, the unit and what belongs to it, a config. And the tests' hand.
+"""The package on a disk image, as an installer leaves it: by dpkg, with a config and a secret. And what stands around it in a test.
 
-Touches a copy of the image and mounts of this process's namespace. The libraries are those of the environment that runs the tests: what
-requirements.lock pins; so that has to be of the Python that the image has.
+Touches a copy of the image and mounts of this process's namespace. Nothing of the machine runs meanwhile: the package finds no systemd to
+talk to, as on an image for a card, and its unit starts with the first boot.
 """
 
 from __future__ import annotations
@@ -9,26 +9,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from stage import ROOT
-
-PYTHON = (3, 11)  # Debian 12's
-_HOME = "opt/callout-agent"
-_SITE = f"{_HOME}/lib/python3.11/site-packages"
-# Relative to the tree -> where the comment at the top of the unit says.
-_SYSTEMD = {
-    "callout-agent.service": "etc/systemd/system/callout-agent.service",
-    "callout-agent.sysusers": "usr/lib/sysusers.d/callout-agent.conf",
-    "callout-agent.tmpfiles": "usr/lib/tmpfiles.d/callout-agent.conf",
-    "callout-agent.rules": "etc/udev/rules.d/60-callout-agent.rules",
-}
-_LAUNCHER = "#!/opt/callout-agent/bin/python\nimport sys\nfrom agent.cli import main\nsys.exit(main())\n"
-_CREDENTIAL = "[Service]\nLoadCredential=device-key:/etc/callout-agent/device-key\n"
+PACKAGES = "opt/packages"
+LIBRARY = "usr/lib/callout-agent"
 # Unit files by name; what is written in braces is put in.
 _CONNECTIONS = {
     "dispatch.socket": """
@@ -60,6 +45,21 @@ RemainAfterExit=yes
 ExecStart=ip address add {address}/30 dev eth0
 ExecStart=ip link set eth0 up
 """,
+    "pins.service": """
+[Unit]
+Description=A chip with GPIO lines
+DefaultDependencies=no
+After=systemd-udevd.service
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=sh /opt/pins.sh
+
+[Install]
+WantedBy=sysinit.target
+""",
     "hand.service": """
 [Unit]
 Description=The tests' hand
@@ -67,12 +67,24 @@ Requires=line.service
 After=line.service
 
 [Service]
-ExecStart=/opt/callout-agent/bin/python /opt/hand.py {address} {hand_port}
+# As it was when the machine started: an upgrade moves what `current` names.
+Environment=PYTHONDONTWRITEBYTECODE=1
+ExecStart=sh -c 'PYTHONPATH=$$(realpath /usr/lib/callout-agent/current)/site exec python3 /opt/hand.py {address} {hand_port}'
 
 [Install]
 WantedBy=multi-user.target
 """,
 }
+# A simulated chip; what its lines are connected to is written to PULL/sim_gpio<line>/pull.
+_PINS = """
+mount -t configfs configfs /sys/kernel/config
+chip=/sys/kernel/config/gpio-sim/chip
+mkdir -p $chip/bank0
+echo 32 >$chip/bank0/num_lines
+echo 1 >$chip/live
+ln -sfn /sys/devices/platform/$(cat $chip/dev_name)/$(cat $chip/bank0/chip_name) /run/pins
+"""
+PULLS = "/run/pins"
 
 
 @contextlib.contextmanager
@@ -91,67 +103,48 @@ def copy_image(image: Path, to: Path) -> None:
     subprocess.run(["cp", "--sparse=always", str(image), str(to)], check=True)
 
 
-def install(root: Path, config: str, device_key: str, ca_file: Path) -> None:
+def install(root: Path, package: Path, config: str, device_key: str, ca_file: Path) -> None:
     """Everything but the first boot. root: the mounted image."""
-    subprocess.run(["chroot", str(root), "python3", "-m", "venv", "--without-pip", f"/{_HOME}"], check=True)
-    _install_packages(root / _SITE)
-    launcher = root / _HOME / "bin/callout-agent"
-    launcher.write_text(_LAUNCHER)
-    launcher.chmod(0o755)
-    (root / "usr/bin/callout-agent").symlink_to("/opt/callout-agent/bin/callout-agent")
-    for name, place in _SYSTEMD.items():
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / "systemd" / name, root / place)
-    _configure(root, config, device_key, ca_file)
-    _enable(root, "callout-agent.service")
+    put_package(root, package)
+    environment = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND=noninteractive"]
+    command = ["chroot", str(root), *environment, "dpkg", "--install", f"/{PACKAGES}/{package.name}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    _configure(root / "etc/callout-agent", config, device_key, ca_file)
+
+
+def put_package(root: Path, package: Path) -> None:
+    """Where a command in the machine finds it."""
+    (root / PACKAGES).mkdir(exist_ok=True)
+    shutil.copy(package, root / PACKAGES)
 
 
 def connect(root: Path, dispatch: tuple[str, int], hand: tuple[str, int]) -> None:
-    """What stands around it in a test: the hand, where it listens, and the way to dispatch. Addresses and ports as seen from the line."""
+    """What stands around it: pins, the hand, where it listens, and the way to dispatch. Addresses and ports as seen from the line."""
     shutil.copyfile(Path(__file__).with_name("hand.py"), root / "opt/hand.py")
+    (root / "opt/pins.sh").write_text(_PINS)
     for name, text in _CONNECTIONS.items():
         unit = text.format(host=dispatch[0], port=dispatch[1], address=hand[0], hand_port=hand[1])
         (root / "etc/systemd/system" / name).write_text(unit)
-    _enable(root, "hand.service", "dispatch.socket")
-
-
-def _enable(root: Path, *units: str) -> None:
+    units = ("hand.service", "pins.service", "dispatch.socket")
     subprocess.run(["systemctl", f"--root={root}", "--quiet", "enable", *units], check=True)
 
 
-def _configure(root: Path, config: str, device_key: str, ca_file: Path) -> None:
-    folder = root / "etc/callout-agent"
-    folder.mkdir()
+def change_code(root: Path, module: str, old: str, new: str) -> None:
+    """Change the installed code, where a test shows what another one finds."""
+    (path,) = root.glob(f"{LIBRARY}/kept/*/site/{module}")
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):  # nobody would look whether it is of another text
+        compiled.unlink()
+
+
+def _configure(folder: Path, config: str, device_key: str, ca_file: Path) -> None:
     (folder / "config.toml").write_text(config)
-    (folder / "device-key").write_text(device_key)
-    (folder / "device-key").chmod(0o600)
     shutil.copyfile(ca_file, folder / "ca.pem")
-    drop_in = root / "etc/systemd/system/callout-agent.service.d/credential.conf"
-    drop_in.parent.mkdir()
-    drop_in.write_text(_CREDENTIAL)
-
-
-def _install_packages(site: Path) -> None:
-    """Compiled here: the daemon may not write to where its code lies, and would compile it at every start."""
-    for package in ("agent", "hardware"):
-        shutil.copytree(ROOT / package, site / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in sorted(_needed("callout-agent")):
-        for file in metadata.files(name) or ():
-            if not (file.parts[0] == ".." or "__pycache__" in file.parts):
-                (site / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(str(file.locate()), site / file)
-    command = [sys.executable, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(site)]
-    subprocess.run(command, check=True)
-
-
-def _needed(name: str) -> set[str]:
-    """The distributions that one needs, and those that these need; extras are not installed on a device."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        for text in metadata.requires(waiting.pop()) or ():
-            wanted = Requirement(text)
-            if wanted.name not in found and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
-                found.add(wanted.name)
-                waiting.append(wanted.name)
-    return found
+    key = folder / "credentials/device-key"
+    key.write_text(device_key)
+    key.chmod(0o600)
+    for each in (folder / "config.toml", folder / "ca.pem"):
+        each.chmod(0o644)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,12 @@ from agent import identity
 from agent.cli.link import Link
 from simulator.server import Running
 from simulator.settings import Settings
-from tests.machine.installed import connect, copy_image, install, mounted
+from tests.machine.installed import PULLS, connect, copy_image, install, mounted
 
 HERE, THERE, PORT = "10.9.0.1", "10.9.0.2", 7000  # tools/system-guest has given us the first
 STORE = "var/lib/callout-agent/agent.db"
 RECEIVER = "/dev/ttyS1"
+BUTTON, LAMP = 17, 27
 
 
 class Inside(Stage):
@@ -74,6 +75,15 @@ bearer_file = "device-key"
 kind = "serial"
 path = "{RECEIVER}"
 
+[[button]]
+name = "panic"
+chip = "/dev/gpiochip0"
+line = {BUTTON}
+
+[indicator]
+chip = "/dev/gpiochip0"
+lamp_line = {LAMP}
+
 [cadence]
 send_active_s = 1
 send_min_s = 1
@@ -102,17 +112,15 @@ class Machine:
         assert self._runner is not None, "never started"
         return self._runner
 
-    def prepare(self, image: str, *, more: dict[str, str]) -> None:
-        """Install on a copy of the image. more: further files, by their path."""
+    def prepare(self, image: str, package: Path, change: Callable[[Path], None]) -> None:
+        """Install on a copy of the image. change: what else is done to its files."""
         copy_image(Path(image), self._image)
         with mounted(self._image, self._folder / "root") as root:
             ca_file, key = self.stage.simulator.ca_file, self.stage.simulator.settings.device_key
             assert ca_file is not None
-            install(root, self.stage.describe(), key, ca_file)
+            install(root, package, self.stage.describe(), key, ca_file)
             connect(root, (HERE, self.stage.simulator.port), (THERE, PORT))
-            for place, text in more.items():
-                (root / place).parent.mkdir(parents=True, exist_ok=True)
-                (root / place).write_text(text)
+            change(root)
 
     async def start(self) -> None:
         """Boot. The receiver speaks once the daemon answers; until then nobody would read its line."""
@@ -160,6 +168,13 @@ class Machine:
         with mounted(copy, self._folder / "root") as root:
             return read_kept(root / STORE, self._folder / "scratch")
 
+    async def press(self, held_s: float = 2.5) -> None:
+        """The wearer holds the button: its contact connects the line to ground."""
+        pull = f"{PULLS}/sim_gpio{BUTTON}/pull"
+        await self.stage.run("sh", "-c", f"echo pull-down >{pull}")
+        await asyncio.sleep(held_s)  # how long it is held is what is tried
+        await self.stage.run("sh", "-c", f"echo pull-up >{pull}")
+
     async def presses_left(self) -> bool:
         return bool(await self.stage.run("find", "/run/callout-agent/presses", "-name", "*.json"))
 
@@ -170,14 +185,19 @@ class Machine:
         return kept is not None and kept.owed is not None
 
 
+def package() -> Path:
+    """What tools/system-guest has built."""
+    return Path(os.environ["CALLOUT_AGENT_PACKAGE"])
+
+
 @contextlib.asynccontextmanager
-async def booted(folder: Path, **more: str) -> AsyncIterator[Machine]:
-    """A machine that runs, and dispatch. more: further files on its disk, by their path."""
+async def booted(folder: Path, change: Callable[[Path], None] = lambda _: None) -> AsyncIterator[Machine]:
+    """A machine that runs, and dispatch. change: what else is done to the files on its disk."""
     with Running(Settings(), host=HERE, tls=True, expose=True) as simulator:
         stage = Inside(folder, simulator)
         machine = Machine(folder, stage)
         try:
-            await asyncio.to_thread(machine.prepare, os.environ["CALLOUT_AGENT_IMAGE"], more=more)
+            await asyncio.to_thread(machine.prepare, os.environ["CALLOUT_AGENT_IMAGE"], package(), change)
             await machine.start()
             yield machine
         finally:

@@ -14,16 +14,15 @@ import pytest
 from cuts import Cuts, Plan
 from evidence import LostError, judge
 
-from tests.machine.installed import PYTHON
+from tests.machine.installed import change_code
 from tests.machine.machine import Machine, booted
 
 CUTS = int(os.environ.get("CALLOUT_AGENT_CUTS", "10"))
-UNSYNCED = {
-    "opt/unsynced/sitecustomize.py": "from agent import keeper\nassert keeper.LASTING_SYNC == 'FULL'\nkeeper.LASTING_SYNC = 'NORMAL'\n",
-    "etc/systemd/system/callout-agent.service.d/unsynced.conf": "[Service]\nEnvironment=PYTHONPATH=/opt/unsynced\n",
-}
 
-pytestmark = pytest.mark.skipif(sys.version_info[:2] != PYTHON, reason="the image's Python is 3.11, and its libraries come from here")
+
+def unsynced(root: Path) -> None:
+    """Lasting commits are not synced."""
+    change_code(root, "agent/keeper.py", 'LASTING_SYNC = "FULL"', 'LASTING_SYNC = "NORMAL"')
 
 
 async def unit(machine: Machine) -> dict[str, str]:
@@ -50,7 +49,7 @@ def test_the_machine_shows_presses_that_are_lost(tmp_path: Path):
     """The same cuts lose presses where lasting commits are not synced: the test above can fail."""
 
     async def story() -> None:
-        async with booted(tmp_path, **UNSYNCED) as machine:
+        async with booted(tmp_path, unsynced) as machine:
             owed = await Cuts(machine).lead_up(Plan(0.2, (0.4,), 0.2))
             assert owed.presses == {1}
             with pytest.raises(LostError, match="were stored and are gone"):
