@@ -303,8 +303,8 @@ def long_cable() -> Sheet:
     """The button at the end of a cable that picks up noise."""
     sheet = Sheet(
         "A button on a long cable: pins 11, 9 and 1",
-        "Close to the board, the blue wire of the cable is held at 3.3 volt by a resistor of 2.2 kiloohm from pin 1, and goes through one of "
-        "1 kiloohm to pin 11; from pin 11 a capacitor of 100 nanofarad goes to ground, pin 9. The two wires of the cable are twisted.",
+        "Close to the board, the blue wire of the cable is held at 3.3 volt by a resistor of 2.2 kiloohm from pin 1, and goes through one "
+        "of 1 kiloohm to pin 11; from pin 11 a capacitor of 100 nanofarad goes to ground, pin 9. The two wires of the cable are twisted.",
     )
     draw_header(sheet, (1, 9, 11))
     line_y = row_y(11)
@@ -367,8 +367,8 @@ def lamp() -> Sheet:
     """Lamp and armed lamp."""
     sheet = Sheet(
         "Lamp: pins 13 and 25. Armed lamp: pins 18 and 20",
-        "A light-emitting diode: pin 13, GPIO27, goes by a green wire through a resistor of 330 ohm to its longer leg, its shorter leg goes "
-        "by a black wire to pin 25, ground. The armed lamp, if wanted, is wired alike to pin 18, GPIO24, and pin 20, ground.",
+        "A light-emitting diode: pin 13, GPIO27, goes by a green wire through a resistor of 330 ohm to its longer leg, its shorter leg "
+        "goes by a black wire to pin 25, ground. The armed lamp, if wanted, is wired alike to pin 18, GPIO24, and pin 20, ground.",
     )
     draw_header(sheet, (13, 18, 20, 25))
     sheet.wire("green", edge(13), (262, row_y(13)), (230, row_y(13)))
@@ -410,8 +410,8 @@ def buzzer() -> Sheet:
     sheet = Sheet(
         "Buzzer with a transistor: pins 15, 2 and 39",
         "An active buzzer for 5 volts. Its plus goes by a red wire to pin 2, 5 V. Its minus goes to the collector of an NPN transistor. "
-        "The transistor's base goes through a resistor of 1 kiloohm by a violet wire to pin 15, GPIO22; its emitter by a black wire to pin 39, "
-        "ground. A diode lies across the buzzer, its ring at the plus.",
+        "The transistor's base goes through a resistor of 1 kiloohm by a violet wire to pin 15, GPIO22; its emitter by a black wire to "
+        "pin 39, ground. A diode lies across the buzzer, its ring at the plus.",
     )
     draw_header(sheet, (2, 15, 39))
     plus, minus = 150.0, 220.0
@@ -559,8 +559,8 @@ def power() -> Sheet:
     """Supply in a vehicle."""
     sheet = Sheet(
         "Power in a vehicle",
-        "From the battery's plus through a fuse of 3 ampere close to the battery to a converter from 12 or 24 volt to 5 volt, 3 ampere, and "
-        "from there by a USB cable to the board's own power socket; from the battery's minus, or the chassis, to the converter. An "
+        "From the battery's plus through a fuse of 3 ampere close to the battery to a converter from 12 or 24 volt to 5 volt, 3 ampere, "
+        "and from there by a USB cable to the board's own power socket; from the battery's minus, or the chassis, to the converter. An "
         "uninterruptible supply between converter and board keeps it alive when the cable is cut.",
         height=430,
     )
