@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent import control
+from agent import autopsy, control
 from agent.arming import Arming
 from agent.config import Config
 from agent.connections import Connections
@@ -117,9 +117,11 @@ class Comforts:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - a comfort: whatever it met, the vital tasks go on
-                log.warning("%s failed: %s", name, error)
+                # Of others only where it was: a text may hold a position (law 11), and these two say what a person is to mend.
+                words = str(error) if isinstance(error, OSError | control.InUseError) else autopsy.brief(error)
+                log.warning("%s failed: %s", name, words)
                 hint = HINTS.get(name, "see the journal; please report it")
-                rooms.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {error}", hint, wall=rooms.clock.wall())
+                rooms.conditions.put(code, Severity.DEGRADED, f"{name} does not work: {words}", hint, wall=rooms.clock.wall())
             await asyncio.sleep(RESTART_S)
 
     def _open_heartbeat(self) -> Heartbeat | None:

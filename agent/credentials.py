@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from agent import aside, wire
 from agent.delivery import FRESH_AFTER_S, attempt_deadline_s, backoff_s, lost
-from agent.model import Asked, Meaning, Outcome
+from agent.model import Asked, Meaning, Outcome, Secret
 from agent.ports import Clock
 from agent.token_sources import Source
 from agent.wire import Token
@@ -251,7 +251,7 @@ class Credentials:
         if self._saving is not None and not self._saving.done():
             self._unsaved = token
             return
-        kept = Kept(self._audience, token.value, _boot(), token.at, token.life_s, token.expires_wall, self._clock.wall())
+        kept = Kept(self._audience, token.value.revealed(), _boot(), token.at, token.life_s, token.expires_wall, self._clock.wall())
         path = self._keep
         self._saving = aside.start(lambda: _write(path, kept), name="keep token")
         self._saving.add_done_callback(self._saved)
@@ -267,12 +267,12 @@ class Credentials:
 def revived(kept: Kept, *, at: float, wall: float | None, boot: str) -> Token:
     """A kept token with its age: exact within one boot; after another by the wall clock; renewed at once if that is doubtful."""
     if boot and kept.boot == boot and kept.at <= at:
-        return Token(kept.token, kept.at, kept.life_s, kept.expires_wall)
+        return Token(Secret(kept.token), kept.at, kept.life_s, kept.expires_wall)
     if wall is None or kept.expires_wall is None or wall < kept.kept_wall:
-        return Token(kept.token, at - UNKNOWN_LIFE_S, None, kept.expires_wall)
+        return Token(Secret(kept.token), at - UNKNOWN_LIFE_S, None, kept.expires_wall)
     left_s = kept.expires_wall - wall
     life_s = left_s if kept.life_s is None else max(kept.life_s, left_s)
-    return Token(kept.token, at + left_s - life_s, life_s, kept.expires_wall)
+    return Token(Secret(kept.token), at + left_s - life_s, life_s, kept.expires_wall)
 
 
 def _boot() -> str:

@@ -29,6 +29,7 @@ import httpx
 
 from agent import __version__, lookup
 from agent.delivery import KEEPALIVE_S, Reply
+from agent.model import Secret
 
 # httpx's transport tries to import it with every request. Where it is not installed, each try asks the disk for every folder of the
 # search path, on the event loop; asyncio is what it assumes without.
@@ -100,7 +101,7 @@ class Line:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def exchange(
-        self, method: str, url: str, *, bearer: str | None = None, body: Body = None, limit_bytes: int = MAX_BODY_BYTES
+        self, method: str, url: str, *, bearer: Secret | None = None, body: Body = None, limit_bytes: int = MAX_BODY_BYTES
     ) -> Reply | Failure:
         """Send and read. A kept connection that turns out dead or out of step is replaced once, at once. Cancelling it drops the client.
 
@@ -121,7 +122,7 @@ class Line:
         if self._closing:
             await asyncio.wait(self._closing)
 
-    async def _once(self, method: str, url: str, bearer: str | None, body: Body, limit_bytes: int) -> Reply | Failure:
+    async def _once(self, method: str, url: str, bearer: Secret | None, body: Body, limit_bytes: int) -> Reply | Failure:
         self._dialled = False
         self._written = body if callable(body) else None
         content = b"{}" if callable(body) else body
@@ -247,10 +248,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _headers(bearer: str | None, body: bytes | None) -> dict[str, str]:
+def _headers(bearer: Secret | None, body: bytes | None) -> dict[str, str]:
     headers = {"User-Agent": f"callout-agent/{__version__}", "Accept": "application/json", "Accept-Encoding": "identity"}
     if bearer is not None:
-        headers["Authorization"] = f"Bearer {bearer}"
+        headers["Authorization"] = f"Bearer {bearer.revealed()}"
     if body is not None:
         headers["Content-Type"] = "application/json"
     return headers

@@ -313,6 +313,36 @@ class Condition:
     hint: str
 
 
+class Secret:
+    """A token, a key: what must not turn up in a log, a traceback or a file by accident. It can be compared, not printed, not pickled.
+
+    Its one way out is `revealed()`, for the header or body of a request and for the file that keeps it. (DESIGN law 11.)
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def revealed(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is stored by whoever says so: reveal it there")
+
+
 class SafeCode:
     """A safe code as typed: 1 to 16 characters, kept as they are. It cannot be printed, logged, compared or pickled.
 

@@ -8,19 +8,21 @@ a text, a repr or an exception.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from agent import aside, bodies, delivery, wire
 from agent.delivery import Reply
 from agent.line import Failure, Line, tls_context
-from agent.model import Asked, Meaning, Outcome
+from agent.model import Asked, Meaning, Outcome, Secret
 from agent.ports import Clock
 from agent.wire import Token
 
 FILE_LIMIT_S: Final = 5.0  # a secret that takes longer to read lies on a disk that hangs
 MAX_FILE_CHARS: Final = 65_536
+KEY_REFUSED: Final = frozenset({401, 403})
+NOT_KNOWN: Final = frozenset({400, 404, 422})
 
 
 class Source(Protocol):
@@ -115,7 +117,7 @@ class ClientSecret:
             return _unreadable(error)
         line = Line(self.tls, proxy=self.proxy)
         try:
-            asked = {"clientId": self.client_id, "clientSecret": secret}
+            asked = {"clientId": self.client_id, "clientSecret": secret.revealed()}
             server = await _mint(line, f"{self.base_url}/oauth/token", None, asked, self.clock)
             if isinstance(server, Outcome):
                 return server
@@ -124,7 +126,7 @@ class ClientSecret:
             await line.aclose()
 
 
-async def _mint(line: Line, url: str, bearer: str | None, document: dict[str, Any], clock: Clock) -> Token | Outcome:
+async def _mint(line: Line, url: str, bearer: Secret | None, document: dict[str, Any], clock: Clock) -> Token | Outcome:
     """One request for a token. Its life is counted from before the request, and by the issuer's own clock where it tells one."""
     asked_at = clock.at()
     answer = await line.exchange("POST", url, bearer=bearer, body=bodies.encoded(document))
@@ -132,19 +134,31 @@ async def _mint(line: Line, url: str, bearer: str | None, document: dict[str, An
         return delivery.lost(Asked.TOKEN, None, answer.cause, f"token service: {answer.text} ({line.stage})")
     outcome = delivery.outcome_of(Asked.TOKEN, None, answer, now_wall=clock.wall())
     token = wire.token_of(wire.document_of(answer.body), at=asked_at, wall=_issuer_wall(answer, clock))
-    return token if outcome.meaning is Meaning.ACCEPTED and token is not None else outcome
+    return (
+        token if outcome.meaning is Meaning.ACCEPTED and token is not None else _explained(outcome, for_customer="customerId" in document)
+    )
+
+
+def _explained(outcome: Outcome, *, for_customer: bool) -> Outcome:
+    """A refusal in words that lead to what is wrong here: the key or secret, or the customer that a token is asked for."""
+    status = outcome.http_status
+    if status in KEY_REFUSED:
+        return replace(outcome, text=f"the token service refuses this device's key: revoked, or another's (HTTP {status})")
+    if status in NOT_KNOWN and for_customer:
+        return replace(outcome, text=f"the token service knows no such customer (HTTP {status})")
+    return outcome
 
 
 def _issuer_wall(answer: Reply, clock: Clock) -> float | None:
     return answer.date_wall or (clock.wall() if clock.trusted() else None)
 
 
-async def _secret(path: Path) -> str:
+async def _secret(path: Path) -> Secret:
     """A key that can stand in a header. Raises OSError, or ValueError without the key in it."""
     secret = (await _text(path)).strip()
     if not secret or not secret.isascii() or not secret.isprintable():
         raise ValueError(f"{path.name} is empty or holds more than one line")
-    return secret
+    return Secret(secret)
 
 
 async def _text(path: Path) -> str:

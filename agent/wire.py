@@ -12,11 +12,11 @@ import binascii
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.help_wire import AHEAD_S, help_of
-from agent.model import Callout, CalloutId, Event, Help
+from agent.model import Callout, CalloutId, Event, Help, Secret
 from agent.scalars import INSTANT_FROM, first_text, id_of, line_of, number_of, text_of, wall_of
 
 LIST_KEYS: Final = ("callouts", "activeCallouts", "events", "calloutEvents", "data", "items", "results", "records")
@@ -42,7 +42,7 @@ class Token:
     The belief only times renewals: dispatch decides what is expired, so a token is tried whatever this says.
     """
 
-    value: str = field(repr=False)
+    value: Secret
     at: float
     life_s: float | None = None
     expires_wall: float | None = None
@@ -231,13 +231,13 @@ def _kind(raw: dict[str, Any], spoken: dict[str, Any]) -> str | None:
 def _token(value: str, told: Any, at: float, wall: float | None) -> Token:
     number = number_of(told)
     if number is not None and number <= INSTANT_FROM:
-        return Token(value, at, number, None if wall is None else wall + number)
+        return Token(Secret(value), at, number, None if wall is None else wall + number)
     expires_wall = wall_of(told) if told is not None else None
     if expires_wall is None:
         expires_wall = _jwt_expiry(value)
     if expires_wall is None or wall is None:
-        return Token(value, at, None, expires_wall)
-    return Token(value, at, expires_wall - wall, expires_wall)
+        return Token(Secret(value), at, None, expires_wall)
+    return Token(Secret(value), at, expires_wall - wall, expires_wall)
 
 
 def _jwt_expiry(value: str) -> float | None:

@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from agent import aside, autopsy
 from agent.cli import talk
@@ -101,6 +102,7 @@ def last_good_path(config: Path) -> Path:
 def _live(config: Config, problems: tuple[Problem, ...], copy: Path, starts: Starts) -> int:
     async def live() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop.set_exception_handler(forgotten)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _end, stop)
         first = First(config, starts.begin())
@@ -174,6 +176,7 @@ def listen_to_logs(*, debug: bool) -> Callable[[], None]:
             writer.handle(record)
 
     threading.Thread(target=write, name="log", daemon=True).start()
+    threading.excepthook = _thread_failed
     for chatty in ("httpx", "httpcore", "asyncio", "apscheduler"):  # they log addresses and ids at info
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -185,10 +188,24 @@ def listen_to_logs(*, debug: bool) -> Callable[[], None]:
     return finish
 
 
+def forgotten(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What asyncio met in nobody's name. Its own words hold the arguments of a callback, which may be a position (law 11)."""
+    error, words = context.get("exception"), str(context.get("message", "")).partition("(")[0].split(" <")[0].strip()
+    logging.getLogger("callout-agent").error("asyncio: %s: %s", words, autopsy.brief(error) if error is not None else "no exception")
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None:
+        logging.getLogger("callout-agent").error("a thread ended: %s", autopsy.whole(failed.exc_value))
+
+
 class _Aside(logging.handlers.QueueHandler):
-    """Waits for nobody."""
+    """Waits for nobody. What an exception says is for debug: it may hold a position or a token (law 11)."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        if record.exc_info and record.exc_info[1] is not None and logging.getLogger().level > logging.DEBUG:
+            record.msg = f"{record.getMessage()}: {autopsy.whole(record.exc_info[1])}"
+            record.args = record.exc_info = record.exc_text = None
         return record  # it stays in this process: the writer formats it
 
     def enqueue(self, record: logging.LogRecord) -> None:

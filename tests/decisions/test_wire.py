@@ -288,7 +288,7 @@ def test_a_file_holds_a_bare_token_or_the_services_json(text: str) -> None:
     """Whoever keeps the file fresh may simply write what the service answered."""
     token = wire.token_of_text(text, at=0.0, wall=None)
     assert token is not None
-    assert token.value == "abcdefgh"
+    assert token.value.revealed() == "abcdefgh"
     assert "abcdefgh" not in repr(token) + str(token)
 
 

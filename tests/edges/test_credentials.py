@@ -139,7 +139,7 @@ async def test_client_id_and_secret_take_two_steps(rig: Wired, tmp_path: Path, t
         )
         token = await at.credentials.current(urgent=True)
         assert token is not None
-        assert token.value == "callout-token"
+        assert token.value.revealed() == "callout-token"
         assert [(seen.json, seen.bearer) for seen in at.server.seen] == [
             ({"clientId": "lab", "clientSecret": SECRET}, None),
             ({"customerId": CUSTOMER}, "server-token"),
@@ -162,10 +162,10 @@ async def test_a_token_file_is_read_again_after_a_401_and_when_it_changes(
         assert [seen.bearer for seen in at.server.seen] == ["token-number-1", "token-number-2"]
         async with fresh(at):
             file.write_text(json.dumps({"access_token": "token-number-3"}))
-            await until(lambda: "3" in (at.credentials._token.value if at.credentials._token else ""))
+            await until(lambda: "3" in (at.credentials._token.value.revealed() if at.credentials._token else ""))
         file.unlink()
         assert await at.credentials.newer(at.credentials._token, urgent=True) is None
-        assert (await at.credentials.current(urgent=False)).value == "token-number-3"
+        assert (await at.credentials.current(urgent=False)).value.revealed() == "token-number-3"
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ async def test_concurrent_callers_share_a_renewal_and_outlive_a_cancelled_one(ri
         gate.set()
         tokens = await asyncio.gather(*callers, return_exceptions=True)
         assert isinstance(tokens[0], asyncio.CancelledError)
-        assert {token.value for token in tokens[1:]} == {"first-token-value"}
+        assert {token.value.revealed() for token in tokens[1:]} == {"first-token-value"}
         assert renewals(at) == 1
 
 
@@ -314,7 +314,7 @@ async def test_a_raise_does_not_wait_for_a_renewal_that_hangs(rig: Wired) -> Non
             assert len(at.credentials._renewals) == tens, "neither sooner, nor for what is not a raise"
             waiting.append(asyncio.create_task(at.credentials.current(urgent=True)))
         tokens = await asyncio.gather(*waiting)
-        assert {token.value for token in tokens if token} == {TOKEN["accessToken"]}, "all have it, whichever they waited for"
+        assert {token.value.revealed() for token in tokens if token} == {TOKEN["accessToken"]}, "all have it, whichever they waited for"
         assert None not in tokens
         assert renewals(at) == 3
 
@@ -379,7 +379,7 @@ async def test_a_raise_after_a_restart_needs_no_token_service(rig: Wired, tmp_pa
         at.clock.ahead_s = 1_800
         token = await at.credentials.current(urgent=True)
         assert token is not None
-        assert token.value == "first-token-value"
+        assert token.value.revealed() == "first-token-value"
         assert 0.5 <= token.spent(at.clock.at()) < 0.51
         assert renewals(at) == 0
 
@@ -394,7 +394,7 @@ async def test_a_kept_token_of_another_customer_is_not_used(rig: Wired, tmp_path
         at.clock.ahead_s = 61
         token = await other.current(urgent=False)
         assert token is not None
-        assert token.value == "second-token-value"
+        assert token.value.revealed() == "second-token-value"
         await other.aclose()
 
 
@@ -449,7 +449,7 @@ def test_after_another_boot_the_wall_clock_tells_the_age() -> None:
     assert later.spent(5.0) == pytest.approx(0.75)
     for wall in (None, 46_000.0):
         doubtful = revived(kept, at=5.0, wall=wall, boot="boot-2")
-        assert doubtful.value == "abcdefgh"
+        assert doubtful.value.revealed() == "abcdefgh"
         assert doubtful.at + module.RENEW_AT * module.UNKNOWN_LIFE_S <= 5.0
     nameless = Kept("4711", "abcdefgh", "", 1.0, 60.0, None, 0.0)
     assert revived(nameless, at=5.0, wall=1.0, boot="").life_s is None

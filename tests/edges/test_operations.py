@@ -15,7 +15,7 @@ from agent.credentials import Credentials
 from agent.documents import NOTHING, REFUSED, UNREACHABLE
 from agent.line import tls_context
 from agent.lookup import LookupLoop
-from agent.model import Asked, Meaning, Outcome, Place, Quality
+from agent.model import Asked, Meaning, Outcome, Place, Quality, Secret
 from agent.panic_api import PanicApi, Service
 from agent.wire import Token
 from simulator.server import Running
@@ -34,7 +34,7 @@ class Held:
         self.value = value
 
     async def fetch(self) -> Token:
-        return Token(self.value, at=0.0)
+        return Token(Secret(self.value), at=0.0)
 
 
 class Steady:

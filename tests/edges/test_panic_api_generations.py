@@ -18,7 +18,7 @@ from scripted import FIX, Wall
 
 from agent.credentials import Credentials
 from agent.line import tls_context
-from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Place, Quality, SafeCode
+from agent.model import Asked, Callout, CalloutId, Meaning, Outcome, Place, Quality, SafeCode, Secret
 from agent.panic_api import PanicApi, Service
 from agent.paperwork import CancellationReason, Device, DeviceAnswer, MapPicture, Rating, RatingItem, Report, ResponseType
 from agent.token_sources import ClientSecret, TokenService
@@ -40,7 +40,7 @@ class Held:
     local: bool = True
 
     async def fetch(self) -> Token:
-        return Token(self.value, at=0.0)
+        return Token(Secret(self.value), at=0.0)
 
 
 class Stage:
