@@ -17,7 +17,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 MAX_LINE = 65_536  # a request is a few hundred bytes
 MAX_ANSWER = 8 * 1024 * 1024  # a status document is some thousands, a report or a picture of dispatch up to four millions
@@ -120,7 +122,8 @@ async def _clear(path: Path) -> None:
     if not path.exists():
         return
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_unix_connection(path), 1.0)
+        async with asyncio.timeout(1.0):  # not `wait_for`: it swallows a cancel that comes with the answer, and the daemon could not end
+            _, writer = await asyncio.open_unix_connection(path)
     except (ConnectionRefusedError, FileNotFoundError):
         path.unlink(missing_ok=True)
         return
@@ -133,16 +136,22 @@ async def _clear(path: Path) -> None:
 
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handle: Answer, talks: Talks) -> None:
     try:
-        while line := await asyncio.wait_for(reader.readline(), IDLE_S):
+        while line := await _within(IDLE_S, reader.readline()):
             await talks.turn()
             answer = _encoded(await _answer(line, handle))
             talks.make_room(len(answer))
             writer.write(answer)
-            await asyncio.wait_for(writer.drain(), IDLE_S)
+            await _within(IDLE_S, writer.drain())
     except (OSError, ValueError, TimeoutError):  # the asker went away, fell silent, or its line was too long
         return
     finally:
         writer.close()
+
+
+async def _within(seconds: float, work: Awaitable[_T]) -> _T:
+    """Not `wait_for`, see `_clear`."""
+    async with asyncio.timeout(seconds):
+        return await work
 
 
 def _encoded(reply: dict[str, Any]) -> bytes:

@@ -298,3 +298,25 @@ def test_answer_that_breaks_off_is_no_answer(tmp_path: Path):
         server.close()
 
     asyncio.run(story())
+
+
+def test_end_of_the_process_is_not_missed_while_the_socket_of_a_dead_daemon_is_looked_at(tmp_path: Path):
+    """The refusal of the old socket and the end of the process may come in the same moment."""
+
+    async def story() -> None:
+        path = tmp_path / "control.sock"
+        for passes in range(4):  # so many it takes to find out that nobody answers
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(str(path))
+            serving = asyncio.create_task(control.serve(path, answering))
+            for _ in range(passes):
+                await asyncio.sleep(0)
+            serving.cancel()
+            done, _ = await asyncio.wait({serving}, timeout=2.0)
+            assert done, f"cancelled after {passes} passes of the loop, and it serves on"
+            path.unlink(missing_ok=True)
+
+    async def answering(_request: dict[str, Any], _peer: control.Peer) -> dict[str, Any]:
+        return {}
+
+    asyncio.run(story())
