@@ -70,9 +70,7 @@ def test_every_pin_of_the_header_is_one_thing():
 TABLES = ("panic_api", "credentials", "cadence", "store", "indicator", "control", "hooks", "fresh")
 KEYS = st.dictionaries(
     st.sampled_from(["environment", "chip", "send_min_s", "path", "new_key", "socket", "on_event", "lamp_line"]),
-    st.one_of(
-        st.none(), st.booleans(), st.integers(-9, 99), st.floats(-1e6, 1e6), st.text(max_size=12), st.lists(st.text(max_size=4), max_size=3)
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(-9, 99), st.floats(-1e6, 1e6), st.text(max_size=12), st.lists(st.text(), max_size=3)),
     max_size=4,
 )
 WANTED = st.dictionaries(st.sampled_from(TABLES), st.one_of(st.none(), KEYS), max_size=4)
@@ -108,7 +106,7 @@ def test_a_changed_text_says_what_was_wanted_and_the_rest_as_before(text: str, w
 
 def test_lines_that_nobody_asked_about_stay_to_the_letter():
     """Comments, order, blanks."""
-    wanted = {"panic_api": {"customer_id": 4711}, "indicator": {"buzzer_line": 22}, "keypad": {"path": "/dev/input/event3"}}
+    wanted = {"panic_api": {"customer_id": 4711}, "indicator": {"buzzer_line": 22}, "keypad": {"path": "/dev/pad"}}
     text, kept = setup_toml.changed(EXAMPLE, wanted, {"keypad": "where a code is typed"})
     before, after = EXAMPLE.splitlines(), text.splitlines()
     assert kept
@@ -125,14 +123,12 @@ def test_lines_that_nobody_asked_about_stay_to_the_letter():
 
 def test_receivers_keep_their_own_keys():
     """Chosen anew, in another order; one that is gone goes with its keys, no other does."""
-    text = (
-        '[[receiver]]\nkind = "gpsd"\nname = "roof" # the good one\n\n[[receiver]]\nkind = "serial"\npath = "/dev/ttyUSB0"\nbaud = 4800\n'
-    )
+    text = '[[receiver]]\nkind = "gpsd"\nname = "roof" # the good\n\n[[receiver]]\nkind = "serial"\npath = "/dev/ttyUSB0"\nbaud = 4800\n'
     draft = setup_draft.Draft(Path("/x/config.toml"), text, tomllib.loads(text))
     draft.set_receivers([{"kind": "serial", "path": "/dev/ttyS1", "baud": 9600}, {"kind": "gpsd", "host": "127.0.0.1", "port": 2947}])
     written = draft.text()[0]
     assert [each.get("name") for each in tomllib.loads(written)["receiver"]] == [None, "roof"]
-    assert "# the good one" in written
+    assert "# the good" in written
     assert "ttyUSB0" not in written
 
 
@@ -168,8 +164,8 @@ def test_placeholders_are_no_answers():
         ("gpsd:box:2948", {"kind": "gpsd", "host": "box", "port": 2948}),
         ("serial:/dev/ttyUSB0", {"kind": "serial", "path": "/dev/ttyUSB0"}),
         (
-            "serial:/dev/serial/by-path/pci-0:1.0-port0@4800",
-            {"kind": "serial", "path": "/dev/serial/by-path/pci-0:1.0-port0", "baud": 4800},
+            "serial:/dev/serial/by-path/pci-0:1.0@4800",
+            {"kind": "serial", "path": "/dev/serial/by-path/pci-0:1.0", "baud": 4800},
         ),
     ],
 )
