@@ -81,7 +81,9 @@ def make(directory: Path) -> None:
     """The directory, if it is not there yet. Raises OSError."""
     if not directory.is_dir():
         directory.mkdir(parents=True, exist_ok=True)
-        directory.chmod(_DIRECTORY_MODE)
+        # The unit forbids to set a group id bit (RestrictSUIDSGID): then it is the daemon's alone, until tmpfiles.d makes it anew.
+        with contextlib.suppress(PermissionError):
+            directory.chmod(_DIRECTORY_MODE)
 
 
 def _write(path: Path, document: bytes, mode: int = _FILE_MODE) -> None:

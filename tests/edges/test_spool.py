@@ -11,6 +11,7 @@ import stat
 import subprocess
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -256,3 +257,15 @@ def test_a_full_tmpfs_keeps_the_presses_that_it_has(tmp_path: Path) -> None:
         put(directory, PRESS)
     finally:
         subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def test_directory_that_may_not_be_shared_is_made_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Under its unit the daemon may set no group id bit: its own presses are kept there, and the first of them too."""
+
+    def forbidden(path: Path, mode: int, **_: Any) -> None:
+        if mode & 0o6000:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(Path, "chmod", forbidden)
+    spool.make(tmp_path / "run" / "presses")
+    assert (tmp_path / "run" / "presses").is_dir()
