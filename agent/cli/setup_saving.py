@@ -55,7 +55,10 @@ def save(draft: Draft) -> Saved:
 
 def writable(path: Path) -> bool:
     """Whether this user may replace the config."""
-    place = next(each for each in path.absolute().parents if each.exists())
+    try:
+        place = next(each for each in path.absolute().parents if each.exists())
+    except PermissionError:
+        return False
     return os.access(place, os.W_OK | os.X_OK, effective_ids=True)
 
 

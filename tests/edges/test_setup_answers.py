@@ -116,7 +116,7 @@ def test_lines_that_nobody_asked_about_stay_to_the_letter():
         "customer_id = 4711",
         "buzzer_line = 22",
         "[keypad]",
-        'path = "/dev/input/event3"',
+        'path = "/dev/pad"',
     ]
     assert after[after.index("buzzer_line = 22") - 1] == "# buzzer_line = 22"
 
