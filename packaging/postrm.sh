@@ -15,6 +15,7 @@ keeps_tracks() {
 
 leave_tracks() { # the database and what was moved aside, to root: the user goes, and its number may become someone else's
     find "$state" -mindepth 1 -maxdepth 1 ! \( -name 'agent.db*' ! -name '*.reserve' \) -exec rm -rf {} +
+    ! rmdir "$state" 2>/dev/null || return 0
     chown -R --no-dereference root:root "$state"
     chmod -R go= "$state"
     echo "callout-agent: the recorded tracks are kept in $state; to remove them: rm -r $state" >&2
