@@ -300,6 +300,7 @@ def test_answer_that_breaks_off_is_no_answer(tmp_path: Path):
     asyncio.run(story())
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # asyncio leaves a socket that it only began to serve
 def test_end_of_the_process_is_not_missed_while_the_socket_of_a_dead_daemon_is_looked_at(tmp_path: Path):
     """The refusal of the old socket and the end of the process may come in the same moment."""
 

@@ -24,7 +24,7 @@ from agent.starts import MOST
 
 # The file named by $FAULT says which part hangs, as long as it does. Limits and rests are a tenth of what they are.
 HANGS = """
-import agent.daemon, agent.decider, agent.lanes.desk, agent.lanes.turns, agent.ticking, hardware.button, hardware.serial_port
+import agent.daemon, agent.decider, agent.lanes.desk, agent.lanes.watch, agent.ticking, hardware.button, hardware.serial_port
 agent.daemon.DECIDER_S = agent.daemon.BUTTON_S = agent.daemon.RECEIVER_S = 2.5
 agent.daemon.DEADLINE_CAP_S, agent.daemon.LANE_S, agent.lanes.desk.REST_S = 2.0, 1.0, 0.5
 def hangs(part):
@@ -43,7 +43,7 @@ def spoil(owner, name, part):
 spoil(agent.decider.Decider, "_carry_out", "decider")
 spoil(hardware.button.Waking, "wait", "button panic")
 spoil(hardware.serial_port._Line, "gone_within", "receiver")
-spoil(agent.lanes.turns.Turns, "_wait", "watch lane")
+spoil(agent.lanes.watch.WatchLane, "_look_up", "watch lane")
 tick = agent.ticking.Ticking._tick
 def standing_tick(self):
     while hangs("loop"):
@@ -233,8 +233,9 @@ async def the_alarm_path_alone(folder: Path) -> None:
 
 
 async def a_receiver_that_ends_the_daemon(folder: Path) -> None:
-    """Help that comes without a position is help; a press that was left for the daemon is taken up by a careful start as by any other."""
+    """The others go on; a press that was left for the daemon is taken up by a careful start as by any other."""
     async with driving(folder) as (stage, _):
+        stage.more = "[site]\nlatitude = -33.9\nlongitude = 18.4\n"
         spoil(stage, MUTE)
         await crash(stage)
         assert (await stage.command("raise"))[0] == 3, "kept for the daemon"
