@@ -290,10 +290,11 @@ def button() -> Sheet:
         690,
         244,
         (
-            "(normally closed) works, too: setup finds",
-            "it out. A wire that falls off is then felt",
-            "as a press; with the usual kind it is not",
-            "felt at all: so try the button regularly.",
+            "(normally closed) works, too: setup",
+            "finds it out. A wire that falls off",
+            "then feels like a press; with the",
+            "usual kind it feels like nothing:",
+            "so try the button every month.",
         ),
     )
     return sheet
