@@ -32,8 +32,11 @@ class Finding:
 
 
 CABLES = {
-    "timeout": ("no answer in time", "check the link: signal, SIM credit, whether other hosts answer"),
-    "dns": ("the name of the dispatch host cannot be looked up", "check the link and the resolver (/etc/resolv.conf)"),
+    "timeout": ("no answer in time", "check the link: signal, SIM with data and credit, APN; whether other hosts answer"),
+    "dns": (
+        "the name of the dispatch host cannot be looked up",
+        "check the link: signal, SIM with data and credit, APN; then the resolver (/etc/resolv.conf)",
+    ),
     "connect": ("the dispatch host refuses or cannot be reached", "check the link, base_url and any firewall or proxy"),
     "reset": ("the connection breaks off", "check the link; a firewall or proxy may be cutting it"),
 }
@@ -69,7 +72,7 @@ def _unanswered(outcome: Outcome) -> Finding:
             "dispatch.tls", Severity.CRITICAL, _with("TLS fails", outcome), "check base_url and ca_file; something may be intercepting"
         )
     if cause == "no_token":
-        hint = "check token_url and its key, or token_file; the backend must know this customer_id"
+        hint = "unless it is the link (signal, SIM with data, APN): check token_url and its key, or token_file, and customer_id"
         return Finding("token.none", Severity.CRITICAL, _with("no token to raise with", outcome), hint)
     if cause.startswith("http_"):
         return Finding(
@@ -98,8 +101,9 @@ def _rejected(outcome: Outcome) -> Finding | None:
 
 def _unauthorised(outcome: Outcome) -> Finding:
     if outcome.asked is Asked.RAISE or outcome.cause != "scope":  # no newer token was to be had: a raise would meet the same
-        hint = "renew the device's key or token at the backend; the token must belong to customer_id"
-        return Finding("token.refused", Severity.CRITICAL, "dispatch refuses the token, and there is no newer one", hint)
+        text = "dispatch refuses the token, and there is no newer one: revoked, or of another customer"
+        hint = "ask whoever runs the token service whether this device's key was revoked; the token must belong to customer_id"
+        return Finding("token.refused", Severity.CRITICAL, text, hint)
     hint = "a callout token covers only its customer's callout flow; ask dispatch what its scope is"
     return Finding("token.scope", Severity.DEGRADED, f"dispatch refuses the token for {outcome.asked}", hint)
 

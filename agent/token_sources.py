@@ -134,9 +134,9 @@ async def _mint(line: Line, url: str, bearer: Secret | None, document: dict[str,
         return delivery.lost(Asked.TOKEN, None, answer.cause, f"token service: {answer.text} ({line.stage})")
     outcome = delivery.outcome_of(Asked.TOKEN, None, answer, now_wall=clock.wall())
     token = wire.token_of(wire.document_of(answer.body), at=asked_at, wall=_issuer_wall(answer, clock))
-    return (
-        token if outcome.meaning is Meaning.ACCEPTED and token is not None else _explained(outcome, for_customer="customerId" in document)
-    )
+    if outcome.meaning is Meaning.ACCEPTED and token is not None:
+        return token
+    return _explained(outcome, for_customer="customerId" in document)
 
 
 def _explained(outcome: Outcome, *, for_customer: bool) -> Outcome:

@@ -16,6 +16,7 @@ from agent.model import Meaning, Outcome
 from agent.paperwork import ResponseType
 
 ASK_S = 15.0
+IN_VAIN_S = 5.0  # where nobody accepts a connection: only the last good address is left to be tried
 NO_CALLOUT = "/callouts/0/location"
 CAUSES = {
     "no_token": ("no request can be made without a token", "mend [credentials], or ask whoever runs the token service"),
@@ -33,10 +34,7 @@ CAUSES = {
     ),
 }
 UNKNOWN_CUSTOMER = frozenset({"http_400", "http_404", "http_409", "http_422"})
-WRONG_CUSTOMER = (
-    "the token service knows no such customer: the customer_id is wrong, or this device is not enrolled for it",
-    "compare [panic_api] customer_id with what AURA gave you for this device, or ask whoever runs the token service",
-)
+WRONG_CUSTOMER = "compare [panic_api] customer_id with what AURA gave you for this device, or ask whoever runs the token service"
 REVOKED = frozenset({"http_401", "http_403"})
 KEY_REFUSED = (
     "this device's key is revoked, or is another's",
@@ -67,9 +65,9 @@ async def config(scene: Scene) -> Step:
 
 async def token(scene: Scene) -> Step:
     """Whether one is to be had: the daemon's, if this user may read it, else a new one, which is not kept."""
-    if scene.connections is None or scene.config is None:
+    if scene.connections is None:
         return skipped("token")
-    credentials, customer = scene.connections.credentials, scene.config.panic_api.customer_id
+    credentials = scene.connections.credentials
     try:
         async with asyncio.timeout(ASK_S):
             found = await credentials.current(urgent=False)
@@ -80,19 +78,25 @@ async def token(scene: Scene) -> Step:
         life = "" if left_s is None else f", good for {wording.span(left_s)} still" if left_s > 0 else ", past its end"
         return Step("token", State.OK, f"there is one{life}")
     trouble = credentials.trouble
-    text, cause = (trouble.text, trouble.cause) if trouble is not None else ("none", "no_token")
-    if cause in UNKNOWN_CUSTOMER:
-        return Step("token", State.FAIL, f"{text}, asked for customer {customer}", *WRONG_CUSTOMER)
-    if cause in REVOKED:
-        return Step("token", State.FAIL, text, *KEY_REFUSED)
-    return Step("token", State.FAIL, text, *CAUSES.get(cause, CAUSES["no_token"]))
+    return Step("token", State.FAIL, "there is none" if trouble is None else trouble.text, *_no_token(scene))
+
+
+def _no_token(scene: Scene) -> tuple[str, str]:
+    """What it means that there is none, or none that is taken, and what to do; by what the token service said."""
+    trouble = None if scene.connections is None else scene.connections.credentials.trouble
+    if trouble is None or scene.config is None:
+        return CAUSES["no_token"]
+    if trouble.cause in UNKNOWN_CUSTOMER:
+        customer = scene.config.panic_api.customer_id
+        return f"customer {customer} is wrong, or this device is not enrolled for it", WRONG_CUSTOMER
+    return KEY_REFUSED if trouble.cause in REVOKED else CAUSES.get(trouble.cause, CAUSES["no_token"])
 
 
 async def dispatch(scene: Scene) -> Step:
     """Name, TLS, token and one answer that only dispatch gives."""
     if scene.dispatch is None:
         return skipped("dispatch")
-    outcome = await scene.dispatch.look_up(deadline_s=ASK_S)
+    outcome = await scene.dispatch.look_up(deadline_s=ASK_S if scene.connected else IN_VAIN_S)
     scene.listing_refused = outcome.meaning is Meaning.UNAUTHORISED or outcome.http_status == 403
     scene.reached = outcome.meaning in (Meaning.ACCEPTED, Meaning.REJECTED) or outcome.http_status == 405
     if outcome.meaning is Meaning.UNAUTHORISED:
@@ -103,7 +107,7 @@ async def dispatch(scene: Scene) -> Step:
         return Step("dispatch", State.OK, "it answers, and takes the token")
     if scene.reached:
         return Step("dispatch", State.OK, f"it answers, and takes the token ({outcome.text})", "see the next step")
-    means, do = CAUSES.get(outcome.cause, ELSE)
+    means, do = _no_token(scene) if outcome.cause == "no_token" else CAUSES.get(outcome.cause, ELSE)
     return Step("dispatch", State.FAIL, outcome.text, means, do)
 
 

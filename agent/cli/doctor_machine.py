@@ -15,7 +15,7 @@ from pathlib import Path
 
 from agent import BUILT_AT_WALL, __version__, aside, wording
 from agent.cli import talk
-from agent.cli.doctor_step import Machine, Scene, State, Step, in_words_of_daemon, read_small, skipped
+from agent.cli.doctor_step import Machine, Scene, State, Step, in_words_of_daemon, read_small, skipped, worst
 from agent.clock import BATTERY_S, Kernel
 
 READ_S = 8.0
@@ -117,7 +117,13 @@ def _room(scene: Scene, store: Path, run: Path) -> Step:
     told = in_words_of_daemon("disk", scene.conditions("store.full", "store.read_only", "store.hung"), "")
     if told.state is not State.OK:
         hint = "\n".join(filter(None, (told.do, *(each.do for each in ailing))))
-        return Step("disk", told.state, "; ".join((told.seen, *(each.seen for each in ailing))), ailing[0].means if ailing else "", hint)
+        return Step(
+            "disk",
+            worst([told.state, *(each.state for each in ailing)]),
+            "; ".join((told.seen, *(each.seen for each in ailing))),
+            ailing[0].means if ailing else "",
+            hint,
+        )
     return min(findings, key=lambda each: (State.FAIL, State.WARN, State.OK).index(each.state))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import errno
 import fcntl
 import os
 import socket
@@ -26,9 +27,11 @@ from agent.cli.doctor_step import Machine, Scene, State, Step, skipped
 from agent.line import failure_of, tls_context
 from agent.rules import is_loopback
 
-LOOK_UP_S, CONNECT_S, PROBE_S, HEAD_S = 10.0, 8.0, 4.0, 10.0
+LOOK_UP_S, CONNECT_S, PROBE_S, HEAD_S = 8.0, 8.0, 5.0, 10.0
+UNHEARD = frozenset({"", "no answer", os.strerror(errno.ENETUNREACH), os.strerror(errno.EHOSTUNREACH)})
 OFF_S = 30.0  # beyond it a clock is named; a reply takes a while
 SOON_DAYS = 14
+DAY_S = 86_400.0
 _SIOCGIFFLAGS, _SIOCGIFADDR = 0x8913, 0x8915
 _UP, _LOOPBACK, _RUNNING = 0x1, 0x8, 0x40
 _ROUTE_UP, _ROUTE_REJECT = 0x1, 0x200
@@ -53,9 +56,10 @@ async def network(scene: Scene) -> tuple[Step, ...]:
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
     local = is_loopback(host)
     way = await aside.run(lambda: _way(scene.machine), name="network", limit_s=LOOK_UP_S)
-    found, trouble = await _look_up(host, port)
+    (found, trouble), silence = await asyncio.gather(_look_up(host, port), _silence(scene.machine, wanted=way.out and not local))
     opened, why = await _connect(found, port) if found else (False, "")
-    silent = False if opened or local or not way.out else await _nothing_answers(scene.machine, why)
+    scene.connected = opened
+    silent = silence and not opened and why in UNHEARD
     where = f"{'the proxy' if config.panic_api.proxy else 'dispatch'} at {host}:{port}"
     connection = skipped("connection", "there is no address to connect to") if not found else _connection(where, opened=opened, why=why)
     return _interface(way, local=local, silent=silent), _name(host, found, trouble), connection
@@ -148,22 +152,23 @@ async def _connect(addresses: list[str], port: int) -> tuple[bool, str]:
     return False, why
 
 
-async def _nothing_answers(machine: Machine, why: str) -> bool:
-    """Whether nobody at all is heard from. A refusal is an answer, and so is that of a name server beyond this machine."""
-    if why and why not in {"no answer", os.strerror(101), os.strerror(113)}:  # ENETUNREACH, EHOSTUNREACH
-        return False
+async def _silence(machine: Machine, *, wanted: bool) -> bool:
+    """Whether the name servers beyond this machine are not heard from, not even with a refusal; True where there are none to ask."""
     rows = (line.split() for line in (machine.text("etc/resolv.conf") or "").splitlines())
     servers = [row[1] for row in rows if len(row) > 1 and row[0] == "nameserver" and not is_loopback(row[1].partition("%")[0])]
-    for server in servers[:2]:
-        try:
-            async with asyncio.timeout(PROBE_S):
-                _, writer = await asyncio.open_connection(server, 53)
-        except ConnectionRefusedError:
-            return False
-        except (TimeoutError, OSError):
-            continue
-        writer.transport.abort()
+    heard = await asyncio.gather(*(_is_heard(each) for each in servers[:3] if wanted))
+    return wanted and not any(heard)
+
+
+async def _is_heard(server: str) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_S):
+            _, writer = await asyncio.open_connection(server, 53)
+    except ConnectionRefusedError:
+        return True
+    except (TimeoutError, OSError):
         return False
+    writer.transport.abort()
     return True
 
 
@@ -176,10 +181,13 @@ async def certificate(scene: Scene) -> Step:
     if config is None:
         return skipped("certificate")
     url = urlsplit(config.panic_api.base_url)
-    if url.scheme != "https":
-        return skipped("certificate", "dispatch is on this machine, without TLS")
-    if config.panic_api.proxy is not None:
-        return skipped("certificate", "dispatch is behind a proxy: see the next steps")
+    unseen = (
+        (url.scheme != "https", "dispatch is on this machine, without TLS"),
+        (config.panic_api.proxy is not None, "dispatch is behind a proxy: see the next steps"),
+        (not scene.connected, "dispatch cannot be connected to: see the connection's step"),
+    )
+    if why := next((words for there, words in unseen if there), ""):
+        return skipped("certificate", why)
     host, port = url.hostname or "", url.port or 443
     ca_file = None if config.panic_api.ca_file is None else Path(config.panic_api.ca_file)
     try:
@@ -231,15 +239,19 @@ async def _date(reader: asyncio.StreamReader) -> float | None:
 
 def _judged(told: dict[str, object], date_wall: float | None) -> Step:
     ends_wall = ssl.cert_time_to_seconds(str(told["notAfter"])) if "notAfter" in told else None
-    days = None if ends_wall is None else (ends_wall - time.time()) / 86_400
+    days = None if ends_wall is None else (ends_wall - time.time()) / DAY_S
     seen = "it is accepted" + ("" if days is None else f" and ends in {days:.0f} days") + f"; issued by {_issuer(told)}"
     off_s = None if date_wall is None else time.time() - date_wall
     if off_s is not None and abs(off_s) > OFF_S:
-        seen += f"; this device's clock is {wording.span(abs(off_s))} {'ahead of' if off_s > 0 else 'behind'} dispatch's"
+        seen += f"; this device's clock is {_far(abs(off_s))} {'ahead of' if off_s > 0 else 'behind'} dispatch's"
         return Step("certificate", State.WARN, seen, "one of the two is wrong", "compare with another clock; see the clock's step")
     if days is not None and days < SOON_DAYS:
         return Step("certificate", State.WARN, seen, "if it is not renewed by then, no raise gets through", "ask AURA when it is renewed")
     return Step("certificate", State.OK, seen + ("" if off_s is None else "; the clocks agree"))
+
+
+def _far(off_s: float) -> str:
+    return wording.span(off_s) if off_s < 2 * DAY_S else f"{off_s / DAY_S:.0f} days"
 
 
 def _issuer(told: dict[str, object]) -> str:

@@ -84,7 +84,8 @@ class Scene:
     """What examinations share, and what the later ones learn from the earlier: None where an earlier one failed.
 
     config: as the file stands; broken: why it cannot be used. told: the daemon's outward status document, empty unless it answers.
-    reached: dispatch answered as itself. listing_refused: but it does not let this token list the customer's callouts.
+    connected: somebody accepts connections where dispatch is. reached: dispatch answered as itself. listing_refused: but it does not let
+    this token list the customer's callouts.
     closed_callout: a callout that may be asked about, because it is over.
     """
 
@@ -96,6 +97,7 @@ class Scene:
     told: dict[str, Any] = field(default_factory=dict)
     connections: Connections | None = None
     dispatch: Dispatch | None = None
+    connected: bool = True
     reached: bool = False
     listing_refused: bool = False
     closed_callout: CalloutId | None = None
