@@ -20,7 +20,7 @@ from agent.ports import Clock
 
 CODE: Final = "heartbeat.failed"
 DEADLINE_S: Final = 10.0
-FIRST_S, SPREAD_S = 20.0, 40.0  # after the start: what the start itself needs goes first, and a fleet does not speak at once
+FIRST_S, SPREAD_S = 5.0, 25.0  # after the start: what the start itself needs goes first, and a fleet does not speak at once
 JITTER: Final = 0.1
 AGAIN_S: Final = 60.0  # after one that failed; never later than the usual time
 FAILURES_TOLD: Final = 3  # in a row
