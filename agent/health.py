@@ -22,6 +22,7 @@ from agent.timescale import Standing
 
 MIB = 2**20
 FIXES_TOLD = 10  # while calm
+MOST_WHY = 160  # letters of a reason in the status line
 PROOF_AGE_S = 30 * 86_400.0  # law 7: no accepted raise in 30 days is a condition
 
 
@@ -39,23 +40,32 @@ class Conditions:
         self._kept: dict[tuple[str, Origin], Condition] = {}
         self._began_at: dict[tuple[str, Origin], float] = {}
         self._now_at: float | None = None
+        self._failures: dict[tuple[str, Origin], int] = {}
 
     def look(self, at: float) -> None:
         """It is monotonic `at` now. Who is never told shows everything at once."""
         self._now_at = at
 
-    def put(self, code: str, severity: Severity, text: str, hint: str, *, wall: float, origin: Origin = Origin.DEVICE) -> None:
-        """A condition holds. Text, hint and severity may change while it lasts."""
+    def put(
+        self, code: str, severity: Severity, text: str, hint: str, *, wall: float, origin: Origin = Origin.DEVICE, failed: bool = False
+    ) -> None:
+        """A condition holds. Text, hint and severity may change while it lasts. failed: an attempt has met it, once more."""
         known = self._kept.get((code, origin))
         if known is None and self._now_at is not None:
             self._began_at[code, origin] = self._now_at
         self._kept[code, origin] = Condition(code, severity, known.since_wall if known else wall, text, hint)
+        self._failures[code, origin] = (self._failures.get((code, origin), 0) if known else 0) + failed
+
+    def failures(self, code: str, *, calm: bool) -> int:
+        """How many attempts have met this condition since it began. Calm: only the device's own."""
+        return sum(self._failures.get((code, origin), 0) for origin in Origin if not (calm and origin is Origin.CALLOUT))
 
     def drop(self, *codes: str, origin: Origin = Origin.DEVICE) -> None:
         """These conditions no longer hold."""
         for code in codes:
             self._kept.pop((code, origin), None)
             self._began_at.pop((code, origin), None)
+            self._failures.pop((code, origin), None)
 
     def drop_all(self, prefix: str, *, but: Iterable[str] = (), origin: Origin = Origin.DEVICE) -> None:
         """Every condition whose code starts so no longer holds, but these."""
@@ -259,11 +269,12 @@ def _self_test(tested: SelfTested | None) -> dict[str, Any] | None:
 
 
 def line(document: dict[str, Any]) -> str:
-    """The status document in one line, for `systemctl status`."""
-    callout, fix = document["callout"], document["fix"]
-    words = ["armed" if document["armed"] else "NOT ARMED", callout["state"]]
-    if callout["id"] is not None:
-        words.append(f"callout {callout['id']}")
+    """The status document in one line, for `systemctl status`: without a place. Why a raise would fail comes first, in words."""
+    callout, fix, conditions = document["callout"], document["fix"], document["conditions"]
+    worst = next((each["text"] for each in conditions if each["severity"] == Severity.CRITICAL.value), None)
+    words = [document["version"], "armed" if document["armed"] else "NOT ARMED" + ("" if worst is None else f" ({worst[:MOST_WHY]})")]
+    words += ["SAFE MODE"] if any(each["code"] == "safe_mode" for each in conditions) else []
+    words.append(callout["state"] if callout["id"] is None else f"{callout['state']}, callout {callout['id']}")
     words.append("no fix" if fix is None else f"fix {fix['age_s']:.0f} s old")
-    words += [condition["code"] for condition in document["conditions"]]
+    words += [each["code"] for each in conditions]
     return ", ".join(words)

@@ -36,7 +36,7 @@ class Notices:
         if finding is not None:
             if finding.code in findings.PATH:
                 self._conditions.drop(*(code for code in self._disproved(origin) if code != finding.code), origin=origin)
-            self._conditions.put(finding.code, finding.severity, finding.text, finding.hint, wall=wall, origin=origin)
+            self._conditions.put(finding.code, finding.severity, finding.text, finding.hint, wall=wall, origin=origin, failed=True)
         self._follow_routes(outcome, origin, wall)
         if outcome.asked is Asked.LOCATION:
             self._follow_positions(outcome, wall)

@@ -76,7 +76,7 @@ class Ticking:
     """One per daemon. limits_s: how long each vital part may go without an attempt."""
 
     def __init__(self, rooms: Rooms, limits_s: Mapping[str, float]) -> None:
-        self._rooms, self._journal = rooms, Journal()
+        self._rooms, self._journal = rooms, Journal(lambda code: rooms.conditions.failures(code, calm=rooms.outwardly_calm()))
         self._progress = Progress(limits_s)
         limit_s = rooms.supervisor.limit_s
         self._every_s = TICK_S if limit_s is None else min(TICK_S, limit_s / BEATS_PER_LIMIT)
@@ -101,7 +101,7 @@ class Ticking:
         rooms.timekeeping.follow()
         rooms.connections.follow(rooms.store)
         document = rooms.document()
-        self._journal.follow(rooms.conditions.shown(calm=rooms.outwardly_calm()))
+        self._journal.follow(rooms.conditions.shown(calm=rooms.outwardly_calm()), rooms.clock.at())
         rooms.supervisor.status(health.line(document))
         self._judge()
 

@@ -29,6 +29,7 @@ from agent import aside, autopsy
 from agent.cli import talk
 from agent.config import Config, ConfigError, Problem, keep_good_copy, load_or_last_good
 from agent.first import First, Rest
+from agent.journal import Repeats
 from agent.lookup import LookupLoop
 from agent.starts import LONG_LIFE_S, Starts
 
@@ -164,7 +165,9 @@ def listen_to_logs(*, debug: bool) -> Callable[[], None]:
     writer = logging.StreamHandler()
     writer.setFormatter(_Journal() if "JOURNAL_STREAM" in os.environ else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(LINES_WAITING)
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[_Aside(lines)], force=True)
+    handler = _Aside(lines)
+    handler.addFilter(Repeats(time.monotonic))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
     done = threading.Event()
 
     def write() -> None:

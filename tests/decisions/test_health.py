@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import __version__
 from agent.health import Conditions, Facts, Origin, Stream, armed, document, line
 from agent.kept import StoreSummary
-from agent.model import Asked, Callout, Fix, Meaning, Outcome, Press, Severity
+from agent.model import Asked, Callout, Condition, Fix, Meaning, Outcome, Press, Severity
 from agent.notices import Notices
 from agent.signals import Phase, State
 from agent.timescale import Standing, Witness
@@ -107,6 +108,8 @@ def test_document_has_every_field_of_the_contract():
     sure = document(replace(STANDBY, clock=Standing(trusted=True, witness=Witness.RECEIVER, system_off_s=-7.3)))
     assert sure["clock"] == {"trusted": True, "witness": "receiver", "system_off_s": -7.0}
     assert "992011" in line(told)
+    assert "33.9" not in line(told)
+    assert "18.4" not in line(told)
 
 
 def codes(conditions: Conditions, *, calm: bool = False) -> list[str]:
@@ -289,3 +292,16 @@ def test_conditions_of_before_anybody_vouched_for_the_clock_get_their_true_time(
     conditions.put("right", Severity.NOTE, "x", "y", wall=1.8e9 + 30.0)
     conditions.restamp(1.8e9, 1.8e9 + 31.0)
     assert {each.code: each.since_wall for each in conditions.shown(calm=False)} == {"early": 1.8e9 + 12.0, "right": 1.8e9 + 30.0}
+
+
+def test_line_for_systemctl_says_in_words_why_a_raise_would_fail():
+    """Version, armed or not and why, what is on, how old the fix is, and that only the alarm path runs; the codes at the end."""
+    note = Condition("drill.failed", Severity.NOTE, "a drill failed", "try again", 0.0)
+    mute = Condition("dispatch.unreachable", Severity.CRITICAL, "no answer from dispatch", "look at the link", 0.0)
+    safe = Condition("safe_mode", Severity.CRITICAL, "5 starts within 9 s", "see the journal", 0.0)
+    fine = line(document(replace(STANDBY, conditions=(note,))))
+    assert fine.startswith(f"{__version__}, armed, standby, ")
+    assert fine.endswith(", drill.failed")
+    bad = line(document(replace(STANDBY, conditions=(mute, note), fix=None)))
+    assert bad == f"{__version__}, NOT ARMED (no answer from dispatch), standby, no fix, dispatch.unreachable, drill.failed"
+    assert ", NOT ARMED (5 starts within 9 s), SAFE MODE, standby" in line(document(replace(STANDBY, conditions=(safe,))))
