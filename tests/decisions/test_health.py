@@ -296,9 +296,9 @@ def test_conditions_of_before_anybody_vouched_for_the_clock_get_their_true_time(
 
 def test_line_for_systemctl_says_in_words_why_a_raise_would_fail():
     """Version, armed or not and why, what is on, how old the fix is, and that only the alarm path runs; the codes at the end."""
-    note = Condition("drill.failed", Severity.NOTE, "a drill failed", "try again", 0.0)
-    mute = Condition("dispatch.unreachable", Severity.CRITICAL, "no answer from dispatch", "look at the link", 0.0)
-    safe = Condition("safe_mode", Severity.CRITICAL, "5 starts within 9 s", "see the journal", 0.0)
+    note = Condition("drill.failed", Severity.NOTE, 0.0, "a drill failed", "try again")
+    mute = Condition("dispatch.unreachable", Severity.CRITICAL, 0.0, "no answer from dispatch", "look at the link")
+    safe = Condition("safe_mode", Severity.CRITICAL, 0.0, "5 starts within 9 s", "see the journal")
     fine = line(document(replace(STANDBY, conditions=(note,))))
     assert fine.startswith(f"{__version__}, armed, standby, ")
     assert fine.endswith(", drill.failed")

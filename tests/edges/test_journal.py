@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,11 +17,10 @@ CODE = "dispatch.unreachable"
 class Log:
     """A journal of a device, and what it has said."""
 
-    def __init__(self, caplog: pytest.LogCaptureFixture | None = None) -> None:
+    def __init__(self) -> None:
         self.said: list[tuple[int, str]] = []
         self.failures = 0
         self.journal = Journal(lambda _code: self.failures)
-        self._caplog = caplog
 
     def look(self, at: float, *severities: Severity) -> None:
         """A second of the device: the condition holds so badly, or not at all."""
