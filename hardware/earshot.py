@@ -19,6 +19,7 @@ from hardware.sentence import read
 SPEEDS = (9600, 115200, 38400, 4800, 57600, 19200, 230400, 460800, 921600)
 _ENOUGH = 2  # sentences with a right checksum: one may be chance, of 1 in 256
 _LONGEST = 4096  # of a binary frame
+_WORST_M = 1e6  # an accuracy beyond it is none
 _FIXED, _EACH = 4, 4  # of a GSV: header and three counts, then four fields a satellite
 
 
@@ -123,7 +124,7 @@ class _Sky:
         """In view and heard, of all constellations."""
         fields = line[: line.rindex(b"*")].split(b",")
         talker, satellites = fields[0][1:3], fields[_FIXED:]
-        signal = satellites[-1] if len(satellites) % _EACH == 1 else b""
+        signal = satellites[-1][:1] if len(satellites) % _EACH == 1 else b""  # one hexadecimal digit
         heard = sum(field.isdigit() and int(field) > 0 for field in satellites[_EACH - 1 :: _EACH])
         if len(fields) >= _FIXED and fields[3].isdigit():
             self._in_view[talker] = int(fields[3])
@@ -225,9 +226,10 @@ class GpsdEar:
     def _fix(self, told: dict[str, Any]) -> None:
         self.epochs += 1
         mode, error_m = told.get("mode"), told.get("eph")
-        self.view.mode = mode if isinstance(mode, int) else 1
+        self.view.mode = mode if type(mode) is int and 0 <= mode <= 3 else 1
         self.view.simulated = told.get("status") == 8
-        self.view.accuracy_m = float(error_m) if isinstance(error_m, int | float) else self.view.accuracy_m
+        if isinstance(error_m, int | float) and 0 < error_m <= _WORST_M:
+            self.view.accuracy_m = float(error_m)
 
 
 def _positive(value: object) -> bool:

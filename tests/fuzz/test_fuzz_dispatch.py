@@ -88,7 +88,7 @@ def require_honest(outcome: Outcome) -> None:
     callouts_in(asked, outcome.callout, *(outcome.callouts or ()))
 
 
-@tries(600)
+@tries(1200)
 @given(st.sampled_from(sorted(OPERATIONS)), statuses, bodies, kinds, dates, dates)
 def test_no_reply_is_taken_for_what_it_is_not(asked: Asked, status: int, body: bytes, kind: str, date: str, after: str):
     """Every operation, any status, any body: one outcome, the same each time."""

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from agent import gate as room
 from agent.gate import Gate
 from agent.model import Report
+from hardware.earshot import Ear, GpsdEar, Speech, View
 from hardware.gpsd_json import LONGEST, Fact, GpsdStream
 from hardware.nmea import NmeaStream
 from hardware.replay import read_log
@@ -109,7 +110,7 @@ def require_believable(reports: list[Report]) -> None:
         assert all(count >= 0 for count in gate.counts().values())
 
 
-@tries(400)
+@tries(800)
 @given(LINES, CUTS)
 def test_no_bytes_of_a_line_make_a_position_that_did_not_stand_in_it(data: bytes, cuts: list[int]):
     """Whole or cut anywhere: the same reports, each place out of a sentence with a right checksum."""
@@ -154,7 +155,7 @@ JSONS = st.lists(
 ).map(b"".join)
 
 
-@tries(250)
+@tries(500)
 @given(JSONS | damaged(GPSD) | st.binary(max_size=300), CUTS)
 @example(b"[" * 30_000 + b"\n", [])
 @example(b'{"class":"TPV","mode":3,"lat":' + b"9" * 4_400 + b',"lon":1}\n', [])
@@ -192,6 +193,58 @@ def test_any_file_is_a_log_that_can_be_replayed(tmp_path_factory: pytest.TempPat
     moments = [report.at for report in reports]
     assert moments == sorted(moments)
     assert all(map(math.isfinite, moments))
+
+
+SKY = [
+    with_checksum(f"GPGSV,{n},{m},{v},01,40,083,46,02,17,308,{s},,,,{e}")
+    for n, m, v, s, e in ((1, 1, "08", "41", "1"), (2, 1, "x", "", ""))
+]
+ANTENNA = [with_checksum(f"GPTXT,01,01,02,ANT{word}") for word in ("STATUS=OPEN", "ENNA SHORT", "ENNA OK", "")]
+BINARY = [
+    b"\xb5\x62\x01\x07\x02\x00\x01\x02\x0d\x42",
+    b"\xb5\x62\x01\x07\xff\xff",
+    b"\xa0\xa2\x00\x02\x01\x02\x00\x03\xb0\xb3",
+    b"\xa0\xa2\xff\xff",
+]
+UNTOLD = st.lists(st.sampled_from(SKY + ANTENNA + BINARY + SPOKEN) | damaged(SKY + ANTENNA + BINARY, most=2), max_size=10).map(b"".join)
+
+
+def require_seen(view: View) -> None:
+    """What a person is shown while looking for a receiver: counts, and nothing that is no number."""
+    assert view.mode is None or view.mode in {0, 1, 2, 3}
+    for count in (view.in_view, view.heard, view.used):
+        assert count is None or 0 <= count <= 10_000
+    assert view.accuracy_m is None or math.isfinite(view.accuracy_m)
+    assert view.antenna in {"", "open", "short"}
+
+
+@tries(200)
+@given(UNTOLD | LINES, CUTS)
+def test_whatever_a_port_says_it_is_told_what_it_speaks(data: bytes, cuts: list[int]):
+    """Setup listens to every port at every speed: the same whole or cut anywhere, and no exception."""
+    with prompt():
+        whole, pieces = Ear(), Ear()
+        whole.take(data)
+        for piece in cut(data, cuts):
+            pieces.take(piece)
+    assert (pieces.speech, pieces.view, pieces.count) == (whole.speech, whole.view, len(data))
+    assert (whole.speech is Speech.SILENCE) == (not data)
+    require_seen(whole.view)
+
+
+@tries(200)
+@given(JSONS | damaged(GPSD), CUTS)
+@example(b'{"class":"TPV","mode":3,"eph":1' + b"0" * 400 + b"}\n", [])
+@example(b'{"class":"TPV","mode":99,"eph":NaN}\n', [])
+@example(b'{"class":"SKY","satellites":[{"ss":1e999,"used":true},{"ss":"x"},7]}\n', [])
+def test_whatever_a_gpsd_says_setup_goes_on(data: bytes, cuts: list[int]):
+    """As the daemon does."""
+    with prompt():
+        ear = GpsdEar()
+        for piece in cut(data, cuts):
+            ear.take(piece)
+    require_seen(ear.view)
+    assert len(ear.version) <= 40
 
 
 def test_a_line_that_never_tells_sense_fills_no_memory():
