@@ -33,10 +33,16 @@ OTHERS, OTHERS_WRITE, ALL_BUT_OWNER, WRITE = stat.S_IRWXO, stat.S_IWOTH, stat.S_
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A file that somebody else may read or write. hint: the command that closes it."""
+    """A file that somebody else may read or write. rule: what is wrong with it. hint: the command that closes it."""
 
-    text: str
+    path: Path
+    rule: str
     hint: str
+
+    @property
+    def text(self) -> str:
+        """In one line."""
+        return f"{self.path} {self.rule}"
 
 
 class FileModes:
@@ -145,7 +151,7 @@ def _open(path: Path, beyond: int) -> Iterator[Open]:
         excess &= ~WRITE  # as in /tmp, nobody can replace another's file
     if excess:
         can = "written" if excess & WRITE else "read"
-        yield Open(f"{path} may be {can} by others (mode {stat.S_IMODE(mode):04o})", f"chmod {_words(excess)} {path}")
+        yield Open(path, f"may be {can} by others (mode {stat.S_IMODE(mode):04o})", f"chmod {_words(excess)} {path}")
 
 
 def _words(excess: int) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent import file_modes
 from agent.config import HANDED, Config, ConfigError, Power, Problem, ReplayReceiver, SerialReceiver, load
 from agent.rules import shown
 
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 def look(config: Config) -> Iterator[Finding]:
     """Everything that is wrong with the machine as this config wants it."""
     yield from _look_at_config_file(config.where)
+    yield from _look_at_modes(config)
     yield from _look_at_dispatch(config)
     yield from _look_at_secrets(config)
     yield from _look_at_certificates(config)
@@ -98,6 +100,14 @@ def _look_at_config_file(path: Path) -> Iterator[Finding]:
         yield _found(
             "config", path, f"cannot be read by the service's user {SERVICE_USER}", f"chown {SERVICE_USER} {path}, or chmod 644 {path}"
         )
+
+
+def _look_at_modes(config: Config) -> Iterator[Finding]:
+    """What the daemon tells as `files.open` of the config and where it lies. Secrets and programs have findings of their own."""
+    path = config.where.absolute()
+    for each in file_modes.owners(config):
+        if each.path in (path.parent, path.parent / "credentials") or (each.path == path and not path.stat().st_mode & stat.S_IWOTH):
+            yield _found("files", each.path, each.rule, each.hint, fatal=False)
 
 
 def _is_closed_to_service(path: Path, right: int = stat.S_IRUSR) -> bool:

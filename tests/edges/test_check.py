@@ -293,6 +293,24 @@ def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.C
     assert run(path, capsys)[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "more", "hint"),
+    [
+        ("config.toml", 0o664, "", "chmod g-w"),
+        ("config.toml", 0o644, "\n[site]\nlatitude = -33.9\nlongitude = 18.4\n", "chmod o-r"),
+        (".", 0o757, "", "chmod o-w"),
+    ],
+)
+def test_what_others_may_read_or_change_is_noted(
+    place: Path, capsys: pytest.CaptureFixture[str], name: str, mode: int, more: str, hint: str
+):
+    """As the daemon tells it while it runs, with the command that closes it."""
+    path = config_in(place, more=more)
+    (place / name).chmod(mode)
+    code, out = run(path, capsys)
+    assert (code, "note: files = " in out, f"hint: {hint}" in out) == (0, True, True)
+
+
 def test_root_checks_for_the_service_too(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """What root can read its service may not: a secret may come through systemd and is noted, the config cannot and is an error."""
     if os.geteuid() != 0:
