@@ -136,6 +136,7 @@ EDGES = {
     "agent.comforts": (
         {
             "agent.arming",
+            "agent.autopsy",
             "agent.config",
             "agent.connections",
             "agent.control",
