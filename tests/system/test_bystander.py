@@ -66,6 +66,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "no code": {"do": "cancel"},
 }
 DARK_WITHIN_S = 2.0  # a lamp that goes dark by then goes dark with the cancel, on however busy a machine
+PROVEN = ("token", "lookup", "dispatch", "clock", "position", "button:panic", "button:medic", "store", "loop")
 SIREN = "987.25"  # seconds that only this siren sleeps
 NOISE_S = 0.4  # three interpreters start and end at once on two cores
 SOCKET_NOISE_S = 0.01
@@ -131,8 +132,13 @@ class Bystander:
             await self.stage.desk("POST", "faults", {"on": ["cancel"], "action": "reset"})
 
     async def until_settled(self) -> None:
-        """A raise would work, and the receiver has told the time, which takes it three epochs."""
-        await self.stage.until_status(lambda told: told["armed"] and told["fix"] and told["clock"]["trusted"], 20, "armed, with the time")
+        """A raise would work, all of it is proven, and the receiver has told the time, which takes it three epochs."""
+
+        def settled(told: dict[str, Any]) -> bool:
+            proven = all(proof["proven"] for proof in told["proofs"].values())
+            return bool(told["armed"] and proven and told["fix"] and told["clock"]["trusted"])
+
+        await self.stage.until_status(settled, 20, "armed, with the time")
 
     async def cancel(self, *, by_keypad: bool) -> None:
         """The code is handed over; from here on the bystander looks."""
@@ -279,6 +285,7 @@ def test_right_wrong_and_undelivered_code_look_the_same(tmp_path: Path):
     assert seen["lamp since"] == []
     assert not seen["hook"]
     document = seen["after the cancel: status --json"][1]
+    assert {name: proof["proven"] for name, proof in document["proofs"].items()} == dict.fromkeys(PROVEN, "MOMENT")
     assert document["callout"] == {
         "state": "standby",
         "id": None,
