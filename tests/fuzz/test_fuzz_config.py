@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent import config, tables
+from agent.cli import setup_toml
 from agent.config import Config, ConfigError, Problem
 from tests.fuzz.limits import GROWTH_BYTES, grown, prompt, tries
 from tests.fuzz.mutations import damaged, damaged_by_chance, seeded, toml_of, toml_values, twisted
@@ -145,3 +147,38 @@ def test_configs_by_the_thousand_fill_no_memory():
         outcome(b"".join(lines).decode(errors="replace").replace("\0", ""))
 
     assert grown(feed, 200) < GROWTH_BYTES
+
+
+TABLES = st.sampled_from(["panic_api", "credentials", "indicator", "keypad", "site", "drill", "odd table", "x"])
+ANSWERED = st.dictionaries(
+    st.sampled_from(["customer_id", "path", "lamp_line", "a b", "é"]), toml_values.filter(lambda each: not has_none(each)) | st.none()
+)
+
+
+def has_none(value: Any) -> bool:
+    """Whether a value holds what TOML has no word for, or writes otherwise than it reads: NaN, half characters, more than 64 bits."""
+    if isinstance(value, dict):
+        return any(has_none(each) for pair in value.items() for each in pair)
+    if isinstance(value, list):
+        return any(map(has_none, value))
+    if isinstance(value, str):
+        return any(0xD800 <= ord(each) <= 0xDFFF for each in value)
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+@tries(200)
+@given(damaged([FILLED.encode(), EXAMPLE.encode()], most=3), st.dictionaries(TABLES, st.none() | ANSWERED, max_size=4))
+def test_what_setup_changes_reads_as_what_was_answered(content: bytes, wanted: dict[str, Any]):
+    """Whatever stood there before: what nobody asked about stays, and what was answered is there; or it was no TOML, and that is said."""
+    text = content.decode(errors="replace")
+    with prompt(10):
+        try:
+            before = tomllib.loads(text)
+        except ValueError:
+            with pytest.raises(tomllib.TOMLDecodeError):
+                setup_toml.changed(text, wanted, {})
+            return
+        result, _ = setup_toml.changed(text, wanted, {})
+    after = tomllib.loads(result)
+    assert after == setup_toml.expected(before, wanted)
+    assert {name: after[name] for name in before if name not in wanted} == {name: before[name] for name in before if name not in wanted}
