@@ -55,11 +55,12 @@ prepare() { # leaves in $home the folder that is to run. One that is there and i
     mv -T "$lib/kept/.new" "$lib/$home"
 }
 
-tidy() { # only what runs and what ran before it stay
+tidy() { # only what runs and what ran before it stay; with nothing known to be before it, whatever is here may be that
     for folder in "$lib"/kept/* "$lib"/kept/.new; do
         case "kept/${folder##*/}" in
             "$home" | "$before") ;;
-            *) rm -rf "$folder" ;;
+            kept/.new) rm -rf "$folder" ;;
+            *) [ -z "$before" ] || rm -rf "$folder" ;;
         esac
     done
     for folder in "$lib"/versions/*; do
@@ -80,15 +81,12 @@ case $1 in
     configure)
         people_and_places
         prepare
-        before=$(unfinished)
-        before=${before:-$(current)}
+        before=$(current)
+        [ "$before" != "$home" ] || before=$(unfinished)
         [ -n "$before" ] || point "$home"
         enable
         devices
-        if [ -n "$before" ] && [ "$before" != "$home" ]; then
-            # One that began while dpkg unpacked.
-            refuse_during_callout "the new version"
-        fi
+        refuse_during_callout "the new version" # one that began while dpkg unpacked
         # One that was taken back is of no use: the next attempt prepares it anew.
         switch "$home" || { rm -rf "${lib:?}/$home" && exit 1; }
         tidy

@@ -38,7 +38,7 @@ callout_is_on() { # as the device shows it; no word of it is no
 refuse_during_callout() { # WHAT
     [ "${CALLOUT_AGENT_UPGRADE:-}" != force ] || return 0
     callout_is_on || return 0
-    say "a callout is on: $1 waits for its end. Nothing was changed."
+    say "a callout is on: $1 waits for its end. What runs was not touched."
     say "'callout-agent status' shows it. Once it is over, give the same command again."
     say "To do it now all the same: CALLOUT_AGENT_UPGRADE=force in the environment of the command."
     return 1
@@ -81,6 +81,7 @@ uptime_s() {
 restart() { # what `current` names; 0 if it becomes ready, or waits for its config
     systemctl daemon-reload || true
     deadline_s=$(($(uptime_s) + ready_within_s))
+    systemctl reset-failed "$unit" 2>/dev/null || true # and with that the number of restarts
     timeout "$ready_within_s" systemctl restart "$unit" 2>/dev/null || true
     while [ "$(property NRestarts)" -lt "$deaths" ]; do
         [ "$(property ActiveState)/$(property ConditionResult)/$(property Job)" != inactive/no/ ] || return 0
@@ -108,7 +109,7 @@ switch() { # kept/VERSION: run that; if what ran was well and that does not beco
         return 0
     fi
     back_to=$(unfinished)
-    if [ -z "$back_to" ] && is_active && [ "$(current)" != "$1" ]; then
+    if is_active && [ "$(current)" != "$1" ]; then
         back_to=$(current)
     fi
     [ -z "$back_to" ] || begin "$back_to"
