@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 
@@ -66,6 +65,9 @@ def run(args: argparse.Namespace) -> int:
     return setup_unattended.run(args, draft, daemon)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    sys.stderr.write("\n")
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    if number == signal.SIGHUP:
+        from agent.cli.setup_terminal import hush  # noqa: PLC0415 - not for --help
+
+        hush()
     raise KeyboardInterrupt

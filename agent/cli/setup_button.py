@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from agent.cli import setup_draft, setup_flags, setup_pins
+from agent.cli.setup_loop import on_loop
 from agent.cli.setup_scene import Scene
 from agent.cli.setup_summary import gesture_words, line_words
 from agent.cli.setup_terminal import Terminal
@@ -119,9 +120,9 @@ def _find_wiring(terminal: Terminal, chip: str, line: int) -> Wiring | None:
     """By feeling it untouched and pressed. None, told: the line cannot be felt, or nothing was."""
     terminal.pause("Leave the button alone, and press Enter")
     try:
-        idle = asyncio.run(feel(chip, line))
+        idle = on_loop(feel(chip, line))
         terminal.say("Now press it, and keep it pressed. (Enter: give up)")
-        pressed = asyncio.run(_until(terminal, lambda over: changed(chip, line, idle, over)))
+        pressed = on_loop(_until(terminal, lambda over: changed(chip, line, idle, over)))
     except _TROUBLE as error:
         say_trouble(terminal, "button", chip, line, error)
         return None
@@ -146,7 +147,7 @@ def _await_release(terminal: Terminal, chip: str, line: int, idle: Level) -> Non
                 return level
         return None
 
-    if asyncio.run(_until(terminal, released)) is None:
+    if on_loop(_until(terminal, released)) is None:
         terminal.say("It was not felt to let go: it may be stuck.")
 
 
@@ -179,7 +180,7 @@ async def _until(terminal: Terminal, work: Callable[[Callable[[], bool]], Awaita
 def _felt(terminal: Terminal, keys: dict[str, Any]) -> bool:
     """The gesture, by the daemon's own adapter. False: the person wants another line."""
     terminal.say(f"Now {gesture_words(keys)}, as in an emergency; nothing is sent. (Enter: give up)")
-    felt = asyncio.run(_feeling(terminal, keys))
+    felt = on_loop(_feeling(terminal, keys))
     if felt:
         terminal.say("That is a press: the button works.")
         return True

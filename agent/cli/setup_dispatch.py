@@ -198,10 +198,8 @@ def _try(scene: Scene) -> Trial:
 
 def _tryable(draft: Draft) -> Draft:
     """What dispatch needs and nothing else: an earlier step may have been skipped."""
-    wanted: dict[str, Any] = {name: draft.wanted[name] for name in ("panic_api", "credentials") if name in draft.wanted}
-    document = {name: draft.document[name] for name in ("panic_api", "credentials", "store") if name in draft.document}
-    trial = Draft(draft.path, None, document, wanted, draft.secrets)
-    trial.wanted["site"] = {"latitude": 1.0, "longitude": 1.0}  # no position is sent: a config needs a place to be whole
+    trial = Draft(draft.path, wanted={name: draft.keys(name) for name in ("panic_api", "credentials", "store")}, secrets=draft.secrets)
+    trial.set("site", latitude=1.0, longitude=1.0)  # no position is sent: a config needs a place to be whole
     if not draft.value("panic_api", "response_type_id"):
         trial.set("panic_api", response_type_id=1)  # likewise: a look-up asks for none
     return trial

@@ -123,7 +123,7 @@ class Draft:
 
     def text(self) -> tuple[str, bool]:
         """The config to be written, and whether comments of the old one were kept."""
-        wanted = {name: self.wanted[name] for name in ORDER if name in self.wanted}
+        wanted = {name: self.wanted[name] for name in (*ORDER, *self.wanted) if name in self.wanted}
         return setup_toml.changed(OPENING if self.old is None else self.old, wanted, NOTES)
 
     def config(self) -> Config:

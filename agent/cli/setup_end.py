@@ -37,7 +37,7 @@ def end(scene: Scene) -> None:
             terminal.item("  -", str(problem))
         terminal.pause("Press Enter to go back to it")
         raise LackError(re.split(r"[.\[]", problems[0].key)[0])
-    if not terminal.yes(f"Write {scene.path}", default=True, more="Until now nothing was changed."):
+    if not terminal.yes("Write the config", default=True, more=f"To {scene.path}. Until now nothing was changed."):
         raise RefusedError("nothing was changed")
     _write(scene)
     if scene.args.no_start:

@@ -9,6 +9,7 @@ import asyncio
 import time
 
 from agent.cli import setup_flags
+from agent.cli.setup_loop import on_loop
 from agent.cli.setup_scene import Scene
 from agent.cli.setup_terminal import Terminal
 from agent.model import Ailment, SafeCode
@@ -27,7 +28,7 @@ _GRAB_S = 30.0  # it may be the very keyboard that setup is typed on, and then n
 def choose(scene: Scene) -> None:
     """One of those that are there, another, or none."""
     terminal, draft = scene.terminal, scene.draft
-    found = asyncio.run(keypads())
+    found = on_loop(keypads())
     for number, (place, name) in enumerate(found, 1):
         terminal.item(f"  {number})", f"{place}, which calls itself {name!r}")
     before = draft.value("keypad", "path")
@@ -56,7 +57,7 @@ def choose(scene: Scene) -> None:
 def _proven(terminal: Terminal, path: str) -> bool:
     """Whether 1 2 3 came through, or it is kept all the same."""
     terminal.say("Type 1 2 3 and then enter (or #) on the keypad; never a real code. (Enter here: give up)")
-    typed, ailment = asyncio.run(_typed(terminal, path))
+    typed, ailment = on_loop(_typed(terminal, path))
     if typed is not None and typed.typed() == _TRIED:
         terminal.say("It came through: the keypad works.")
         return True

@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.cli import setup_draft, setup_pins
 from agent.cli.setup_button import line_read
+from agent.cli.setup_loop import on_loop
 from agent.cli.setup_scene import Scene
 from agent.cli.setup_summary import line_words
 from agent.cli.setup_terminal import Terminal
@@ -125,7 +126,7 @@ def _shown(terminal: Terminal, keys: dict[str, Any], sign: Sign, prompt: str) ->
             await asyncio.wait({task})
         return told[-1]
 
-    ailment = asyncio.run(play())
+    ailment = on_loop(play())
     if ailment is not None:
         terminal.say(f"\n{ailment.text}. {ailment.hint}")
     return ailment

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agent.cli import setup_flags, setup_receivers
+from agent.cli.setup_loop import on_loop
 from agent.cli.setup_receivers import Found, Offer
 from agent.cli.setup_scene import Scene
 from agent.cli.setup_summary import receiver_words
@@ -55,7 +56,7 @@ def _receivers(scene: Scene) -> list[dict[str, Any]]:
 def _look(scene: Scene) -> Found:
     terminal = scene.terminal
     terminal.say("Looking for receivers. A port is listened to at every usual speed: up to 15 s each.")
-    return asyncio.run(setup_receivers.look(scene.args.port, _progress))
+    return on_loop(setup_receivers.look(scene.args.port, _progress))
 
 
 def _progress(what: str) -> None:
@@ -145,7 +146,7 @@ def _watch(terminal: Terminal, keys: dict[str, Any]) -> None:
         return
     terminal.say(f"{receiver_words(keys)}: waiting for a fix. Outdoors that takes up to some minutes. Enter: go on without waiting.")
     try:
-        seen = asyncio.run(_watching(terminal, keys))
+        seen = on_loop(_watching(terminal, keys))
     except OSError as error:
         terminal.say(f"It stopped: {error.strerror or error}. Look at its plug; b goes back to look again.")
         return

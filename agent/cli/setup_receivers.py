@@ -6,13 +6,13 @@ open a port that somebody holds.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.cli.setup_loop import on_loop
 from hardware.discovery import Heard, Holder, Port, SerialLine, ask_gpsd, holders, hunt, serial_ports
 from hardware.earshot import SPEEDS, Speech
 
@@ -129,11 +129,11 @@ def completed(tables: list[dict[str, Any]], *, automatic: bool, extra: Iterable[
         if keys["kind"] != "serial" or "baud" in keys:
             chosen.append(keys)
             continue
-        found = asyncio.run(_look_at(str(keys["path"])))
+        found = on_loop(_look_at(str(keys["path"])))
         chosen += [offer.keys for offer in found.offers]
         reasons += [f"--receiver serial:{path}: {why}" for path, why in found.useless]
     if automatic:
-        found = asyncio.run(look(extra))
+        found = on_loop(look(extra))
         chosen += [offer.keys for offer in found.offers if offer.keys not in chosen]
         if not chosen:
             seen = "; ".join(f"{path}: {why}" for path, why in found.useless) or "no serial port, no gpsd"

@@ -24,6 +24,15 @@ _LONGEST = 4096
 _ROOM = 16  # characters for an answer on the line of its question
 
 
+def hush() -> None:
+    """The terminal is gone: what is still printed goes nowhere, instead of ending everything that is to be done yet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 class BackError(Exception):
     """The person wants the step before."""
 
@@ -101,8 +110,8 @@ class Terminal:
 
     def secret(self, question: str) -> str:
         """Without echo; empty if nothing was typed. What was typed ahead counts for nothing."""
-        self._prompt(question)
         with self._silent():
+            self._prompt(question)
             answer = self._line()
         print(flush=True)
         return answer
@@ -136,7 +145,11 @@ class Terminal:
     def _line(self) -> str:
         """Raises EndedError at the end of the input."""
         while b"\n" not in self._rest:
-            more = os.read(self._fd, _LONGEST)
+            try:
+                more = os.read(self._fd, _LONGEST)
+            except OSError:  # EIO: hung up
+                hush()
+                more = b""
             if not more:
                 print(flush=True)
                 raise EndedError
@@ -162,7 +175,11 @@ class Terminal:
         loop = asyncio.get_running_loop()
 
         def ready() -> None:
-            data = os.read(self._fd, _LONGEST)
+            try:
+                data = os.read(self._fd, _LONGEST)
+            except OSError:  # EIO: hung up
+                hush()
+                data = b""
             if not data:
                 loop.remove_reader(self._fd)
             if not data or b"\n" in data:

@@ -5,13 +5,13 @@ Asks only what changes nothing. Must not show a secret, nor what the customer's 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from agent import BUILT_AT_WALL
 from agent.cli.setup_draft import Draft
+from agent.cli.setup_loop import on_loop
 from agent.cli.setup_saving import handed_over
 from agent.clock import SystemClock
 from agent.config import Config
@@ -56,8 +56,8 @@ class Trial:
 def tried(draft: Draft) -> Trial:
     """What came of it. Raises ConfigError while answers are missing."""
     config = draft.config()
-    with handed_over(draft.secrets), asyncio.Runner(loop_factory=LookupLoop) as runner:
-        return runner.run(_ask(config))
+    with handed_over(draft.secrets):
+        return on_loop(_ask(config), LookupLoop)
 
 
 async def _ask(config: Config) -> Trial:

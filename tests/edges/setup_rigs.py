@@ -131,7 +131,7 @@ class Person:
         self.process = subprocess.Popen(command, **streams, cwd=ROOT, env=os.environ | (env or {}), preexec_fn=_at_terminal)  # noqa: PLW1509
         os.close(slave)
 
-    def until(self, text: str, within_s: float = 30.0) -> str:
+    def until(self, text: str, within_s: float = 15.0) -> str:
         """Read until this was printed, after what was waited for last; what was printed up to it."""
         end = time.monotonic() + within_s
         while (place := self.said.find(text, self._mark)) < 0:
@@ -139,6 +139,13 @@ class Person:
                 pytest.fail(f"never said {text!r}; instead: ...{self.said[self._mark :][-1500:]}")
         before, self._mark = self.said[self._mark : place], place + len(text)
         return before
+
+    def asked(self, within_s: float = 15.0) -> None:
+        """Read until the cursor stands behind a question."""
+        end = time.monotonic() + within_s
+        while not self.said.endswith((": ", "> ")):
+            if not self._read(end - time.monotonic()):
+                pytest.fail(f"never asked: ...{self.said[-1500:]}")
 
     def type(self, text: str) -> None:
         """Type a line."""
@@ -148,7 +155,7 @@ class Person:
         """A key without Enter: CTRL_C, CTRL_D."""
         os.write(self._master, key)
 
-    def ends(self, within_s: float = 30.0) -> int:
+    def ends(self, within_s: float = 15.0) -> int:
         """Its exit code, once it has ended; everything is read."""
         end = time.monotonic() + within_s
         while self._read(end - time.monotonic()):
