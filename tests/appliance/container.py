@@ -14,7 +14,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,13 @@ class Container:
         lower = ":".join(str(layer) for layer in reversed(layers))
         _do("mount", "-t", "overlay", "overlay", "-o", f"lowerdir={lower},upperdir={self.written},workdir={self._work}", str(self.root))
 
-    async def boot(self, *, devices: Mapping[str, Path] | None = None, network: bool = True) -> None:
-        """Until systemd says that it has started. devices: device files of ours by their path within. network: loopback is ours."""
+    async def boot(
+        self, *, devices: Mapping[str, Path] | None = None, network: bool = True, ends_in: Collection[str] = ("running", "degraded")
+    ) -> None:
+        """Until systemd says that it has started. devices: device files of ours by their path within. network: loopback is ours.
+
+        ends_in: how the start may end, in the words of systemd.
+        """
         binds = [f"--bind={path.resolve()}:{within}" for within, path in (devices or {}).items()]
         with self._console.open("ab") as console:
             self._process = await asyncio.create_subprocess_exec(
@@ -67,7 +72,7 @@ class Container:
             )
         self._init = await self._until_begun(20)
         told = await self.run("systemctl", "is-system-running", "--wait", within_s=60)
-        assert told.out.strip() in {"running", "degraded"}, told
+        assert told.out.strip() in ends_in, told
 
     async def _until_begun(self, within_s: float) -> int:
         """The process id, here, of the container's first process, once systemd answers in it."""
