@@ -131,7 +131,7 @@ CODES: Final = (
     Code("store.io", DEGRADED, "the disk answers with errors", "see dmesg; change the card"),
     Code("store.unusable", DEGRADED, "the store cannot be used", "see the journal and store.path"),
     Code("store.hung", DEGRADED, "the disk does not answer", "see dmesg; presses are safe until a reboot"),
-    Code("store.slow", DEGRADED, "a commit took long", "the card may be worn"),
+    Code("store.slow", DEGRADED, "commits take long, for a minute", "the card may be worn, or the system busy", after_s=60.0),
     Code("store.odd_row", DEGRADED, "a row could not be kept", "a defect: report it"),
     Code("store.defect", DEGRADED, "the store met what it does not know", "a defect: report it"),
     Code("store.*_moved", DEGRADED, "the database could not be used and was moved aside", "keep the old one for whoever can read it"),

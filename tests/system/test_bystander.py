@@ -194,8 +194,9 @@ class Bystander:
         self.seen.note("presses", sorted(each.name for each in (self.folder / "run" / "presses").iterdir()))
 
     async def note_log(self) -> None:
-        """The log since the cancel, without its moments and numbers."""
-        self.seen.note("log", sorted(set(NUMBER.sub("N", MOMENT.sub("MOMENT", (await self._log())[self._log_from :])).splitlines())))
+        """The log since the cancel, without its moments and numbers, and without the device's own folder."""
+        log = (await self._log())[self._log_from :].replace(str(self.folder), "FOLDER")
+        self.seen.note("log", sorted(set(NUMBER.sub("N", MOMENT.sub("MOMENT", log)).splitlines())))
 
     async def noted(self, words: str, times: int) -> None:
         """Wait until the log has it so often since the cancel: the journal looks once a second, and what is over by then it never names."""
