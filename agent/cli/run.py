@@ -19,6 +19,7 @@ import os
 import queue
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -179,7 +180,7 @@ def listen_to_logs(*, debug: bool) -> Callable[[], None]:
             writer.handle(record)
 
     threading.Thread(target=write, name="log", daemon=True).start()
-    threading.excepthook = _thread_failed
+    threading.excepthook, sys.unraisablehook = _thread_failed, _never_raised
     for chatty in ("httpx", "httpcore", "asyncio", "apscheduler"):  # they log addresses and ids at info
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
@@ -200,6 +201,11 @@ def forgotten(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
     if failed.exc_value is not None:
         logging.getLogger("callout-agent").error("a thread ended: %s", autopsy.whole(failed.exc_value))
+
+
+def _never_raised(met: sys.UnraisableHookArgs) -> None:
+    if met.exc_value is not None:
+        logging.getLogger("callout-agent").error("nobody could be told: %s", autopsy.whole(met.exc_value))
 
 
 class _Aside(logging.handlers.QueueHandler):

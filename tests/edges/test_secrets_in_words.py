@@ -102,6 +102,10 @@ try:
     fail()
 except ValueError:
     logging.getLogger("apscheduler").exception("a job raised an exception")
+class Dying:
+    __del__ = fail
+
+Dying()
 thread = threading.Thread(target=fail)
 thread.start()
 thread.join()
@@ -111,8 +115,8 @@ finish()
 
 @pytest.mark.parametrize("level", ["info", "debug"])
 def test_log_above_debug_holds_no_text_of_an_exception(level: str, tmp_path: Path):
-    """Of a task that nobody waits for, a callback, a library's job, a thread: which kind and where, never its text."""
+    """Of a task that nobody waits for, a callback, a library's job, a thread, a destructor: which kind and where, never its text."""
     (tmp_path / "speaker.py").write_text(textwrap.dedent(SPEAKER))
     done = subprocess.run([sys.executable, tmp_path / "speaker.py", level], capture_output=True, text=True, check=True, cwd=Path.cwd())
-    assert len(re.findall(r"ValueError at \S*speaker\.py:\d+ in fail", done.stderr)) == (4 if level == "info" else 3), done.stderr
+    assert len(re.findall(r"ValueError at \S*speaker\.py:\d+ in fail", done.stderr)) == (5 if level == "info" else 4), done.stderr
     assert ("-33.9" in done.stderr) == (level == "debug")
