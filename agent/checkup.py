@@ -16,6 +16,7 @@ from agent.timescale import DAY_S, Standing
 
 UNVOUCHED_S = 10.0  # a receiver needs three epochs, and a moment to be opened
 OFF_S = 5.0  # a system clock that is off by less harms nothing
+STORE_ELSEWHERE = ("store.unproven", "store.damaged", "store.asides")  # not what the store suffers from by its own word
 STORED_TOO_OLD = "the last stored position is older than a day"
 
 
@@ -142,7 +143,7 @@ def _far(off_s: float) -> str:
 
 def _store(conditions: Conditions, store: StoreSummary, wall: float) -> None:
     trouble = store.trouble
-    conditions.drop_all("store.", but=() if trouble is None else (trouble.code,))
+    conditions.drop_all("store.", but=STORE_ELSEWHERE if trouble is None else (*STORE_ELSEWHERE, trouble.code))
     if trouble is not None:
         conditions.put(trouble.code, Severity.DEGRADED, trouble.text, trouble.hint, wall=wall)
 

@@ -32,6 +32,7 @@ LEVEL_NOTE = "level:"  # the store's note of the last level of a button, by its 
 ACTIVE, INACTIVE = "active", "inactive"
 STUCK = "button.stuck"
 LESSER = frozenset({"button.bias"})  # the button works all the same
+ELSEWHERE = ("played", "unproven", "failed")  # not what an adapter tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,13 @@ class Panel:
 
     async def _shine(self) -> None:
         assert self._indicator is not None, "only then is it a comfort"  # noqa: S101 - for mypy and for defects
+        self._rooms.conditions.drop("indicator.failed")
         self.follow()
         await self._indicator.run(lambda ailment: self._ail("indicator", "indicator", ailment))
 
     async def _type(self) -> None:
         assert self._keypad is not None, "only then is it a comfort"  # noqa: S101 - for mypy and for defects
+        self._rooms.conditions.drop("keypad.failed")
         await self._keypad.run(self._typed, self._tick, lambda ailment: self._ail("keypad", "keypad", ailment))
 
     async def _watch(self) -> None:
@@ -289,7 +292,7 @@ class Panel:
         for kind, severity in (("button", Severity.CRITICAL), ("indicator", Severity.DEGRADED), ("keypad", Severity.DEGRADED)):
             ailing = self._ailing[kind]
             codes = {ailment.code for ailment in ailing.values()}
-            conditions.drop_all(f"{kind}.", but=(*codes, f"{kind}.played", f"{kind}.unproven"))
+            conditions.drop_all(f"{kind}.", but=(*codes, *(f"{kind}.{other}" for other in ELSEWHERE)))
             for code in codes:
                 same = {name: ailment for name, ailment in ailing.items() if ailment.code == code}
                 text = "; ".join(ailment.text if kind == name else f"{name}: {ailment.text}" for name, ailment in same.items())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from agent import BUILT_AT_WALL, checkup
 from agent.clock import SystemClock
+from agent.codes import CODES
 from agent.health import Conditions, armed
 from agent.kept import StoreSummary
 from agent.model import Condition, Report, Severity
@@ -37,6 +40,30 @@ def test_standing_conditions_survive_the_look_of_every_second():
     shown = conditions.shown(calm=False)
     assert {condition.code for condition in shown} == stood
     assert not armed(shown)
+
+
+# What checkup itself finds, or finds to be over.
+OWN = re.compile(r"position\.|receiver\.|clock\.(untrusted|wrong|unset)|armed_proof\.|store\.(?!unproven|damaged|asides)")
+
+
+def test_what_other_rooms_have_found_survives_the_look_of_every_second():
+    """A room that clears up after itself by a prefix must not clear up after others."""
+    conditions, clock = Conditions(), Clock(at=1_000.0, wall=BUILT_AT_WALL + 1_000.0)
+    names = {row.name.replace("*", "x") for row in CODES}
+    for name in names:
+        conditions.put(name, Severity.CRITICAL, "", "", wall=clock.wall())
+    standing, positions = Standing(trusted=True, witness=Witness.NETWORK), Positions((), Site(1.0, 2.0, 50.0))
+    proof_wall = clock.wall()
+    checkup.look(
+        conditions,
+        positions=positions,
+        clock=clock,
+        standing=standing,
+        store=StoreSummary(),
+        proof_wall=proof_wall,
+        started_at=0.0,
+    )
+    assert names - {code for code, _ in conditions._kept} == {name for name in names if OWN.match(name)}
 
 
 def test_a_receiver_whose_positions_are_all_rejected_is_not_sent_for_a_view_of_the_sky():

@@ -412,6 +412,7 @@ def test_a_gpio_line_does_one_thing():
     assert (found.key, "button[1].line" in found.rule) == ("button[2].line", True)
     assert problem(minimal(more=buttons.format(27, 0) + "[indicator]\n")).key == "indicator.lamp_line"
     assert problem(minimal(more="[indicator]\nbuzzer_line = 27\n")).key == "indicator.buzzer_line"
+    assert problem(minimal(more="[indicator]\narmed_line = 27\n")).key == "indicator.armed_line"
     config.parse(minimal(more=buttons.format(4, 1)))
 
 

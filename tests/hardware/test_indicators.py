@@ -141,13 +141,37 @@ def test_both_go_off_when_it_ends(kind: str, folder: Path, chip: Chip):
     asyncio.run(scenario())
 
 
+def test_lamp_for_armed_is_lit_and_dark_by_itself_and_dark_at_the_end(kind: str, folder: Path, chip: Chip):
+    """Whatever the other lamp says meanwhile: it does not blink with it. Here it is on the buzzer's line."""
+
+    async def scenario() -> None:
+        indicator = indicator_on(folder, buzzer_line=None, armed_line=BUZZER)
+        async with lit(indicator):
+            await eventually(lambda: levels(chip, BUZZER) == [False])
+            indicator.show(Sign.CONTACTING)
+            indicator.arm(lit=True)
+            indicator.arm(lit=True)
+            await eventually(lambda: levels(chip, LAMP).count(True) >= 3)
+            assert levels(chip, BUZZER) == [False, True]
+            indicator.arm(lit=False)
+            await eventually(lambda: levels(chip, BUZZER) == [False, True, False])
+            indicator.arm(lit=True)
+            await eventually(lambda: levels(chip, BUZZER)[-1])
+        await eventually(lambda: not levels(chip, BUZZER)[-1])
+        await eventually(lambda: chip.holder(BUZZER) is None)
+
+    asyncio.run(scenario())
+
+
 def test_silent_asks_for_no_line(kind: str, folder: Path, chip: Chip):
     """Nor does it complain about a chip that is not there."""
 
     async def scenario() -> None:
-        for indicator in (indicator_on(folder, profile="silent"), indicator_on(folder / "nowhere", profile="silent")):
+        for place in (folder, folder / "nowhere"):
+            indicator = indicator_on(place, profile="silent", buzzer_line=None, armed_line=BUZZER)
             async with lit(indicator) as told:
                 indicator.show(Sign.FAILING)
+                indicator.arm(lit=True)
                 indicator.tick()
                 await asyncio.sleep(0.2)
                 assert chip.holder(LAMP) is None
