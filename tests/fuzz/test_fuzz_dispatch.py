@@ -26,7 +26,7 @@ from agent.panic_api import PanicApi, Service
 from agent.token_sources import TokenService
 from tests.fuzz.limits import GROWTH_BYTES, grown, prompt, tries
 from tests.fuzz.minting import SECRET, TLS, Minted
-from tests.fuzz.mutations import damaged_by_chance, seeded, twisted
+from tests.fuzz.mutations import damaged_by_chance, seeded, twisted, values
 from tests.fuzz.wire_noise import PAGES, SERIALISED, Answering, bodies, callouts_in, dates, documents, kinds, replies, statuses
 
 ID = 500123
@@ -201,8 +201,14 @@ def test_a_flood_costs_its_limit_of_memory():
     answered(story)
 
 
+MINTED = {"accessToken": "minted-token-value", "tokenType": "Bearer", "expiresIn": 3600}
+MINTS = twisted([MINTED, {"data": MINTED}], values, most=2).map(lambda each: b"HTTP/1.1 201 C\r\n\r\n" + json.dumps(each).encode())
+
+
 @tries(60)
-@given(replies(), st.binary(max_size=60))
+@given(MINTS | replies(), st.binary(max_size=60))
+@example(b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(MINTED).encode(), b"")
+@example(b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps({**MINTED, "accessToken": "minted\r\nX: injected"}).encode(), b"")
 def test_no_answer_of_the_token_service_is_a_token_that_cannot_stand_in_a_header(answer: bytes, noise: bytes):
     """Its operator may have a bad day, too."""
 
@@ -217,8 +223,8 @@ def test_no_answer_of_the_token_service_is_a_token_that_cannot_stand_in_a_header
                     assert told.meaning is not Meaning.ACCEPTED
                     require_honest(told)
                 else:
-                    assert wire.TOKEN_TEXT.fullmatch(told.value)
-                    assert told.value not in repr(told)
+                    assert wire.TOKEN_TEXT.fullmatch(told.value.revealed())
+                    assert told.value.revealed() not in repr(told)
 
     asyncio.run(run())
 
