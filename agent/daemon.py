@@ -99,7 +99,7 @@ class Daemon:
         self.farewell = Farewell(self, config.backlog.trail_after_s)
         self.device_report = self._open_device_report()
         self.self_test = self._open_self_test()
-        self.proving = Proving(self, host=config.panic_api.host, poll_s=self.terms.adopt_poll_s)
+        self.proving = Proving(self, host=config.panic_api.host, poll_s=self.terms.adopt_poll_s, asleep_s=self.clock.asleep_s)
         self.receivers = self._open_receivers()
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._step_done = asyncio.Event()

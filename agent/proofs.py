@@ -78,6 +78,12 @@ class Proofs:
         if proof.proven_at is None or proof.proven_at < at:
             self._proofs[name] = Proof(name, proof.holds_s, at)
 
+    def slept(self, seconds: float) -> None:
+        """The machine was suspended for so long, which a monotonic clock does not count: every proof is so much older."""
+        for name, proof in self._proofs.items():
+            if proof.proven_at is not None:
+                self._proofs[name] = Proof(name, proof.holds_s, proof.proven_at - seconds)
+
     def lag(self, seconds: float, at: float) -> None:
         """The loop came back so much later than it should have."""
         self.prove(LOOP, at)

@@ -24,6 +24,7 @@ from agent.store import Store
 BEAT_S: Final = 1.0
 LIMIT_S: Final = 20.0  # of one exercise: what takes longer hangs
 AGAIN_S: Final = 30.0  # after one that failed
+SLEEP_S: Final = 1.0  # less is how exactly two clocks are read
 STORE_NOTE: Final = "store_proof"
 
 
@@ -41,10 +42,11 @@ class Rooms(Protocol):
 
 
 class Proving:
-    """One per daemon. host: whose name a raise begins with. poll_s: how often callouts are looked for."""
+    """One per daemon. host: whose name a raise begins with. poll_s: how often callouts are looked for. asleep_s: suspended since boot."""
 
-    def __init__(self, rooms: Rooms, *, host: str, poll_s: float) -> None:
-        self._rooms, self._host = rooms, host
+    def __init__(self, rooms: Rooms, *, host: str, poll_s: float, asleep_s: Callable[[], float]) -> None:
+        self._rooms, self._host, self._asleep_s = rooms, host, asleep_s
+        self._slept_s = asleep_s()
         buttons = tuple(rooms.panel.read_at())
         self._proofs = Proofs(poll_s=poll_s, buttons=buttons, started_at=rooms.clock.at())
 
@@ -69,7 +71,10 @@ class Proving:
     def look(self) -> None:
         """Take up what other rooms know already, and bring the conditions up to date."""
         rooms, at, wall = self._rooms, self._rooms.clock.at(), self._rooms.clock.wall()
-        trusted = rooms.clock.trusted()
+        trusted, slept_s = rooms.clock.trusted(), self._asleep_s()
+        if slept_s - self._slept_s > SLEEP_S:
+            self._proofs.slept(slept_s - self._slept_s)
+            self._slept_s = slept_s
         if trusted:
             self._proofs.prove(CLOCK, at)
         if rooms.positions.armed(at, wall, wall_trusted=trusted):

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bench import play
 
-from agent import lookup, proofs, proving
+from agent import bindings, lookup, proofs, proving
 from agent.clock import SystemClock
+from agent.config import parse
 from agent.health import Conditions, Origin
 from agent.kept import NoteKept
 from agent.model import Asked, Meaning, Outcome, Severity
@@ -42,7 +46,8 @@ class Device:
     def __init__(self, store: Store, host: str = HOST) -> None:
         self.store, self.clock, self.conditions, self.panel = store, SystemClock(), Conditions(), Buttons()
         self.positions = Positions((), Site(1.0, 2.0, 50.0))
-        self.of = Proving(self, host=host, poll_s=300.0)  # type: ignore[arg-type] # buttons alone are a panel enough
+        self.asleep_s = 50.0
+        self.of = Proving(self, host=host, poll_s=300.0, asleep_s=lambda: self.asleep_s)  # type: ignore[arg-type] # buttons alone are a panel enough
 
     def proven_at(self, name: str) -> float | None:
         return next(proof.proven_at for proof in self.of.all() if proof.name == name)
@@ -170,6 +175,36 @@ async def test_lane_that_is_answered_proves_the_way_while_nothing_is_hidden(tmp_
         assert device.proven_at(TOKEN) is None
         device.of.token_told(Outcome(Asked.TOKEN, Meaning.ACCEPTED, "ok"))
         assert "token.unproven" not in device.codes()
+
+
+async def test_machine_that_was_suspended_has_proven_nothing_lately(tmp_path: Path) -> None:
+    """Its monotonic clock stood still: what was proven before it slept would be taken for fresh."""
+    async with exercised(tmp_path / "agent.db") as device:
+        device.of.heard(ANSWERED, Origin.DEVICE, calm=False)
+        device.asleep_s += 0.5
+        assert "dispatch.unproven" not in device.codes(), "two clocks are never read at one moment"
+        device.asleep_s += 8 * 3_600.0
+        assert "dispatch.unproven" in device.codes()
+        device.of.heard(ANSWERED, Origin.DEVICE, calm=False)
+        assert "dispatch.unproven" not in device.codes()
+
+
+def test_somebody_finds_out_whether_dispatch_is_there_however_seldom_callouts_are_looked_for(tmp_path: Path) -> None:
+    """Also on a device that adopts none: the poll goes on, at most a quarter of an hour apart."""
+    text = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
+    for key in ("base_url", "token_url"):
+        text = re.sub(rf"^{key} = .*$", f'{key} = "http://127.0.0.1/v2"', text, flags=re.MULTILINE)
+    text = re.sub(r"^(customer_id|response_type_id) = 0", r"\1 = 1", text, flags=re.MULTILINE)
+    text = re.sub(r"^bearer_file.*$", "", text, flags=re.MULTILINE)
+    rare = text.replace("adopt_poll_s = 300", "adopt_poll_s = 86400").replace('adopt = "near"', 'adopt = "never"')
+    assert bindings.terms(parse(rare)).adopt_poll_s == proofs.POLL_MOST_S
+    assert bindings.terms(parse(text)).adopt_poll_s == 300.0
+
+    async def story(bench: Any, service: Any) -> None:
+        bench.terms = replace(bench.terms, adopt="never")
+        await bench.until(lambda: [asked for asked, _ in bench.origins].count(Asked.LOOK_UP) >= 3)
+
+    play(story, drive=False, poll_s=0.05)
 
 
 async def test_button_is_proven_when_its_level_is_read(tmp_path: Path) -> None:
