@@ -44,10 +44,12 @@ class Inside(Stage):
         try:
             async with asyncio.timeout(5):
                 reader, writer = await asyncio.open_connection(THERE, PORT)
-                writer.write(json.dumps(request).encode() + b"\n")
-                answer: dict[str, Any] = json.loads(await reader.readline() or b"{}")
-                writer.close()
-                return answer
+                try:
+                    writer.write(json.dumps(request).encode() + b"\n")
+                    answer: dict[str, Any] = json.loads(await reader.readline() or b"{}")
+                    return answer
+                finally:
+                    writer.transport.abort()
         except (OSError, TimeoutError):
             return {}
 
