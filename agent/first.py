@@ -8,7 +8,6 @@ press that comes before the rest is there lies on tmpfs, and the lamp says that 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,12 +19,13 @@ from agent.config import Config
 from agent.conversation import Responder
 from agent.health import Conditions
 from agent.model import Severity
+from agent.notify import Supervisor
 from agent.panel import Panel, Talk, Wired
 from agent.presses import Presses
 from agent.signals import Happening, State
 from agent.starts import Crashes
 
-log = logging.getLogger("callout-agent")
+START_S = 90.0  # a board that is busy with its own boot reads a thousand files slowly; whoever hangs for longer is started anew
 
 
 class Rest(Protocol):
@@ -75,6 +75,7 @@ class First:
         async with asyncio.TaskGroup() as vital:
             tasks = [vital.create_task(self._guarded(name, work), name=name) for work, name in self.panel.vital()]
             tasks += [vital.create_task(safe_mode.revive(name, work, self._dark), name=name) for work, name in self.panel.lamp()]
+            Supervisor().starting(START_S)
             rest = await bring()
             await rest.run()
             for task in tasks:

@@ -21,8 +21,12 @@ class Supervisor:
         self._told: str | None = None
         self.limit_s = _limit_s()
 
+    def starting(self, within_s: float) -> None:
+        """The button is felt; all else may take so long."""
+        self._send(f"EXTEND_TIMEOUT_USEC={within_s * 1e6:.0f}\nSTATUS=buttons are felt; the rest is starting")
+
     def ready(self) -> None:
-        """The button works (Type=notify)."""
+        """A press is sent (Type=notify)."""
         self._send("READY=1")
 
     def alive(self) -> None:

@@ -90,11 +90,12 @@ class Ticking:
 
     def _tick(self) -> None:
         rooms = self._rooms
+        self._judge()  # first: in a careful start what follows may fail each time, and the alarm path lives on
+        rooms.presses.sweep()
         wanted = raise_wanted(rooms.state) or stream_to(rooms.state) is not None
         forced = rooms.tracking.relieve() if wanted else None
         if forced is not None:
             self._tell_doubt(forced)
-        rooms.presses.sweep()
         rooms.panel.follow()  # an attempt that takes too long is failing
         rooms.unreachable.look(rooms.state)
         rooms.farewell.look()
@@ -103,7 +104,6 @@ class Ticking:
         document = rooms.document()
         self._journal.follow(rooms.conditions.shown(calm=rooms.outwardly_calm()), rooms.clock.at())
         rooms.supervisor.status(health.line(document))
-        self._judge()
 
     def _judge(self) -> None:
         rooms = self._rooms

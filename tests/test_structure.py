@@ -127,7 +127,7 @@ EDGES = {
     "agent.starts": ({"agent.identity", "agent.spool"}, "starts are counted beside the presses"),
     "agent.safe_mode": ({"agent.autopsy", "agent.starts"}, "a careful start"),
     "agent.first": (
-        {"agent.clock", "agent.config", "agent.panel", "agent.presses", "agent.safe_mode", "agent.starts", "hardware"},
+        {"agent.clock", "agent.config", "agent.notify", "agent.panel", "agent.presses", "agent.safe_mode", "agent.starts", "hardware"},
         "opens what a hand touches, before anything else is there",
     ),
     "agent.decider": (set(), "the inbox"),
