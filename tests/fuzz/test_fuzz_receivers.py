@@ -5,9 +5,15 @@ Nothing of it ends the daemon, holds it up or fills its memory, and what comes o
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import os
+import pty
+import random
 import re
+import time
+import tty
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -20,12 +26,14 @@ from agent import gate as room
 from agent.gate import Gate
 from agent.model import Report
 from hardware.earshot import Ear, GpsdEar, Speech, View
+from hardware.gpsd import GpsdReceiver
 from hardware.gpsd_json import LONGEST, Fact, GpsdStream
 from hardware.nmea import NmeaStream
 from hardware.replay import read_log
+from hardware.serial_port import SerialReceiver
 from tests.fuzz.limits import GROWTH_BYTES, grown, prompt, tries
 from tests.fuzz.mutations import cut, damaged, damaged_by_chance, seeded, twisted
-from tests.hardware.rigs import generated_log, with_checksum
+from tests.hardware.rigs import generated_log, listening, with_checksum
 
 LOGS = {path.name: path.read_bytes() for path in sorted(Path(__file__).parents[1].joinpath("replay").glob("*.log"))}
 NMEA = [each for name, each in LOGS.items() if "gpsd" not in name] + [b"".join(generated_log(4))]
@@ -110,7 +118,7 @@ def require_believable(reports: list[Report]) -> None:
         assert all(count >= 0 for count in gate.counts().values())
 
 
-@tries(800)
+@tries(500)
 @given(LINES, CUTS)
 def test_no_bytes_of_a_line_make_a_position_that_did_not_stand_in_it(data: bytes, cuts: list[int]):
     """Whole or cut anywhere: the same reports, each place out of a sentence with a right checksum."""
@@ -275,3 +283,81 @@ def test_a_gpsd_that_never_tells_sense_fills_no_memory():
     for _ in range(40):
         stream.feed(b"x" * 4_096, 0.0)
     assert len(stream._rest) <= LONGEST + 4_096
+
+
+def noise(chance: random.Random, honest: list[bytes], size: int) -> bytes:
+    """So many bytes of damaged sense."""
+    data = bytearray()
+    while len(data) < size:
+        data += damaged_by_chance(chance, honest)
+    return bytes(data)
+
+
+def test_a_gpsd_that_raves_is_listened_to_once_it_talks_sense():
+    """The real receiver on a real connection: a quarter of a megabyte of nonsense neither ends it nor leaves it deaf."""
+    chance = seeded(21)
+
+    async def rave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(noise(chance, [*GPSD, *(json.dumps(each).encode() + b"\n" for each in SAID)], 250_000) + b"\n")
+            for second in range(100):
+                told = {**TPV, "device": "/dev/sane", "time": f"2026-07-01T10:{second // 60:02d}:{second % 60:02d}.000Z"}
+                writer.write(json.dumps(told).encode() + b"\n")
+                await writer.drain()
+                await asyncio.sleep(0.1)  # as a receiver's clock would
+        except ConnectionError:
+            return
+        finally:
+            writer.transport.abort()
+
+    async def story() -> None:
+        server = await asyncio.start_server(rave, "127.0.0.1", 0)
+        receiver = GpsdReceiver(name="g", clock_at=time.monotonic, port=server.sockets[0].getsockname()[1])
+        async with server, listening(receiver) as listener:
+            await listener.until(lambda: any(each.gnss_time and each.gnss_time >= SANE_FROM for each in listener.reports), 20)
+        require_believable(listener.reports)
+
+    asyncio.run(story())
+
+
+SANE_FROM = 1_782_900_000.0  # 2026-07-01T10:00:00Z
+
+
+def test_a_line_that_raves_is_listened_to_once_it_talks_sense():
+    """The real receiver on a real line, likewise."""
+    chance = seeded(22)
+
+    async def rave(line: int) -> None:
+        for piece in cut(noise(chance, SPOKEN, 100_000), [chance.randrange(100_000) for _ in range(60)]):
+            await put(line, piece)
+        for sentence in generated_log(200):
+            await put(line, sentence)
+            await asyncio.sleep(0.03)  # as a receiver's clock would
+
+    async def story() -> None:
+        line, theirs = pty.openpty()
+        tty.setraw(theirs)
+        os.set_blocking(line, False)
+        receiver = SerialReceiver(name="s", clock_at=time.monotonic, path=os.ttyname(theirs))
+        async with listening(receiver) as listener:
+            raving = asyncio.create_task(rave(line))
+            await listener.until(lambda: any(each.gnss_time == SENSE_FROM for each in listener.reports), 20)
+            raving.cancel()
+            await asyncio.gather(raving, return_exceptions=True)
+        require_believable(listener.reports)
+        os.close(theirs)
+        os.close(line)
+
+    asyncio.run(story())
+
+
+SENSE_FROM = 1_704_110_404.0  # 2024-01-01T12:00:04Z, in the generated log and in nothing else
+
+
+async def put(line: int, data: bytes) -> None:
+    """Write to a line as fast as it takes it."""
+    while data:
+        try:
+            data = data[os.write(line, data) :]
+        except BlockingIOError:
+            await asyncio.sleep(0.005)
