@@ -109,7 +109,7 @@ class Comforts:
             yield beat.run, "heartbeat"
         yield self._open_arming().run, "arming"
         yield self._rooms.self_test.run, "self_test"
-        yield Housekeeping(self._rooms.clock, {"prune": self._prune, "self_test": self._rooms.self_test.test}).run, "housekeeping"
+        yield Housekeeping(self._rooms.clock, {"prune": self._prune, "self_test": self._rooms.self_test.nightly}).run, "housekeeping"
 
     async def _keep_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         rooms, code = self._rooms, f"{name}.failed"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Mapping
 from typing import Final, Protocol
 
@@ -21,10 +22,11 @@ from agent.proofs import SelfTested, read_self_test, write_self_test
 log = logging.getLogger("callout-agent")
 
 NOTE: Final = "self_test"
-EVERY_S: Final = 25 * 3_600.0  # an hour later than the night's
+EVERY_S: Final = 25 * 3_600.0  # later than the night's
 FRESH_S: Final = 20 * 3_600.0
 SOON_S: Final = 600.0  # after a start that knows of none
 OFTEN_S: Final = 600.0
+SPREAD_S: Final = 1_800.0
 FIRST_S: Final = 60.0
 LOOK_S: Final = 10.0
 
@@ -75,6 +77,11 @@ class SelfTest:
                 often_at = self._rooms.clock.at() + OFTEN_S
             if self.due():
                 await self.test()
+
+    async def nightly(self) -> None:
+        """With the other jobs; not every device at one moment."""
+        await asyncio.sleep(SPREAD_S * random.random())  # noqa: S311 - spreads a fleet, keeps no secret
+        await self.test()
 
     def due(self) -> bool:
         """Whether no other one has come, or will."""
