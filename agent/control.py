@@ -106,15 +106,27 @@ async def serve(path: Path, handle: Handle) -> None:
         finally:
             talks.end(writer)
 
-    server = await asyncio.start_unix_server(converse, path, limit=MAX_LINE)
-    path.chmod(0o660)
-    with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give: then only our own user may ask
-        os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+    server = await asyncio.start_unix_server(converse, sock=_bound(path), limit=MAX_LINE, start_serving=False)
     try:
+        await server.start_serving()
         await asyncio.get_running_loop().create_future()
     finally:
         server.close()
         path.unlink(missing_ok=True)
+
+
+def _bound(path: Path) -> socket.socket:
+    """The socket, with its mode before anybody can connect. Raises OSError."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(str(path))
+        path.chmod(0o660)
+        with contextlib.suppress(KeyError, PermissionError):  # no such group, or not ours to give: then only our own user may ask
+            os.chown(path, -1, grp.getgrnam(GROUP).gr_gid)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
 async def _clear(path: Path) -> None:
