@@ -155,6 +155,8 @@ class Daemon:
             return None
         command = [self._systemctl, "--no-ask-password", *words]
         try:
-            return subprocess.run(command, capture_output=True, text=True, timeout=_SYSTEMCTL_S, check=False)  # noqa: S603 - fixed words
+            return subprocess.run(  # noqa: S603 - fixed words
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SYSTEMCTL_S, check=False
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None

@@ -55,7 +55,8 @@ def start():
         command = [sys.executable, "-m", "agent", "run", "--config", config]
         cap = ["setpriv", "--bounding-set=-sys_time"] if os.geteuid() == 0 else []
         with log.open("ab") as out:
-            daemon = subprocess.Popen([*cap, *command], stdout=out, stderr=out, cwd={root!r}, start_new_session=True)
+            streams = {{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out}}
+            daemon = subprocess.Popen([*cap, *command], **streams, cwd={root!r}, start_new_session=True)
         pid_file.write_text(str(daemon.pid))
         end = time.monotonic() + 30
         while daemon.poll() is None and time.monotonic() < end:
