@@ -98,7 +98,8 @@ async def properties() -> dict[str, str]:
 
 
 def _unit(shown: dict[str, str]) -> Step:
-    active, restarts = shown.get("ActiveState"), int(shown.get("NRestarts") or 0)
+    active, told = shown.get("ActiveState"), shown.get("NRestarts") or ""
+    restarts = int(told) if told.isdigit() else 0
     state = f"{shown.get('UnitFileState') or 'unknown'}, {active} ({shown.get('SubState')})"
     seen = f"{state}, {restarts} restarts, result {shown.get('Result')}"
     unwatched = shown.get("WatchdogUSec") in {"0", "infinity", ""}

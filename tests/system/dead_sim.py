@@ -44,5 +44,5 @@ async def dead_sim() -> AsyncIterator[tuple[str, ...]]:
                 pytest.skip(f"no network namespace can be had: {(await made.stderr.read()).decode().strip()}")
         yield ("nsenter", f"--net=/proc/{made.pid}/ns/net")
     finally:
-        made.stdin.close()
-        await made.wait()
+        made.stdin.close()  # that ends it, and with it both namespaces
+        await made.communicate()
