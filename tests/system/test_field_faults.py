@@ -63,6 +63,26 @@ class Fault:
     needs: str = ""  # why it cannot be made here
 
 
+async def begin(stage: Stage, *changes: tuple[str, str]) -> None:
+    """Start it, with the config as an installer would have it by mistake, and with patience: ten devices are on two busy cores."""
+    write = stage.write_config
+
+    def wrongly() -> None:
+        write()
+        for old, new in ((r"deadline_s = 3\n", "deadline_s = 20\n"), *changes):
+            text, count = re.subn(old, new, stage.config.read_text())
+            assert count == 1
+            stage.config.write_text(text)
+
+    setattr(stage, "write_config", wrongly)  # noqa: B010 - of this stage alone
+    await stage.start()
+
+
+async def armed(stage: Stage) -> None:
+    """It is well."""
+    await stage.until_status(lambda told: told["armed"] and told["fix"], WITHIN_S, "armed")
+
+
 async def say(stage: Stage, code: str, also: Callable[[dict[str, Any]], object] = lambda _: True) -> Said:
     """As soon as the daemon suffers from it: what the two commands print, as a person and as a program sees it."""
     await stage.until_status(lambda told: code in codes(told) and also(told), WITHIN_S, code)
@@ -96,14 +116,14 @@ DEAF = [
 
 async def antenna_off(folder: Path) -> Said:
     async with staged(folder) as stage, Feeder(DEAF, stage.tty, wall=time.time):
-        await stage.start()
+        await begin(stage)
         return await say(stage, "receiver.no_position")
 
 
 async def receiver_unplugged(folder: Path) -> Said:
     async with driving(folder) as (stage, feeder):
-        await stage.start()
-        await stage.until_armed()
+        await begin(stage)
+        await armed(stage)
         feeder.unplug()
         return await say(stage, "receiver.unplugged", lambda told: "position.stale" in codes(told))
 
@@ -114,8 +134,8 @@ async def gpsd_stopped(folder: Path) -> Said:
         await gpsd.start()
         try:
             stage.receivers = f'[[receiver]]\nkind = "gpsd"\nport = {gpsd.port}\n'
-            await stage.start()
-            await stage.until_armed()
+            await begin(stage)
+            await armed(stage)
         finally:
             await gpsd.kill()
         return await say(stage, "receiver.unreachable", lambda told: "position.stale" in codes(told))
@@ -123,31 +143,28 @@ async def gpsd_stopped(folder: Path) -> Said:
 
 async def sim_without_data(folder: Path) -> Said:
     async with driving(folder) as (stage, _), dead_sim() as behind:
-        rewrite(stage, PATIENT, (r"token_url.*\nbearer_file.*", 'token_file = "token"'))  # a token in hand: it worked before
         token = folder / "token"
         token.write_text("abc.def.ghi-0123456789")
         token.chmod(0o600)
         stage.base_url = "https://staging-panic.aura.services/panic-api/v2"  # out of reach from there, as anything is
         command_line = stage.command_line
         setattr(stage, "command_line", lambda *words: (*behind, *command_line(*words)))  # noqa: B010 - of this stage alone
-        await stage.start()
+        await begin(stage, (r"token_url.*\nbearer_file.*", 'token_file = "token"'))  # a token in hand: it worked before
         return await say(stage, "dispatch.unreachable", lambda told: fixed(told) and "looked up" in str(told["conditions"]))
 
 
 async def captive_portal(folder: Path) -> Said:
     async with driving(folder) as (stage, _):
-        rewrite(stage, PATIENT)
-        await stage.start()
-        await stage.until_armed()
+        await begin(stage)
+        await armed(stage)
         await stage.desk("PUT", "faults", [{"on": "*", "action": "portal"}])
         return await say(stage, "dispatch.odd_reply")
 
 
 async def token_revoked(folder: Path) -> Said:
     async with driving(folder) as (stage, _):
-        rewrite(stage, PATIENT)
-        await stage.start()
-        await stage.until_armed()
+        await begin(stage)
+        await armed(stage)
         (folder / "device-key").write_text("no longer good")
         await stage.desk("POST", "tokens/expire")
         return await say(stage, "token.refused")
@@ -156,14 +173,14 @@ async def token_revoked(folder: Path) -> Said:
 async def clock_wrong(folder: Path) -> Said:
     async with driving(folder) as (stage, _):
         FakedClock(stage, -10 * YEAR_S)
-        await stage.start()
+        await begin(stage)
         return await say(stage, "clock.wrong", fixed)
 
 
 async def disk_full(folder: Path) -> Said:
     async with on_a_disk(folder) as (stage, disk):
-        await stage.start()
-        await stage.until_armed()
+        await begin(stage)
+        await armed(stage)
         fill_up(disk.folder)
         return await say(stage, "store.full")
 
@@ -171,8 +188,8 @@ async def disk_full(folder: Path) -> Said:
 async def button_stuck(folder: Path) -> Said:
     """It jammed at a press, dispatch closed that callout, the device was restarted."""
     async with wearing(folder) as (stage, wearer):
-        await stage.start()
-        await stage.until_armed()
+        await begin(stage)
+        await armed(stage)
         wearer.hold()
         told = await stage.until_status(lambda told: told["callout"]["state"] == "active", WITHIN_S, "raised")
         await stage.desk("POST", f"callouts/{told['callout']['id']}/close")
@@ -184,26 +201,8 @@ async def button_stuck(folder: Path) -> Said:
 
 async def wrong_customer(folder: Path) -> Said:
     async with driving(folder) as (stage, _):
-        rewrite(stage, PATIENT, (r"customer_id = \d+", "customer_id = 4712"))
-        await stage.start()
+        await begin(stage, (r"customer_id = \d+", "customer_id = 4712"))
         return await say(stage, "token.none", fixed)
-
-
-def rewrite(stage: Stage, *changes: tuple[str, str]) -> None:
-    """The config as an installer would have it by mistake."""
-    write = stage.write_config
-
-    def wrongly() -> None:
-        write()
-        for old, new in changes:
-            text, count = re.subn(old, new, stage.config.read_text())
-            assert count == 1
-            stage.config.write_text(text)
-
-    setattr(stage, "write_config", wrongly)  # noqa: B010 - of this stage alone
-
-
-PATIENT = (r"deadline_s = 3\n", "deadline_s = 20\n")  # ten devices on two busy cores
 
 
 NEEDS_ROOT = "" if ROOT else "mounts and network namespaces need root"
