@@ -14,6 +14,7 @@ from agent.health import Conditions, Facts, Origin, Stream, armed, document, lin
 from agent.kept import StoreSummary
 from agent.model import Asked, Callout, Condition, Fix, Meaning, Outcome, Press, Severity
 from agent.notices import Notices
+from agent.proofs import Proof, SelfTested
 from agent.signals import Phase, State
 from agent.timescale import Standing, Witness
 
@@ -110,6 +111,19 @@ def test_document_has_every_field_of_the_contract():
     assert "992011" in line(told)
     assert "33.9" not in line(told)
     assert "18.4" not in line(told)
+
+
+def test_document_tells_when_each_part_was_proven_and_what_the_last_self_test_came_to():
+    """Null for what never was. Old proofs are told by the time of now, which may have been put right since."""
+    proofs = (Proof("token", 4_500.4, 40.0), Proof("store", 2_100.0))
+    told = document(replace(STANDBY, proofs=proofs, self_test=SelfTested(1.8e9 - 3_600, ("disk.low",))))
+    assert told["proofs"] == {
+        "token": {"proven": "2027-01-15T07:59:00Z", "holds_s": 4500},
+        "store": {"proven": None, "holds_s": 2100},
+    }
+    assert told["self_test"] == {"time": "2027-01-15T07:00:00Z", "ok": False, "failed": ["disk.low"]}
+    assert document(STANDBY)["self_test"] is None
+    assert document(replace(STANDBY, self_test=SelfTested(1.8e9)))["self_test"]["ok"] is True
 
 
 def codes(conditions: Conditions, *, calm: bool = False) -> list[str]:

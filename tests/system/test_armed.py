@@ -18,7 +18,7 @@ from agent.proofs import LAG_S
 from hardware.feeder import Feeder
 
 ARMED_LAMP = 10
-LONGEST_S = 12.0
+LONGEST_S = 30.0  # on however busy a machine
 SECRET_PATH = "/beat/unit-17"
 
 
@@ -33,14 +33,14 @@ async def broken(stage: Stage, code: str, wearer: Wearing | None = None) -> None
     await stage.until_status(lambda told: not told["armed"] and code in codes(told), LONGEST_S, f"not armed, for {code}")
     assert (await stage.command("status"))[0] == 1
     if wearer is not None:
-        await wearer.until(lambda: lit(wearer) is False, 3, "the lamp for armed go dark")
+        await wearer.until(lambda: lit(wearer) is False, 10, "the lamp for armed go dark")
 
 
 async def mended(stage: Stage, wearer: Wearing | None = None) -> None:
     """Armed again, by whatever proved it."""
-    await stage.until_status(lambda told: told["armed"], 20, "armed again")
+    await stage.until_status(lambda told: told["armed"], LONGEST_S, "armed again")
     if wearer is not None:
-        await wearer.until(lambda: lit(wearer) is True, 3, "the lamp for armed lit again")
+        await wearer.until(lambda: lit(wearer) is True, 10, "the lamp for armed lit again")
 
 
 async def each_part_broken(folder: Path) -> None:
@@ -48,7 +48,7 @@ async def each_part_broken(folder: Path) -> None:
     async with wearing(folder) as (stage, wearer):
         stage.more = stage.more.replace(f"buzzer_line = {BUZZER}", f"buzzer_line = {BUZZER}\narmed_line = {ARMED_LAMP}")
         await stage.start()
-        told = await stage.until_status(all_proven, 20, "everything proven")
+        told = await stage.until_status(all_proven, LONGEST_S, "everything proven")
         assert told["armed"]
         assert list(told["proofs"]) == ["token", "lookup", "dispatch", "clock", "position", "button:panic", "button:medic", "store", "loop"]
         assert told["self_test"] is None
@@ -79,7 +79,7 @@ async def each_part_broken(folder: Path) -> None:
 
         await stage.signal(signal.SIGTERM)
         await stage.ended()
-        await wearer.until(lambda: lit(wearer) is False, 3, "the lamp for armed dark without a daemon")
+        await wearer.until(lambda: lit(wearer) is False, 10, "the lamp for armed dark without a daemon")
 
 
 def all_proven(told: dict[str, Any]) -> bool:
@@ -103,14 +103,13 @@ async def process_that_stands_still(folder: Path) -> None:
     """Once is no news, twice within a minute is; a raise would work all the same, late."""
     async with driving(folder) as (stage, _):
         await stage.start()
-        await stage.until_status(all_proven, 20)
+        await stage.until_status(all_proven, LONGEST_S)
         for _ in range(2):
             await stage.signal(signal.SIGSTOP)
             await asyncio.sleep(LAG_S + 1.5)  # the fault itself
             await stage.signal(signal.SIGCONT)
             await stage.until_status(lambda told: told["version"])
-        told = await stage.until_status(lambda told: "loop.lagging" in codes(told), 5)
-        assert told["armed"]
+        await stage.until_status(lambda told: told["armed"] and "loop.lagging" in codes(told), LONGEST_S)
 
 
 class Fleet:
