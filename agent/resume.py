@@ -166,7 +166,7 @@ def was_calm(directory: Path) -> bool:
 
 def calm_since(directory: Path) -> float | None:
     """When the last process became calm, monotonic s of this boot; None if it was not, or if that is not known."""
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, ArithmeticError, RecursionError):
         boot_id, at = json.loads(spool.kept(directory / CALM_NAME) or "")
         return float(at) if boot_id == identity.read_boot_id() else None
     return None

@@ -200,6 +200,8 @@ def require_typed(loaded: Identity) -> None:
 
 @tries(100)
 @given(st.binary(max_size=60) | twisted([[BOOT, 5.0]], values).map(lambda each: json.dumps(each).encode()))
+@example(b"[" * 15_000)
+@example(json.dumps([BOOT, 10**400]).encode())
 def test_a_small_fact_that_rots_is_no_fact(folder: Path, content: bytes):
     """Since when the device has been calm: whether it was is told by the file alone."""
     path = folder / resume.CALM_NAME
