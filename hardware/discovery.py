@@ -119,11 +119,6 @@ def holders(node: str, *, proc: Path = Path("/proc")) -> list[Holder]:
     return found
 
 
-def running(name: str, *, proc: Path = Path("/proc")) -> bool:
-    """Whether a process of this name runs."""
-    return any(_name_of(folder).startswith(name) for folder in proc.glob("[0-9]*"))
-
-
 def _kernel_consoles(proc: Path) -> set[str]:
     try:
         words = (proc / "cmdline").read_text().split()

@@ -23,7 +23,7 @@ from hardware.lines import Lines, Wish
 
 SETTLE_S = 0.01  # after a bias was switched on: an internal pull of 50 kOhm and 10 nF of cable take 1.5 ms for three time constants
 SAME = 3  # looks in a row that agree: a contact that bounces does not
-_BUSY_S = 0.3
+_BUSY_S = 1.0
 _DIGITS = frozenset("0123456789")
 
 

@@ -76,6 +76,8 @@ def _ask_place(scene: Scene) -> None:
         "The address of the Panic API", _ruled(PanicApi, "base_url"), address, "As AURA told it; usually it is right as it stands."
     )
     draft.set("panic_api", environment=chosen, base_url=url)
+    if not PanicApi(environment=chosen, base_url=url, customer_id=1, response_type_id=1).host_matches:
+        terminal.say(f"Mind that this is not the host of {chosen}: the device will run, but not say that it is armed.")
 
 
 def _ask_customer(scene: Scene) -> None:

@@ -36,7 +36,7 @@ def end(scene: Scene) -> None:
         for problem in problems:
             terminal.item("  -", str(problem))
         terminal.pause("Press Enter to go back to it")
-        raise LackError(re.split(r"[.\[]", problems[0].key)[0])
+        raise LackError(_table_of(problems[0].key))
     if not terminal.yes("Write the config", default=True, more=f"To {scene.path}. Until now nothing was changed."):
         raise RefusedError("nothing was changed")
     _write(scene)
@@ -44,6 +44,11 @@ def end(scene: Scene) -> None:
         terminal.say("The daemon is as it was: systemctl restart callout-agent lets it live by this config.")
     else:
         _prove(scene)
+
+
+def _table_of(key: str) -> str:
+    """Whose step can mend it. A window that nobody sees wants a lamp, and the window itself is not asked about."""
+    return "indicator" if key.endswith(".abort_window_s") else re.split(r"[.\[]", key)[0]
 
 
 def _write(scene: Scene) -> None:

@@ -17,7 +17,12 @@ HEADER: Mapping[int, int] = MappingProxyType(
 )
 GROUND = frozenset({6, 9, 14, 20, 25, 30, 34, 39})
 SUPPLY: Mapping[int, str] = MappingProxyType({1: "3.3 V", 17: "3.3 V", 2: "5 V", 4: "5 V"})
-_SERIAL = frozenset({14, 15})  # GPIO of pins 8 and 10: the receiver's
+# What speaks against a line of the header.
+_DOUBTS: Mapping[int, str] = MappingProxyType(
+    dict.fromkeys((14, 15), "pins 8 and 10 are the serial line, which a receiver may need")
+    | dict.fromkeys((2, 3), "pins 3 and 5 have a strong pull-up of their own: only a contact to ground works there")
+    | dict.fromkeys((0, 1), "pins 27 and 28 belong to the memory of add-on boards: take another one")
+)
 _MAX_LINE = 1023  # as in the config
 
 
@@ -71,4 +76,4 @@ def spoken(line: int, *, header: bool = True) -> str:
 
 def doubt(line: int) -> str:
     """What speaks against a button or a lamp on this line of a header; empty if nothing does."""
-    return "pins 8 and 10 are the serial line, which a receiver may need" if line in _SERIAL else ""
+    return _DOUBTS.get(line, "")

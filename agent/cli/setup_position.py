@@ -80,8 +80,10 @@ def _chosen(scene: Scene, found: Found) -> list[dict[str, Any]] | None:
     offers += [Offer(keys, f"{receiver_words(keys)}, as it is in the config") for keys in before if not _is_among(keys, offers)]
     for number, offer in enumerate(offers, 1):
         terminal.item(f"  {number})", offer.said)
-    if not offers:
-        terminal.say("No receiver was found." if not scene.hands_off else "Receivers are not looked for while the daemon runs.")
+    if scene.hands_off:
+        terminal.say("Receivers are not looked for while the daemon runs.")
+    elif not offers:
+        terminal.say("No receiver was found.")
     read = _reader(offers)
     default = "1" if offers else "none"
     more = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +24,12 @@ _SPEAKS = {
     Speech.NOISE: "bytes come, but no NMEA at any speed: this is no receiver, or its wires have no common ground",
     Speech.SILENCE: "nothing comes: no receiver is there, it has no power, or its TX is not on this port's RX",
 }
+# Most telling first: of a console the shell that runs on it is a holder, too.
 _HELD = {
+    "console": "a login console runs on it: free it with `raspi-config` (Interface, Serial Port: login shell no, port yes), and reboot",
     "gpsd": "gpsd reads it already",
     "ours": "the callout-agent daemon reads it: stop the daemon first",
     "modem": "ModemManager has it: it takes receivers for modems. `systemctl disable --now ModemManager` if there is no modem",
-    "console": "a login console runs on it: free it with `raspi-config` (Interface, Serial Port: login shell no, port yes), and reboot",
     "other": "another program reads it: {name} (process {pid})",
 }
 
@@ -79,7 +80,7 @@ async def _look_at_gpsd(found: Found, host: str, number: int) -> frozenset[str]:
 
 
 async def _look_at_port(found: Found, port: Port, told: Callable[[str], None]) -> None:
-    why = held(port.node)
+    why = why_held(holders(port.node))
     if why is not None:
         found.useless.append((port.path, why))
         return
@@ -100,14 +101,12 @@ async def speed_of(port: Port, told: Callable[[int], None] = lambda _: None) -> 
     return await hunt(SerialLine(port.path).listen, told, SPEEDS if port.paced else SPEEDS[:1])
 
 
-def held(node: str) -> str | None:
-    """Why it must be left alone; None if nobody has it."""
-    who = holders(node)
-    return None if not who else _held(who[0])
-
-
-def _held(holder: Holder) -> str:
-    return _HELD[holder.kind].format(name=holder.name or "unknown", pid=holder.pid)
+def why_held(who: Sequence[Holder]) -> str | None:
+    """Why a port must be left alone; None if nobody has it."""
+    if not who:
+        return None
+    telling = min(who, key=lambda holder: list(_HELD).index(holder.kind))
+    return _HELD[telling.kind].format(name=telling.name or "unknown", pid=telling.pid)
 
 
 def of_opening(error: OSError) -> str:

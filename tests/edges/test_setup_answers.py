@@ -67,6 +67,14 @@ def test_every_pin_of_the_header_is_one_thing():
     assert sorted(setup_pins.HEADER.values()) == list(range(28))
 
 
+@pytest.mark.parametrize(("pin", "word"), [(8, "serial"), (10, "serial"), (3, "pull-up"), (27, "add-on"), (11, ""), (13, "")])
+def test_a_pin_that_has_another_duty_is_doubted(pin: int, word: str):
+    """It can be used; a person is told what for it is there."""
+    doubt = setup_pins.doubt(setup_pins.HEADER[pin])
+    assert word in doubt
+    assert bool(doubt) == bool(word)
+
+
 TABLES = ("panic_api", "credentials", "cadence", "store", "indicator", "control", "hooks", "fresh")
 KEYS = st.dictionaries(
     st.sampled_from(["environment", "chip", "send_min_s", "path", "new_key", "socket", "on_event", "lamp_line"]),

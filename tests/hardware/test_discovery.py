@@ -208,7 +208,20 @@ def test_whoever_holds_a_port_is_named(tmp_path: Path, port: FakePort, comm: str
     (folder / "fd" / "3").symlink_to(node)
     (folder / "fd" / "4").symlink_to("/dev/null")
     assert [(each.pid, each.kind) for each in holders(node, proc=tmp_path / "proc")] == [(4711, kind)]
-    assert setup_receivers._held(holders(node, proc=tmp_path / "proc")[0])
+    assert setup_receivers.why_held(holders(node, proc=tmp_path / "proc"))
+
+
+def test_of_several_holders_the_most_telling_is_named(tmp_path: Path, port: FakePort):
+    """Whoever is logged in at a console holds it with a shell: that it is a console is what to know."""
+    node = os.path.realpath(port.path)
+    for pid, comm in ((1, "bash"), (2, "agetty"), (3, "sudo")):
+        folder = tmp_path / str(pid)
+        (folder / "fd").mkdir(parents=True)
+        (folder / "comm").write_text(f"{comm}\n")
+        (folder / "cmdline").write_bytes(comm.encode())
+        (folder / "fd" / "0").symlink_to(node)
+    assert "console" in (setup_receivers.why_held(holders(node, proc=tmp_path)) or "")
+    assert setup_receivers.why_held([]) is None
 
 
 def test_a_real_holder_is_seen_and_its_port_left_alone(port: FakePort):

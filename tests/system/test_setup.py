@@ -200,6 +200,7 @@ async def _leaves(place: Garage, answer: str, leave: Callable[[Person], None]) -
         await asyncio.to_thread(person.until, "Stop it for now")
         await asyncio.to_thread(person.asked)
         person.type(answer)
+        await asyncio.to_thread(person.until, "Looking for receivers" if answer == "y" else "Receivers are not looked for")
         await asyncio.to_thread(person.until, "Which one")
         if answer == "y":
             assert place.status() == {}, "it is stopped"
