@@ -119,7 +119,7 @@ class Appliance(Stage):
     async def set_up(self, *more: str) -> str:
         """As an installer of a fleet does: no question, an armed daemon at the end; what it said."""
         await self.put("/etc/callout-agent/ca.pem", Path(str(self.simulator.ca_file)).read_text(), "root:root", "0644")
-        await self.put("/root/device-key", self.simulator.settings.device_key, "root:root", "0600")
+        await self.put("/run/device-key", self.simulator.settings.device_key, "root:root", "0600")
         words = {
             "environment": "staging",
             "base-url": self.base_url,
@@ -127,7 +127,7 @@ class Appliance(Stage):
             "response-type-id": "1",
             "ca-file": "/etc/callout-agent/ca.pem",
             "token-url": self.base_url.replace("/panic-api/v2", "/backend/token"),
-            "key-file": "/root/device-key",
+            "key-file": "/run/device-key",
             "receiver": "auto",
             "chip": CHIP,
             "button": str(BUTTON),

@@ -82,7 +82,7 @@ class Container:
         while time.monotonic() < end and self._process.returncode is None:
             with contextlib.suppress(OSError, IndexError, ValueError):
                 init = int(children.read_text().split()[0])
-                if Path(f"/proc/{init}/root/run/systemd/private").exists():
+                if Path(f"/proc/{init}/root", "run/systemd/private").exists():
                     return init
             await asyncio.sleep(0.02)
         raise AssertionError(f"the container does not boot:\n{self._console.read_text()[-3000:]}")
