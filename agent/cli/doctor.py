@@ -111,6 +111,8 @@ async def _made(examine: Examination, scene: Scene) -> tuple[Step, ...]:
         made = await asyncio.wait_for(examine(scene), LIMIT_S)
     except TimeoutError:
         return (Step(name, State.FAIL, f"no end within {LIMIT_S:.0f} s", "nothing is known of it", "try again"),)
+    except PermissionError as error:
+        return (Step(name, State.SKIPPED, f"this user may not look at {error.filename or 'it'}", "", "sudo callout-agent doctor"),)
     except Exception as error:  # noqa: BLE001 - whatever a strange machine makes of one examination, the others are made
         return (Step(name, State.FAIL, f"it could not be examined ({type(error).__name__})", "nothing is known of it", "please report it"),)
     return made if isinstance(made, tuple) else (made,)

@@ -9,7 +9,7 @@ import asyncio
 import time
 
 from agent import wording
-from agent.cli.doctor_step import Scene, State, Step, in_words_of_daemon, skipped
+from agent.cli.doctor_step import SUDO, Scene, State, Step, in_words_of_daemon, skipped
 from agent.clock import SystemClock
 from agent.connections import Connections
 from agent.model import Meaning, Outcome
@@ -78,6 +78,8 @@ async def token(scene: Scene) -> Step:
         life = "" if left_s is None else f", good for {wording.span(left_s)} still" if left_s > 0 else ", past its end"
         return Step("token", State.OK, f"there is one{life}")
     trouble = credentials.trouble
+    if scene.secrets_closed:
+        return skipped("token", f"this user may not read {scene.secrets_closed}: the daemon may have one", SUDO)
     return Step("token", State.FAIL, "there is none" if trouble is None else trouble.text, *_no_token(scene))
 
 
@@ -107,6 +109,8 @@ async def dispatch(scene: Scene) -> Step:
         return Step("dispatch", State.OK, "it answers, and takes the token")
     if scene.reached:
         return Step("dispatch", State.OK, f"it answers, and takes the token ({outcome.text})", "see the next step")
+    if outcome.cause == "no_token" and scene.secrets_closed:
+        return skipped("dispatch", f"this user may not read {scene.secrets_closed}, so there is no token to ask with", SUDO)
     means, do = _no_token(scene) if outcome.cause == "no_token" else CAUSES.get(outcome.cause, ELSE)
     return Step("dispatch", State.FAIL, outcome.text, means, do)
 

@@ -192,6 +192,9 @@ async def certificate(scene: Scene) -> Step:
     ca_file = None if config.panic_api.ca_file is None else Path(config.panic_api.ca_file)
     try:
         context = await aside.run(lambda: tls_context(ca_file=ca_file), name="authorities", limit_s=LOOK_UP_S)
+    except (OSError, TimeoutError) as error:
+        return skipped("certificate", f"ca_file cannot be used ({error.strerror or 'no answer'}): see the config's step")
+    try:
         async with asyncio.timeout(HEAD_S):
             told, date_wall = await _shake_hands(host, port, context)
     except TimeoutError:

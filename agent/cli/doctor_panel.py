@@ -59,7 +59,7 @@ async def _button(scene: Scene, button: Button) -> Step:
         means = "" if step.state is not State.FAIL else STUCK if scene.conditions("button.stuck") else NOT_FELT
         return Step(name, step.state, step.seen, means, step.do)
     if scene.daemon is not Daemon.DOWN:
-        return skipped(name, f"there is a daemon that {scene.daemon}: it holds {where}")
+        return skipped(name, f"a daemon may hold {where}, and it {scene.daemon}")
     return _verdict(name, where, button, await _feel(button))
 
 

@@ -87,7 +87,7 @@ async def _serial(scene: Scene, receiver: SerialReceiver, name: str) -> Step:
     if scene.daemon is Daemon.ANSWERS:
         return Step(name, State.OK, f"the daemon holds {path} and has nothing against it")
     if scene.daemon is not Daemon.DOWN:
-        return skipped(name, f"there is a daemon that {scene.daemon}: it holds {path}")
+        return skipped(name, f"a daemon may hold {path}, and it {scene.daemon}")
     others = await aside.run(lambda: held_by(path, scene.machine), name=f"holders of {path}", limit_s=LISTEN_S)
     if others:
         means = "it is not listened to here: bytes would be lost there"

@@ -7,12 +7,13 @@ which would tell whether something goes on (law 5).
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from agent import __version__, aside, control
 from agent.cli import talk
 from agent.cli.doctor_program import output
-from agent.cli.doctor_step import Daemon, Scene, State, Step, in_words_of_daemon, skipped
+from agent.cli.doctor_step import SUDO, Daemon, Scene, State, Step, in_words_of_daemon, skipped
 from agent.store import peek
 
 UNIT = "callout-agent.service"
@@ -51,7 +52,7 @@ async def daemon(scene: Scene) -> Step:
         case Daemon.SILENT:
             return Step("daemon", State.FAIL, "there is a daemon, and it does not answer", NOBODY, "systemctl restart callout-agent")
         case Daemon.FORBIDDEN:
-            return skipped("daemon", f"this user may not ask it; the group {control.GROUP} and root may", "sudo callout-agent doctor")
+            return skipped("daemon", f"this user may not ask it; the group {control.GROUP} and root may", SUDO)
     version = scene.told.get("version")
     if version != __version__:
         means = f"{__version__} is installed and does not run"
@@ -74,6 +75,8 @@ async def store(scene: Scene) -> Step:
         return step
     path = talk.store_path(scene.args)
     summary, _ = await aside.run(lambda: peek(path), name="store", limit_s=READ_S)
+    if summary.trouble is not None and os.geteuid() != 0 and "Permission" in summary.trouble.text:
+        return skipped("store", "this user may not read it", SUDO)
     if summary.trouble is not None:
         absent = summary.trouble.code == "store.absent"
         return Step("store", State.WARN if absent else State.FAIL, summary.trouble.text, "", summary.trouble.hint)
@@ -125,7 +128,7 @@ async def crashes(scene: Scene) -> Step:
         return skipped(name, "there is no journal of systemd")
     told = await output("journalctl", "--unit", UNIT, "--boot", "--priority", "err", "--lines", "20", "--output", "json", "--no-pager")
     if told is None:
-        return skipped(name, "the journal cannot be read", "sudo callout-agent doctor")
+        return skipped(name, "the journal cannot be read", SUDO)
     messages = [str(each.get("MESSAGE", "")) for each in map(_entry, told.splitlines()) if each]
     if not messages:
         return Step(name, State.OK, "no error in the journal of this boot")

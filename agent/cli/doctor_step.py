@@ -8,6 +8,7 @@ secret, and while a cancel hides a callout it must look as in standby (law 5): o
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,6 +54,9 @@ class Daemon(StrEnum):
     SILENT = "does not answer"
     FORBIDDEN = "may not be asked by this user"
     DOWN = "does not run"
+
+
+SUDO = "sudo callout-agent doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,27 @@ class Scene:
     listing_refused: bool = False
     closed_callout: CalloutId | None = None
 
+    @property
+    def secrets_closed(self) -> str:
+        """Names of the secret files that whoever asks may not read, though they are there or may be; empty for root."""
+        if self.config is None:
+            return ""
+        given, config = self.config.credentials, self.config
+        names = [name for name in (given.bearer_file, given.client_cert_file, given.client_key_file, given.token_file) if name is not None]
+        handed = config.where.absolute().parent / "credentials"  # root's alone: what lies there only systemd hands over
+        return ", ".join(name for name in names if _is_closed(config.secret_path(name), handed))
+
     def conditions(self, *prefixes: str) -> list[dict[str, Any]]:
         """What the daemon shows itself to suffer from, codes beginning so; worst first."""
         return [each for each in self.told.get("conditions", ()) if str(each.get("code", "")).startswith(prefixes)]
+
+
+def _is_closed(path: Path, handed: Path) -> bool:
+    try:
+        place = path if path.exists() else handed
+        return place.exists() and not os.access(place, os.R_OK, effective_ids=True)
+    except PermissionError:  # of the directory above
+        return True
 
 
 Examination = Callable[[Scene], Awaitable[Step | tuple[Step, ...]]]

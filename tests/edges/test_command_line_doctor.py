@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from dispatchers import Service
 
 from agent import cli
-from agent.cli import direct, doctor, doctor_paths, talk
+from agent.cli import direct, doctor, doctor_dispatch, doctor_paths, talk
 from agent.cli.doctor_paths import stands
 from agent.cli.doctor_step import Scene, State, Step
 from agent.kept import CalloutRecord, Remembered
@@ -98,20 +99,27 @@ def test_step_that_does_not_end_is_a_failure_and_the_next_one_is_made(
     async def breaks(_scene: Scene) -> Step:
         raise ValueError("of the kind that nobody thought of")
 
+    async def forbidden(_scene: Scene) -> Step:
+        raise PermissionError(13, "Permission denied", "/etc/secret")
+
     async def several(_scene: Scene) -> tuple[Step, ...]:
         return Step("one", State.OK, "seen"), Step("two", State.SKIPPED, "why")
 
-    monkeypatch.setattr(doctor, "examinations", lambda: (never_ends, breaks, several, good))
+    monkeypatch.setattr(doctor, "examinations", lambda: (never_ends, breaks, forbidden, several, good))
     assert cli.main(["doctor", "--config", str(tmp_path / "none.toml")]) == 1
     told = capsys.readouterr().out
     assert told.startswith("fail    never ends: no end within 0 s\n")
     assert "fail    breaks: it could not be examined (ValueError)\n" in told
+    assert "skipped forbidden: this user may not look at /etc/secret\n        -> sudo callout-agent doctor\n" in told
     assert "ok      one: seen\nskipped two: why\n" in told
     assert "ok      good: seen\N{REPLACEMENT CHARACTER}[2J\n" in told
     assert told.endswith("        -> one line\n        -> another\n")
     assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert ([each["state"] for each in document["steps"]], document["ok"]) == (["fail", "fail", "ok", "skipped", "ok"], False)
+    assert ([each["state"] for each in document["steps"]], document["ok"]) == (
+        ["fail", "fail", "skipped", "ok", "skipped", "ok"],
+        False,
+    )
     monkeypatch.setattr(doctor, "examinations", lambda: (good,))
     assert cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")]) == 0
 
@@ -133,7 +141,7 @@ def test_steps_go_down_the_chain_and_each_has_a_name_of_its_own(capsys: pytest.C
     """Machine, rights, config, clock, receiver, button, store, service, network, token, dispatch, paths."""
     cli.main(["doctor", "--json", "--config", str(tmp_path / "none.toml")])
     names = [each["name"] for each in json.loads(capsys.readouterr().out)["steps"]]
-    chain = (
+    chain = [
         "machine",
         "disk",
         "user",
@@ -147,9 +155,11 @@ def test_steps_go_down_the_chain_and_each_has_a_name_of_its_own(capsys: pytest.C
         "daemon",
         "network",
         "certificate",
-    )
-    chain += ("certificate", "token", "dispatch", "token scope", "active callouts path", "response types")
-    assert [each for each in names if each in chain] == list(chain)
+        "token",
+        "dispatch",
+    ]
+    chain += ["token scope", "active callouts path", "response types"]
+    assert [each for each in names if each in chain] == chain
     assert len(set(names)) == len(names)
 
 
@@ -219,3 +229,31 @@ def test_path_is_looked_for_only_on_a_callout_that_is_closed():
     scene = Scene(argparse.Namespace(callout=None))
     for examine in (doctor_paths.update_and_return, doctor_paths.report):
         assert asyncio.run(examine(scene)).state is State.SKIPPED
+
+
+@pytest.mark.parametrize(("where", "closed"), [("", "key"), ("credentials", "key"), (None, "")])
+def test_secret_that_whoever_asks_may_not_read_is_no_fault_of_the_device(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str | None, closed: str
+):
+    """The file beside the config, or the directory that only root may enter; one that is nowhere is a fault."""
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    if where is not None:
+        (tmp_path / where).mkdir(exist_ok=True)
+    if where == "":
+        (tmp_path / "key").write_text("k")
+    credentials = SimpleNamespace(bearer_file="key", client_cert_file=None, client_key_file=None, token_file=None)
+    config: Any = SimpleNamespace(credentials=credentials, where=tmp_path / "config.toml", secret_path=lambda name: tmp_path / name)
+    scene = Scene(argparse.Namespace(), config=config, connections=no_token(), dispatch=Service().connect())
+    assert scene.secrets_closed == closed
+    step = asyncio.run(doctor_dispatch.token(scene))
+    assert (step.state, step.do == "sudo callout-agent doctor") == (State.SKIPPED if closed else State.FAIL, bool(closed))
+
+
+def no_token() -> Any:
+    """A token service that has none for us."""
+
+    async def current(*, urgent: bool) -> None:
+        """None, at once."""
+
+    trouble = Outcome(Asked.TOKEN, Meaning.RETRY, "no_token", "key: cannot be used")
+    return SimpleNamespace(credentials=SimpleNamespace(current=current, trouble=trouble))
