@@ -35,6 +35,7 @@ from agent.identity import read_machine_id
 from agent.keeper import Keeper
 from agent.lanes.board import Lanes
 from agent.lanes.turns import Rank
+from agent.last_fix import LastFix
 from agent.lifecycle import raise_wanted
 from agent.model import CalloutId, Fix, Meaning, Outcome, Place, Severity
 from agent.notices import Notices
@@ -101,6 +102,7 @@ class Daemon:
         self.self_test = self._open_self_test()
         self.proving = Proving(self, host=config.panic_api.host, poll_s=self.terms.adopt_poll_s, asleep_s=self.clock.asleep_s)
         self.receivers = self._open_receivers()
+        self.last_fix = LastFix(self.spool, self.clock.at)
         self.unreachable = Unreachable(hooks.on_unreachable, hooks.unreachable_after_s, self.clock, self.conditions, place=self.place)
         self._step_done = asyncio.Event()
         self._stop = stop

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from agent import BUILT_AT_WALL, identity, resume
+from agent import BUILT_AT_WALL, identity, last_fix, resume
 from agent.health import Conditions, Origin
 from agent.kept import CalloutKept, CalloutRecord, NoteKept, Remembered
 from agent.lanes.event import Message
@@ -69,7 +69,7 @@ class Recovery:
             self._notes = dict(kept.remembered.notes)
             self.proof_wall = max(filter(None, (self.proof_wall, kept.note_number(PROOF_NOTE))), default=None)
             timekeeping.recall(kept.note(FLOOR_NOTE), kept.note(BOOT_NOTE))
-            positions.stored = kept.remembered.last_fix
+            positions.stored = last_fix.later(kept.remembered.last_fix, last_fix.recall(self._directory))
 
         async def take(kept: resume.Kept) -> None:
             await self._decide(self._first_event(kept, conditions))

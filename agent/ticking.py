@@ -17,6 +17,7 @@ from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions
 from agent.journal import Journal
+from agent.last_fix import LastFix
 from agent.lifecycle import raise_wanted, stream_to
 from agent.model import CalloutId, Fix, Quality
 from agent.notify import BEATS_PER_LIMIT, Supervisor
@@ -43,6 +44,7 @@ class Rooms(Protocol):
     connections: Connections
     decider: Decider
     farewell: Farewell
+    last_fix: LastFix
     panel: Panel
     presses: Presses
     store: Store
@@ -92,6 +94,7 @@ class Ticking:
         rooms = self._rooms
         self._judge()  # first: in a careful start what follows may fail each time, and the alarm path lives on
         rooms.presses.sweep()
+        rooms.last_fix.follow(rooms.tracking.positions.newest)
         wanted = raise_wanted(rooms.state) or stream_to(rooms.state) is not None
         forced = rooms.tracking.relieve() if wanted else None
         if forced is not None:

@@ -159,7 +159,7 @@ EDGES = {
             f"agent.{room}"
             for room in ("connections", "decider", "farewell", "journal", "notify", "panel", "presses", "store", "timekeeping", "tracking")
         }
-        | {"agent.unreachable"},
+        | {"agent.last_fix", "agent.unreachable"},
         "every second, each room looks again",
     ),
     "agent.housekeeping": (set(), "jobs by the hour of the day"),
@@ -212,9 +212,10 @@ EDGES = {
         "the config's tables to the rooms' values",
     ),
     "agent.recovery": (
-        {"agent.identity", "agent.lanes.event", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
+        {"agent.identity", "agent.lanes.event", "agent.last_fix", "agent.presses", "agent.resume", "agent.store", "agent.timekeeping"},
         "the start: everything that was kept goes back to its room",
     ),
+    "agent.last_fix": ({"agent.identity", "agent.resume", "agent.spool"}, "a position beside the presses"),
     "agent.resume": ({"agent.identity", "agent.spool"}, "what the last process left behind"),
     "agent.presses": (
         {"agent.identity", "agent.resume", "agent.spool"},

@@ -233,14 +233,18 @@ async def the_alarm_path_alone(folder: Path) -> None:
 
 
 async def a_receiver_that_ends_the_daemon(folder: Path) -> None:
-    """The others go on; a press that was left for the daemon is taken up by a careful start as by any other."""
+    """The others go on; a press that was left for the daemon is taken up, with the position that the last sound life knew."""
     async with driving(folder) as (stage, _):
-        stage.more = "[site]\nlatitude = -33.9\nlongitude = 18.4\n"
+        await stage.start()
+        await stage.until_armed()
+        await stage.until(lambda: _files(folder, "run/presses/.own/presses/.last-fix"), bool, 10, "the position is kept")
+        await stage.signal(signal.SIGTERM)
+        await stage.ended()
         spoil(stage, MUTE)
         await crash(stage)
         assert (await stage.command("raise"))[0] == 3, "kept for the daemon"
         await stage.start()
-        callout = await stage.until_callout(lambda seen: seen["id"], 20, "raised")
+        callout = await stage.until_callout(lambda seen: any("stored" in event["text"] for event in seen["events"]), 20, "raised")
         status = await stage.until_status(lambda told: told["callout"]["state"] == "active", 10)
         assert "safe_mode" in codes(status)
         assert status["callout"]["id"] == callout["id"]
