@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import os
 import subprocess
 import time
@@ -230,7 +231,7 @@ async def installed(folder: Path, release: str = "bookworm") -> AsyncIterator[Ap
 
 async def _layer(folder: Path, there: Ground) -> Path:
     """What the installation of the package writes, made by the first test that asks, of all that run at once."""
-    shared = Path(os.environ["CALLOUT_AGENT_PACKAGES"], f"{there.release}-installed")
+    shared = there.package.parent / f"installed-{hashlib.blake2b(there.package.read_bytes()).hexdigest()[:12]}"
     with await asyncio.to_thread(_locked, Path(f"{shared}.lock")):
         if not shared.exists():
             making = folder / "making"

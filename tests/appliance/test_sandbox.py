@@ -63,7 +63,7 @@ def test_nothing_that_lies_beside_a_secret_keeps_it_from_starting(tmp_path: Path
             handed = await stage.container.must("sh", "-c", f"cat /run/credentials/{UNIT}/device-key")
             assert handed.strip() == stage.simulator.settings.device_key
             await stage.until_armed()
-            await stage.container.must("mv", SECRETS, "/mnt/away")
+            await stage.container.must("mv", SECRETS, "/srv/away")
             await restarts(stage)
 
     asyncio.run(story())
@@ -76,7 +76,7 @@ def test_config_that_was_deleted_silences_nothing_and_none_at_all_is_no_endless_
     async def story() -> None:
         async with installed(tmp_path) as stage:
             await stage.until(lambda: stage.container.run("test", "-e", COPY), lambda done: done.status == 0, what="a copy is kept")
-            await stage.container.must("mv", CONFIG, "/mnt/away.toml")
+            await stage.container.must("mv", CONFIG, "/srv/away.toml")
             await restarts(stage)
             await stage.until_status(lambda told: "config.last_good" in {each["code"] for each in told["conditions"]}, what="it says so")
             await stage.container.must("systemctl", "stop", UNIT)
@@ -84,7 +84,7 @@ def test_config_that_was_deleted_silences_nothing_and_none_at_all_is_no_endless_
             await stage.container.must("systemctl", "start", UNIT)
             told = await stage.unit()
             assert (told["ActiveState"], told["NRestarts"]) == ("inactive", "0")
-            await stage.container.must("mv", "/mnt/away.toml", CONFIG)
+            await stage.container.must("mv", "/srv/away.toml", CONFIG)
             await stage.container.must("systemctl", "start", UNIT)
             await stage.until_armed()
 
