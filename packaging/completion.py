@@ -13,7 +13,7 @@ from commands import Command, tree
 FILES = frozenset({"FILE", "LOG", "PATH", "DIR", "DIRECTORY"})  # values that are looked for on the disk
 FUNCTION = r"""
 _callout_agent() {
-    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} place="" each skip=""
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} place=callout-agent each skip=""
     for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         if [[ -n $skip ]]; then
             skip=""
@@ -47,7 +47,7 @@ complete -F _callout_agent callout-agent
 def script() -> Iterator[str]:
     """The lines of the file that bash-completion loads."""
     commands = list(tree().walk())
-    yield "# bash completion of callout-agent, made from its argument parser. Keys are the words of a command, each after a space."
+    yield "# bash completion of callout-agent, made from its argument parser. Keys are the words of a command."
     yield "declare -A _callout_agent_words=("
     for command in commands:
         names = [each.words[-1] for each in command.below] + [name for each in command.arguments for name in each.names]
@@ -73,7 +73,7 @@ def _values(command: Command) -> Iterator[str]:
 
 
 def _key(command: Command) -> str:
-    return "".join(f" {word}" for word in command.words)
+    return " ".join(("callout-agent", *command.words))
 
 
 if __name__ == "__main__":
