@@ -210,3 +210,41 @@ def test_nothing_but_a_press_is_acted_on_before_the_disk_has_it_unless_the_disk_
             await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(story())
+
+
+# --- beats ------------------------------------------------------------------------------------------------------------------
+
+
+def test_beat_is_reached_behind_what_waits_and_never_by_a_decider_that_hangs():
+    """The watchdog is fed by whoever works the inbox off; a beat that waits is not joined by another."""
+
+    async def story() -> None:
+        gate, order = asyncio.Event(), []
+
+        class Hanging(Decider):
+            async def _carry_out(self, event: Happening) -> None:
+                await gate.wait()
+                order.append("event")
+
+        decider = Hanging(SlowStore(), SystemClock(), base_url="https://x", customer_id=1, changed=lambda *_: None)
+        task = asyncio.create_task(decider.run())
+        decided = decider.decide(press())
+        for _ in range(3):
+            decider.beat(lambda: order.append("beat"))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        before = decider.attempts
+        assert order == []
+        gate.set()
+        await decided
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert order == ["event", "beat"]
+        assert decider.attempts > before
+        decider.beat(lambda: order.append("again"))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert order[-1] == "again"
+        task.cancel()
+
+    asyncio.run(story())
