@@ -23,7 +23,7 @@ def tries(count: int) -> settings:
     """So many examples, times what the environment asks for."""
     return settings(
         max_examples=count * TIMES,
-        derandomize=TIMES == 1,
+        derandomize=TIMES == 1 and settings().derandomize,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
