@@ -268,6 +268,7 @@ COMMANDS = {
     "agent.cli.doctor_panel": {"hardware"},
     "agent.cli.doctor_receiver": {"hardware"},
     "agent.cli.setup_button": {"hardware", "hardware.ailments", "hardware.lines", "hardware.wiring"},
+    "agent.cli.setup_flags": {"hardware.wiring"},
     "agent.cli.setup_keypad": {"hardware", "hardware.wiring"},
     "agent.cli.setup_lamp": {"hardware"},
     "agent.cli.setup_position": {"hardware.discovery", "hardware.earshot"},

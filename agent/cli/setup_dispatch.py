@@ -14,6 +14,7 @@ from agent.cli.printed import plain
 from agent.cli.setup_draft import KEY_NAME, SECRET_NAME, Draft, Secret
 from agent.cli.setup_flags import ADDRESSES
 from agent.cli.setup_scene import Scene
+from agent.cli.setup_terminal import BackError, SkipError
 from agent.cli.setup_trial import Trial
 from agent.config import ConfigError
 from agent.rules import RefusedError
@@ -169,6 +170,8 @@ def _ask_secret(scene: Scene, name: str, what: str) -> None:
         typed = terminal.secret(f"The {what}, not shown while you type (or @FILE{'; Enter keeps it' if kept else ''})")
         if not typed and kept:
             return
+        if typed in ("b", "s"):  # no key is that short
+            raise BackError if typed == "b" else SkipError
         try:
             draft.secrets[name] = _secret_of(typed, what)
         except (OSError, ValueError) as error:

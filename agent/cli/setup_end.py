@@ -6,6 +6,7 @@ shows what standby shows (law 5).
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from agent.cli import setup_saving, setup_summary
 from agent.cli.printed import plain
 from agent.cli.setup_scene import LackError, RefusedError, Scene
+from agent.cli.setup_terminal import BackError, SkipError
 from agent.config import ConfigError
 
 DONE, NOT_ARMED, NO_DRILL = 0, 3, 4
@@ -80,7 +82,8 @@ def _prove(scene: Scene) -> None:
     scene.code = DONE if document.get("armed") else NOT_ARMED
     if document.get("armed"):
         terminal.say("ARMED.")
-        drilled = _offer_drill(scene)
+        with contextlib.suppress(SkipError, BackError):  # there is a last page in any case
+            drilled = _offer_drill(scene)
     print("\n" + setup_summary.summary(scene.draft, daemon.status() or document, daemon, drilled), flush=True)
 
 

@@ -18,6 +18,7 @@ from agent.settings import PRODUCTION_HOST, STAGING_HOST, GpsdReceiver, SerialRe
 CERT_NAME, CERT_KEY_NAME = "device.pem", "device-key.pem"  # the names by which the unit hands them over
 NONE = "none"
 AUTO = "auto"
+_USUAL_CHIP = "/dev/gpiochip0"
 _MOST_SECRET = 65_536  # characters; more is another file
 ADDRESSES = {
     "production": f"https://{PRODUCTION_HOST}/panic-api/v2",
@@ -235,7 +236,8 @@ def _put_button(args: argparse.Namespace, draft: Draft) -> None:
         return
     keys: dict[str, Any] = {}
     if args.button is not None:
-        keys |= {"chip": args.button.chip or args.chip or _chip(draft), "line": args.button.line}
+        chip, line = _place(args.button, args.chip, _chip(draft))
+        keys |= {"chip": chip, "line": line}
     if args.active is not None:
         keys |= {"active": args.active, "bias": args.bias or ("pull-up" if args.active == "low" else "pull-down")}
     elif args.bias is not None:
@@ -248,9 +250,18 @@ def _put_button(args: argparse.Namespace, draft: Draft) -> None:
         draft.set_button(keys)
 
 
-def _chip(draft: Draft) -> str:
-    """The chip of a button that is there already, else the usual one."""
-    return next((each["chip"] for each in draft.tables("button") if isinstance(each.get("chip"), str)), "/dev/gpiochip0")
+def _chip(draft: Draft) -> str | None:
+    """The chip of a button that is there already."""
+    return next((each["chip"] for each in draft.tables("button") if isinstance(each.get("chip"), str)), None)
+
+
+def _place(named: setup_pins.Named, chip: str | None, before: str | None) -> tuple[str, int]:
+    """Chip and line. On some boards the header is not the first chip: where nobody says, its kernel's names do."""
+    from hardware.wiring import place_of  # noqa: PLC0415 - not for --help
+
+    said = named.chip or chip or before
+    known = place_of(named.name) if named.name and said is None else None
+    return known or (said or _USUAL_CHIP, named.line)
 
 
 def _put_indicator(args: argparse.Namespace, draft: Draft) -> None:
@@ -263,8 +274,7 @@ def _put_indicator(args: argparse.Namespace, draft: Draft) -> None:
         if named == NONE:
             keys[key] = None
         elif named is not None:
-            keys[key] = named.line
-            keys["chip"] = named.chip or args.chip or draft.value("indicator", "chip") or _chip(draft)
+            keys["chip"], keys[key] = _place(named, args.chip, draft.value("indicator", "chip") or _chip(draft))
     if args.profile is not None:
         keys["profile"] = args.profile
     keys = {key: value for key, value in keys.items() if value is not None or key in draft.keys("indicator")}

@@ -40,10 +40,12 @@ def save(draft: Draft) -> Saved:
     draft.config()
     folder = draft.path.parent
     _make(folder, 0o750)
+    _sweep(folder, folder / CREDENTIALS)
     _adopt_authority(draft, folder)
     text, comments_kept = draft.text()
     for name, secret in draft.secrets.items():
         _make(folder / CREDENTIALS, 0o700, group=False)
+        (folder / CREDENTIALS).chmod(0o700)  # one that somebody made by hand, too
         _replace(folder / CREDENTIALS / name, secret.value.encode() + b"\n", 0o600, group=False)
     before = _content(draft.path)
     if before == text.encode():
@@ -88,6 +90,13 @@ def _adopt_authority(draft: Draft, folder: Path) -> None:
     if named is not None and not any(Path(named).is_relative_to(place) for place in (folder, *_SEEN)):
         _replace(folder / AUTHORITY, Path(named).read_bytes(), 0o640)
         draft.set("panic_api", ca_file=str(folder / AUTHORITY))
+
+
+def _sweep(*folders: Path) -> None:
+    """What an earlier setup could not finish, because the power was cut: it may hold a secret."""
+    for folder in folders:
+        for partial in folder.glob(f"{_PREFIX}*"):
+            partial.unlink(missing_ok=True)
 
 
 def _make(folder: Path, mode: int, *, group: bool = True) -> None:

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from rigs import generated_log
+from rigs import generated_log, with_checksum
 from setup_rigs import CTRL_C, CTRL_D, ROOT, Person, command
 
 from agent.config import load
@@ -66,9 +66,9 @@ def simulator() -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def receiver(path: Path) -> Iterator[None]:
+def receiver(path: Path, said: bytes = b"".join(generated_log(6))) -> Iterator[None]:
     """A port on which one speaks."""
-    port, said, over = FakePort(path), b"".join(generated_log(6)), threading.Event()
+    port, over = FakePort(path), threading.Event()
 
     def speak() -> None:
         while not over.wait(0.05):
@@ -380,6 +380,22 @@ def test_a_hold_that_is_too_short(world: World):
         person.until("too short")
         person.press(CTRL_C)
         assert person.ends() == 130
+
+
+def test_an_antenna_that_is_off(tmp_path: Path, simulator: Running):
+    """The receiver says so, and the person learns it while looking; Enter goes on without a fix."""
+    said = b"".join(with_checksum(each) for each in ("GPRMC,120000,V,,,,,,,010124,,,N", "GPGSV,1,1,00", "GNTXT,01,01,02,ANTSTATUS=OPEN"))
+    with PlayedChip(tmp_path / "chip") as chip, receiver(tmp_path / "ttyGPS", said):
+        world = World(tmp_path, simulator, chip)
+        with at_terminal(world.person()) as person:
+            answer(person, world, [("Which one", "1")])
+            person.until("antenna is open")
+            person.type("")
+            person.until("No fix yet")
+            person.until("A fixed site")
+            person.press(CTRL_C)
+            assert person.ends() == 130
+    assert "satellites: 0 in view, 0 heard; no fix yet" in person.said
 
 
 def test_a_keypad_is_tried(world: World):

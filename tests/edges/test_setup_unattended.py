@@ -142,6 +142,17 @@ def test_an_authority_that_the_unit_could_not_read_is_copied(place: Place):
     assert kept.read_bytes() == place.simulator.ca_file.read_bytes()
 
 
+def test_what_a_cut_of_the_power_left_is_swept_up(place: Place):
+    """It may hold a secret; and a folder that somebody made by hand is closed."""
+    folder = place.config.parent / "credentials"
+    folder.mkdir(mode=0o755)
+    for partial in (folder / ".setup-x1", place.config.parent / ".setup-x2"):
+        partial.write_text("half")
+    assert place.run("--no-start") == 0
+    assert [name for name in place.files() if ".setup-" in name] == []
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
 def test_the_same_answers_again_write_nothing(place: Place):
     """No copy of a copy."""
     assert place.run("--no-start") == 0
@@ -252,8 +263,9 @@ def test_nothing_is_changed_while_a_press_waits(place: Place, capsys: pytest.Cap
     assert place.files() == before
 
 
-def test_a_speed_is_found_out(place: Place):
-    """serial:PATH without a speed; the receiver is a real port."""
+@pytest.mark.parametrize("automatic", [False, True])
+def test_a_speed_is_found_out(place: Place, automatic: bool):  # noqa: FBT001 - a parameter
+    """serial:PATH without a speed, or whatever there is; the receiver is a real port."""
     from rigs import generated_log
 
     port, said = FakePort(place.folder / "ttyUSB0"), b"".join(generated_log(6))
@@ -266,12 +278,14 @@ def test_a_speed_is_found_out(place: Place):
     thread = threading.Thread(target=speak)
     thread.start()
     try:
-        assert place.run("--no-start", "--no-try", receiver=f"serial:{port.path}", site=None) == 0
+        which = "auto" if automatic else f"serial:{port.path}"
+        assert place.run("--no-start", "--no-try", "--port", str(port.path), receiver=which, site=None) == 0
     finally:
         over.set()
         thread.join()
         port.close()
-    assert [(each.kind, getattr(each, "baud", None)) for each in load(place.config).receivers] == [("serial", 9600)]
+    found = [(each.kind, getattr(each, "path", ""), getattr(each, "baud", 0)) for each in load(place.config).receivers]
+    assert ("serial", str(port.path), 9600) in found
 
 
 def test_whoever_may_not_write_is_told_so(place: Place, capsys: pytest.CaptureFixture[str]):
