@@ -155,7 +155,7 @@ async def response_types(scene: Scene) -> Step:
 
 def _no_types(scene: Scene, outcome: Outcome) -> Step:
     means = "whether response_type_id is right is not known"
-    if outcome.meaning is Meaning.UNAUTHORISED:
+    if outcome.meaning is Meaning.UNAUTHORISED or outcome.cause == "no_token":  # refused, and no other token is to be had
         return Step("response types", State.SKIPPED, outcome.text, means, "with a server token it can be found out: --token-file FILE")
     assert scene.config is not None  # noqa: S101 - for the type checker: asked above
     path = scene.config.panic_api.response_types_path

@@ -19,7 +19,7 @@ from agent.cli.doctor_step import Machine, Scene, State, Step, in_words_of_daemo
 from agent.clock import BATTERY_S, Kernel
 
 READ_S = 8.0
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
 LOW_BYTES, LOW_SHARE = 100 * MIB, 0.05
 NO_ROOM_BYTES = 2 * MIB
 FAR_S = 3_600.0  # a certificate may be younger
@@ -131,7 +131,7 @@ def _of_place(path: Path, what: str) -> Step:
     place = next(each for each in (path, *path.parents) if each.exists())
     room = os.statvfs(place)
     free, whole = room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
-    seen = f"{path}: {free // MIB} MiB of {whole // MIB} MiB are free"
+    seen = f"{path}: {_size(free)} of {_size(whole)} are free"
     lost = f"{what} cannot be written; a press is raised all the same, and after a cut of the power less is known of it"
     if room.f_flag & os.ST_RDONLY:
         do = "look for errors in `dmesg`; a card that turns read-only is worn out: replace it, or remount with rw"
@@ -144,6 +144,10 @@ def _of_place(path: Path, what: str) -> Step:
     if free < min(LOW_BYTES, whole * LOW_SHARE):
         return Step("disk", State.WARN, seen, "it will be full soon", "free room, or a smaller [store] max_mb")
     return Step("disk", State.OK, seen)
+
+
+def _size(size: int) -> str:
+    return f"{size // MIB} MiB" if size < 10 * GIB else f"{size // GIB} GiB"
 
 
 def _wear(machine: Machine, store: Path) -> Step:

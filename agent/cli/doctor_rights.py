@@ -87,16 +87,21 @@ async def files(scene: Scene) -> Step:
     config = scene.config
     if config is None:
         return skipped("files", "the config cannot be used: see there")
-    return await aside.run(lambda: _files(config), name="files", limit_s=READ_S)
+    closed = scene.secrets_closed
+    return await aside.run(lambda: _files(config, closed), name="files", limit_s=READ_S)
 
 
-def _files(config: Config) -> Step:
+def _files(config: Config, closed: str) -> Step:
+    """closed: secrets that whoever asks may not read: what is wrong with them only others can say."""
     # Where dispatch is has a step of its own, and what is not plugged in now is told by that device's step.
     found = [
         each for each in check.look(config) if not each.problem.key.startswith("panic_api.base") and each.problem.rule != "is not there now"
     ]
+    if closed:
+        found = [each for each in found if not each.problem.key.startswith("credentials.")]
     if not found:
-        return Step("files", State.OK, "config, secrets, directories and devices have the rights that they need")
+        but = f"; this user may not look at {closed}" if closed else ""
+        return Step("files", State.OK, f"config, secrets, directories and devices have the rights that they need{but}")
     seen = "; ".join(str(each.problem).partition("; ")[0] for each in found)
     do = "\n".join(dict.fromkeys(each.problem.hint for each in found if each.problem.hint))
     fatal = any(each.fatal for each in found)

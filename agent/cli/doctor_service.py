@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 from agent import __version__, aside, control
@@ -25,6 +26,7 @@ PROPERTIES = (
 READ_S = 8.0
 MANY_RESTARTS = 3
 STARTED = {"enabled", "enabled-runtime", "linked", "static"}
+CONDITION = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*: ")  # as `journal` logs one
 SEE_JOURNAL = "journalctl -u callout-agent -b -p warning"
 NOBODY = "a press reaches nobody"
 
@@ -126,16 +128,18 @@ async def crashes(scene: Scene) -> Step:
     name = "last crash"
     if not scene.machine.at("run/systemd/system").is_dir():
         return skipped(name, "there is no journal of systemd")
-    told = await output("journalctl", "--unit", UNIT, "--boot", "--priority", "err", "--lines", "20", "--output", "json", "--no-pager")
+    told = await output("journalctl", "--unit", UNIT, "--boot", "--priority", "err", "--lines", "200", "--output", "json", "--no-pager")
     if told is None:
         return skipped(name, "the journal cannot be read", SUDO)
     messages = [str(each.get("MESSAGE", "")) for each in map(_entry, told.splitlines()) if each]
+    messages = [each for each in messages if CONDITION.match(each) is None]  # a critical condition is an error, and no crash
     if not messages:
-        return Step(name, State.OK, "no error in the journal of this boot")
+        return Step(name, State.OK, "no crash in the journal of this boot")
     from agent import redaction  # noqa: PLC0415 - only when there is something to clean
 
     last = redaction.clean(messages[-1].strip().splitlines()[-1] if messages[-1].strip() else "")
-    return Step(name, State.WARN, f"{len(messages)} errors in the journal of this boot, the last: {last[:200]}", "", SEE_JOURNAL)
+    seen = f"{len(messages)} errors but for conditions in the journal of this boot, the last: {last[:200]}"
+    return Step(name, State.WARN, seen, "", SEE_JOURNAL)
 
 
 def _entry(line: str) -> dict[str, Any]:

@@ -80,7 +80,11 @@ def test_without_systemd_nothing_is_said_of_a_unit(tmp_path: Path, monkeypatch: 
 
 def test_errors_of_the_journal_are_counted_and_the_last_one_is_cleaned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Whatever somebody logged there."""
-    lines = [{"MESSAGE": "first"}, {"MESSAGE": "the daemon ends on a defect\nKeyError at -33.92487, 18.42406"}]
+    lines = [
+        {"MESSAGE": "position.none: a raise would carry no position"},
+        {"MESSAGE": "Main process exited"},
+        {"MESSAGE": "the daemon ends on a defect\nKeyError at -33.92487, 18.42406"},
+    ]
     play_program(tmp_path, "journalctl", "\n".join(map(json.dumps, lines)) + "\nno json\n", monkeypatch)
     step = made(doctor_service.crashes, scene_of(tmp_path))
     assert (step.state, "2 errors" in step.seen, "KeyError" in step.seen, "33.9" in step.seen) == (State.WARN, True, True, False)
