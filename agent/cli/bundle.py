@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from agent import __version__, aside, wording
-from agent.cli import bundle_documents, doctor, doctor_rights, doctor_service, saved, talk
+from agent.cli import bundle_documents, doctor_rights, doctor_service, saved, talk
 from agent.cli.doctor_program import output
-from agent.cli.doctor_step import Scene, Step
+from agent.cli.doctor_step import Scene, Step, rendered
 from agent.connections import TOKEN_NAME
 from agent.redaction import clean, numbers
 
@@ -88,7 +88,7 @@ def _members(scene: Scene, steps: list[Step], unit: dict[str, str], journal: str
     """Every file of the archive, cleaned. Blocks."""
     raw, found = _raw_config(Path(scene.args.config)), [asdict(step) for step in steps]
     texts = {
-        "doctor.txt": "\n".join(doctor.rendered(step) for step in found),
+        "doctor.txt": "\n".join(map(rendered, steps)),
         "doctor.json": json.dumps({"steps": found}, indent=1),
         "status.json": json.dumps(bundle_documents.status(scene.told), indent=1),
         "config.txt": _config(scene, raw),

@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli import enquiry, talk
-from agent.cli.printed import plain
 
 if TYPE_CHECKING:
     from agent.cli.doctor_step import Examination, Scene, Step
@@ -68,7 +66,7 @@ def examinations() -> tuple[Examination, ...]:
 
 async def _examine(args: argparse.Namespace) -> int:
     from agent.cli import doctor_service  # noqa: PLC0415 - see run
-    from agent.cli.doctor_step import State  # noqa: PLC0415 - likewise
+    from agent.cli.doctor_step import State, rendered  # noqa: PLC0415 - likewise
 
     scene, steps = _scene(args), []
     await doctor_service.ask(scene)
@@ -77,7 +75,7 @@ async def _examine(args: argparse.Namespace) -> int:
             for step in await _made(examine, scene):
                 steps.append(step)
                 if not args.json:
-                    _print(asdict(step))
+                    print(rendered(step), flush=True)  # as it comes: some steps take a while
     finally:
         if scene.dispatch is not None:
             await scene.dispatch.aclose()
@@ -122,17 +120,3 @@ async def _bundled(scene: Scene, steps: list[Step]) -> bool:
     from agent.cli import bundle  # noqa: PLC0415 - only when somebody wants it
 
     return await bundle.write(scene, steps)
-
-
-def _print(step: dict[str, str]) -> None:
-    """As it comes: some steps take a while."""
-    print(rendered(step))
-    sys.stdout.flush()
-
-
-def rendered(step: dict[str, str]) -> str:
-    """One step for a person."""
-    lines = [f"{step['state']:<8}{step['name']}: {plain(step['seen'])}"]
-    for text, sign in ((step["means"], "  "), (step["do"], "->")):
-        lines += [f"        {sign} {plain(line)}" for line in text.split("\n")] if text else []
-    return "\n".join(lines)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from agent.cli.printed import plain
 from agent.config import Config, ConfigError
 from agent.connections import Connections
 from agent.model import CalloutId
@@ -149,3 +150,11 @@ def in_words_of_daemon(name: str, conditions: list[dict[str, Any]], well: str) -
     state = worst([_STATES.get(str(each.get("severity")), State.WARN) for each in conditions])
     seen = "; ".join(f"{each.get('text')} ({each.get('code')})" for each in conditions)
     return Step(name, state, seen, "", "\n".join(dict.fromkeys(str(each.get("hint")) for each in conditions)))
+
+
+def rendered(step: Step) -> str:
+    """For a person: what was seen, then what it means and what to do, a line each."""
+    lines = [f"{step.state.value:<8}{step.name}: {plain(step.seen)}"]
+    for text, sign in ((step.means, "  "), (step.do, "->")):
+        lines += [f"        {sign} {plain(line)}" for line in text.split("\n")] if text else []
+    return "\n".join(lines)
