@@ -54,7 +54,11 @@ async def write(scene: Scene, steps: list[Step]) -> bool:
     """Gather and write; says what is in it. False if it could not be written."""
     path: Path = scene.args.bundle
     unit, journal = await doctor_service.properties(), await _journal()
-    members = await aside.run(lambda: _members(scene, steps, unit, journal), name="bundle", limit_s=READ_S)
+    try:
+        members = await aside.run(lambda: _members(scene, steps, unit, journal), name="bundle", limit_s=READ_S)
+    except TimeoutError:
+        talk.complain("what belongs into the archive cannot be read in time", "a disk may hang: restart the device")
+        return False
     try:
         saved.save(path, _archive(members))
     except FileExistsError:

@@ -108,7 +108,7 @@ async def _made(examine: Examination, scene: Scene) -> tuple[Step, ...]:
     try:
         made = await asyncio.wait_for(examine(scene), LIMIT_S)
     except TimeoutError:
-        return (Step(name, State.FAIL, f"no end within {LIMIT_S:.0f} s", "nothing is known of it", "try again"),)
+        return (Step(name, State.FAIL, "it did not end in time", "nothing is known of it; a disk or a device may hang", "try again"),)
     except PermissionError as error:
         return (Step(name, State.SKIPPED, f"this user may not look at {error.filename or 'it'}", "", "sudo callout-agent doctor"),)
     except Exception as error:  # noqa: BLE001 - whatever a strange machine makes of one examination, the others are made

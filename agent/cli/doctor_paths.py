@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from agent import aside
 from agent.cli import direct
 from agent.cli.doctor_dispatch import ASK_S
 from agent.cli.doctor_step import Scene, State, Step, skipped
@@ -21,6 +22,7 @@ RETURNS = ("updateLocationAndReturnCallout", "update-callout-location-and-return
 REPORTS = tuple(f"/callouts/{{callout_id}}/{last}" for last in ("resolutionReport", "report", "resolution-report", "reports"))
 ITEMS = ("/rating-items", "/ratingItems", "/ratings/items")
 TYPES = ("/responseTypes", "/response-types", "/callouts/responseTypes")
+READ_S = 8.0  # a disk may hang
 THERE = frozenset({285, 400, 409, 422})
 REFUSED_TOKEN = frozenset({401, 403})
 
@@ -91,7 +93,8 @@ async def closed_callout(scene: Scene) -> Step:
         "none is known: open paths below a callout cannot be tried",
         "after the first drill that dispatch closed without a cancel, or with --callout ID",
     )
-    calm, on, closed = direct.known(scene.args, scene.config)
+    config = scene.config
+    calm, on, closed = await aside.run(lambda: direct.known(scene.args, config), name="known callouts", limit_s=READ_S)
     if not calm and on is not None:
         return skipped(name, "a callout is on: nothing is tried now", "again once it is closed")
     wanted: CalloutId | None = next(iter(closed), None) if scene.args.callout is None else scene.args.callout
