@@ -65,14 +65,14 @@ class Heard:
     view: View | None = None
 
 
-def serial_ports(extra: Iterable[str] = (), *, dev: Path = Path("/dev"), sys: Path = Path("/sys")) -> list[Port]:
-    """Every port, each once, under its best name; those in `extra` first, under the name given."""
-    names = [Path(each) for each in extra]
-    names += [path for pattern in (*_ALIASES, *_PATTERNS) for path in sorted(dev.glob(pattern))]
+def serial_ports(only: Iterable[str] = (), *, dev: Path = Path("/dev"), sys: Path = Path("/sys")) -> list[Port]:
+    """Every port, each once, under its best name; with `only` none but those, under the names given."""
+    given = [Path(each) for each in only]
+    names = given or [path for pattern in (*_ALIASES, *_PATTERNS) for path in sorted(dev.glob(pattern))]
     ports: dict[str, Port] = {}
     for path in names:
         node = os.path.realpath(path)
-        if node not in ports and _is_port(Path(node)) and (str(path) in extra or _is_wired(Path(node).name, sys)):
+        if node not in ports and _is_port(Path(node)) and (given or _is_wired(Path(node).name, sys)):
             ports[node] = Port(str(path), node, _product(Path(node).name, sys), "USB" in node or "ACM" in node)
     return list(ports.values())
 

@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     enquiry.forgive()
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed ssh session goes the same way out as Ctrl-C
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _interrupt)
     path = Path(args.config).absolute()
     if not setup_saving.writable(path):
         talk.complain(f"{path} may not be written by you; nothing was changed", "sudo callout-agent setup")

@@ -50,7 +50,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("position")
     text = f"{AUTO}, gpsd[:HOST[:PORT]], serial:PATH[@BAUD] (without BAUD it is found out), or {NONE}; may be given several times"
     where.add_argument("--receiver", metavar="WHAT", action="append", help=text)
-    where.add_argument("--port", metavar="PATH", action="append", default=[], help="also look at this serial port; several times")
+    where.add_argument("--port", metavar="PATH", action="append", default=[], help="look at this serial port and no other; several times")
     where.add_argument("--site", metavar="LAT,LON[,M]", help=f"where the device stands if it does not move, within M metres; or {NONE}")
     _of_panel(parser)
 

@@ -51,13 +51,13 @@ class Found:
 
 
 async def look(
-    extra: Iterable[str] = (), told: Callable[[str], None] = lambda _: None, gpsd: tuple[str, int] = ("127.0.0.1", 2947)
+    only: Iterable[str] = (), told: Callable[[str], None] = lambda _: None, gpsd: tuple[str, int] = ("127.0.0.1", 2947)
 ) -> Found:
-    """Everything that there is. told: hears what is being looked at."""
+    """Everything that there is; of ports none but `only`, if there is any in it. told: hears what is being looked at."""
     found = Found()
     told("gpsd")
     behind = await _look_at_gpsd(found, *gpsd)
-    for port in serial_ports(extra):
+    for port in serial_ports(only):
         if port.node not in behind:
             told(f"{port.path}{f' ({port.product})' if port.product else ''}")
             await _look_at_port(found, port, told)
@@ -118,7 +118,7 @@ def of_opening(error: OSError) -> str:
     return f"it cannot be used: {error.strerror or error}"
 
 
-def completed(tables: list[dict[str, Any]], *, automatic: bool, extra: Iterable[str] = ()) -> tuple[list[dict[str, Any]], list[str]]:
+def completed(tables: list[dict[str, Any]], *, automatic: bool, only: Iterable[str] = ()) -> tuple[list[dict[str, Any]], list[str]]:
     """The receivers that flags name, with what they leave to be found out; and in words what could not be.
 
     automatic: everything that is found comes after those that were named.
@@ -132,7 +132,7 @@ def completed(tables: list[dict[str, Any]], *, automatic: bool, extra: Iterable[
         chosen += [offer.keys for offer in found.offers]
         reasons += [f"--receiver serial:{path}: {why}" for path, why in found.useless]
     if automatic:
-        found = on_loop(look(extra))
+        found = on_loop(look(only))
         chosen += [offer.keys for offer in found.offers if offer.keys not in chosen]
         if not chosen:
             seen = "; ".join(f"{path}: {why}" for path, why in found.useless) or "no serial port, no gpsd"
@@ -142,9 +142,9 @@ def completed(tables: list[dict[str, Any]], *, automatic: bool, extra: Iterable[
 
 async def _look_at(path: str) -> Found:
     found = Found()
-    ports = [port for port in serial_ports([path]) if port.path == path or port.node == os.path.realpath(path)]
+    ports = serial_ports([path])
     if not ports:
         found.useless.append((path, "there is no such port"))
-    for port in ports[:1]:
-        await _look_at_port(found, Port(path, port.node, port.product, port.usb), lambda _: None)
+    for port in ports:
+        await _look_at_port(found, port, lambda _: None)
     return found

@@ -111,7 +111,7 @@ def _find_receivers(args: argparse.Namespace, draft: Draft) -> list[str]:
         tables = [setup_flags.receiver(each) for each in named if each not in (AUTO, NONE)]
     except ValueError as error:
         return [str(error)]
-    chosen, reasons = setup_receivers.completed(tables, automatic=AUTO in named, extra=args.port)
+    chosen, reasons = setup_receivers.completed(tables, automatic=AUTO in named, only=args.port)
     draft.set_receivers(chosen)
     return reasons
 

@@ -325,7 +325,7 @@ def test_a_gpsd_without_a_receiver_is_named(tmp_path: Path):
         gpsd = Gpsd(tmp_path, None)
         await gpsd.start()
         try:
-            found = await setup_receivers.look(gpsd=("127.0.0.1", gpsd.port))
+            found = await setup_receivers.look(["/nowhere"], gpsd=("127.0.0.1", gpsd.port))
         finally:
             await gpsd.kill()
         assert any("reads no receiver" in why for _, why in found.useless)
@@ -349,9 +349,13 @@ def test_something_else_on_gpsds_port_is_no_gpsd():
     """Whatever answers there, or does not."""
 
     async def story() -> None:
-        server = await asyncio.start_server(lambda _, writer: writer.write(b"SSH-2.0\r\n"), "127.0.0.1", 0)
-        async with server:
-            found = await setup_receivers.look(gpsd=("127.0.0.1", server.sockets[0].getsockname()[1]))
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"SSH-2.0\r\n")
+            await reader.read()
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            found = await setup_receivers.look(["/nowhere"], gpsd=("127.0.0.1", server.sockets[0].getsockname()[1]))
         assert [each.keys for each in found.offers if each.keys["kind"] == "gpsd"] == []
 
     asyncio.run(story())
