@@ -2,7 +2,7 @@
 
 Reads one file, beside whoever writes it, and prints "ok" or "damaged". In a process of its own because the store's thread belongs to
 presses, and SQLite must not open one file twice in threads that share no descriptors (see `aside.part`). Imports nothing of ours, gives
-way to everybody, changes nothing.
+way to everybody where it may (the unit's filter of system calls does not let it), changes nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "armv7l": 314, "armv6l": 314}
 
 
 def give_way() -> None:
-    """To every other process, on the processor and the disk."""
+    """To every other process, on the processor and the disk, as far as this process may."""
     import ctypes  # noqa: PLC0415 - only the process of its own needs it
 
     with contextlib.suppress(OSError):
