@@ -157,7 +157,7 @@ class Examinations:
                 return None
             if found != "damaged":
                 return () if found == "ok" else None
-        hint = "restart the daemon: it begins a new database and keeps the old one; the card may be dying, see dmesg"
+        hint = "while no callout is on stop the daemon, move the database away, start it: a new one is begun; see dmesg for the card"
         return (Finding("store.damaged", Severity.DEGRADED, "the database is damaged", hint),)
 
     def _check(self) -> str:
