@@ -139,7 +139,7 @@ CODES: Final = (
     Code("store.absent", DEGRADED, "there is no store", "see store.path; has the daemon ever run?"),
     Code("store.unreadable", DEGRADED, "the store cannot be read", "read it as root"),
     Code("store.unproven", DEGRADED, "a row was not written and read back for too long", "see the journal", behind=("store.*",)),
-    Code("store.damaged", DEGRADED, "the nightly check found damage", "stop the daemon, move the database away, start it: a new one is begun"),
+    Code("store.damaged", DEGRADED, "the nightly check found damage", "stop the daemon, move it away, start: a new one is begun"),
     Code("store.asides", NOTE, "databases that were moved aside fill the disk", "copy them elsewhere, then delete them"),
     Code("disk.low", DEGRADED, "little room is left for the store", "free space", behind=("store.full",)),
     # the process and what it is told
