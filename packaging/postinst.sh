@@ -68,7 +68,7 @@ tidy() { # only what runs and what ran before it stay; with nothing known to be 
     done
 }
 
-enable() {
+switch_on() {
     deb-systemd-helper unmask "$unit" >/dev/null || true
     if deb-systemd-helper --quiet was-enabled "$unit"; then
         deb-systemd-helper enable "$unit" >/dev/null || true
@@ -84,7 +84,7 @@ case $1 in
         before=$(current)
         [ "$before" != "$home" ] || before=$(unfinished)
         [ -n "$before" ] || point "$home"
-        enable
+        switch_on
         devices
         refuse_during_callout "the new version" # one that began while dpkg unpacked
         # One that was taken back is of no use: the next attempt prepares it anew.
