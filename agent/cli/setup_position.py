@@ -47,7 +47,8 @@ def _receivers(scene: Scene) -> list[dict[str, Any]]:
         terminal.say("(--receiver counts with --unattended; here you choose.)")
     while True:
         found = Found() if scene.hands_off else _look(scene)
-        _show_useless(terminal, found)
+        for path, why in found.useless:
+            terminal.item("  -", f"{path}: {why}.")
         chosen = _chosen(scene, found)
         if chosen is not None:
             return chosen
@@ -56,7 +57,9 @@ def _receivers(scene: Scene) -> list[dict[str, Any]]:
 def _look(scene: Scene) -> Found:
     terminal = scene.terminal
     terminal.say("Looking for receivers. A port is listened to at every usual speed: up to 15 s each.")
-    return on_loop(setup_receivers.look(scene.args.port, _progress))
+    found = on_loop(setup_receivers.look(scene.args.port, _progress))
+    print(flush=True)
+    return found
 
 
 def _progress(what: str) -> None:
@@ -65,12 +68,6 @@ def _progress(what: str) -> None:
         print(f" {what.split(maxsplit=1)[0]}", end="", flush=True)
     else:
         print(f"\n  {what}:" if what != "gpsd" else "  gpsd", end="", flush=True)
-
-
-def _show_useless(terminal: Terminal, found: Found) -> None:
-    print(flush=True)
-    for path, why in found.useless:
-        terminal.item("  -", f"{path}: {why}.")
 
 
 def _chosen(scene: Scene, found: Found) -> list[dict[str, Any]] | None:

@@ -144,6 +144,7 @@ def _drill(daemon: Daemon) -> str | None:
     if not settled.get("accepted"):
         talk.complain("THE DRILL WAS NOT ACCEPTED by dispatch within a minute")
         return None
+    print("the drill is on until dispatch closes it, or a safe code is handed over: callout-agent cancel")
     return str(settled["id"])
 
 
