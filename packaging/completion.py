@@ -48,14 +48,15 @@ def script() -> Iterator[str]:
     """The lines of the file that bash-completion loads."""
     commands = list(tree().walk())
     yield "# bash completion of callout-agent, made from its argument parser. Keys are the words of a command."
-    yield "declare -A _callout_agent_words=("
+    # -g: bash-completion reads this file from within a function.
+    yield "declare -gA _callout_agent_words=("
     for command in commands:
         names = [each.words[-1] for each in command.below] + [name for each in command.arguments for name in each.names]
         choices = [choice for each in command.arguments if not each.names for choice in each.choices]
         yield f'    ["{_key(command)}"]="{" ".join(choices + names)}"'
     yield ")"
     yield "# What comes after an option that takes a value, or in the place of a value: FILE, or these words."
-    yield "declare -A _callout_agent_values=("
+    yield "declare -gA _callout_agent_values=("
     for command in commands:
         yield from _values(command)
     yield ")"

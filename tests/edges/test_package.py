@@ -349,7 +349,7 @@ def test_a_daemon_that_says_nothing_refuses_nothing(device: Device) -> None:
 
 def _complete(script: Path, *words: str) -> set[str]:
     line = f'''
-        source {script}
+        load() {{ source {script}; }}; load # as bash-completion does it
         COMP_WORDS=({" ".join(f"'{word}'" for word in words)})
         COMP_CWORD={len(words) - 1}
         _callout_agent
