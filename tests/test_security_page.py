@@ -75,7 +75,10 @@ def test_each_named_key_is_one_of_the_config(named: str):
 
 def test_each_named_condition_is_in_the_table():
     """Every code that the page names."""
-    named = set(re.findall(r"`((?:clock|files|dispatch|token|store|config|button|receiver)\.[a-z_]+)`", PROSE)) - {"config.toml", "token.json"}
+    named = set(re.findall(r"`((?:clock|files|dispatch|token|store|config|button|receiver)\.[a-z_]+)`", PROSE)) - {
+        "config.toml",
+        "token.json",
+    }
     assert {"clock.wrong", "clock.tls", "clock.untrusted", "files.open"} <= named
     assert [each for each in sorted(named) if codes.row_of(each) is None] == []
 
