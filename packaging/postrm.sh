@@ -45,7 +45,7 @@ case $1 in
         rm -rf "$lib/kept" "$lib/current" "$lib/.current.new" "$lib/moving-from" "$lib/.moving-from"
         rmdir "$lib/versions" "$lib" 2>/dev/null || true
         [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
-        [ ! -d /run/udev ] || udevadm control --reload || true
+        [ ! -e /run/udev/control ] || udevadm control --reload || true
         ;;
     purge)
         [ ! -e /usr/share/debconf/confmodule ] || . /usr/share/debconf/confmodule
