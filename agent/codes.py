@@ -17,7 +17,7 @@ from agent.model import Severity
 
 C, D, N = Severity.CRITICAL, Severity.DEGRADED, Severity.NOTE
 CRITICAL, DEGRADED, NOTE = (C,), (D,), (N,)
-# A receiver or a gpsd that comes with the boot, and the kernel that finds a chip again, are no fault.
+# A keypad or a chip of a lamp that the kernel finds again is no fault. What a lost receiver says has waited for seconds already.
 BOOT_S: Final = 5.0
 # Everything by which a raise would not get through, as replies tell it.
 WAY: Final = ("dispatch.unreachable", "dispatch.tls", "clock.tls", "dispatch.failing", "dispatch.odd_reply")
@@ -72,13 +72,13 @@ CODES: Final = (
     # the position
     Code("position.none", CRITICAL, "a raise would carry no position", "look at antenna and receiver; a fixed device needs a [site]"),
     Code("position.stale", DEGRADED, "no fix comes in", "look at antenna and receiver", behind=("position.none",)),
-    Code("receiver.missing", DEGRADED, "its device is not there", "plug it in, or correct its path", after_s=BOOT_S),
+    Code("receiver.missing", DEGRADED, "its device is not there", "plug it in, or correct its path"),
     Code("receiver.unplugged", DEGRADED, "its device is gone", "plug it in again"),
     Code("receiver.permission", DEGRADED, "its device may not be opened", "let the agent's user into the group of its node"),
     Code("receiver.busy", DEGRADED, "another program holds its device", "stop that program, or read from gpsd"),
     Code("receiver.unusable", DEGRADED, "its device is no serial line, or takes no such baud rate", "correct path and baud"),
-    Code("receiver.unreachable", DEGRADED, "gpsd does not answer", "start gpsd, or correct host and port", after_s=BOOT_S),
-    Code("receiver.no_device", DEGRADED, "gpsd has no receiver", "name it to gpsd, or run `gpsdctl add`", after_s=BOOT_S),
+    Code("receiver.unreachable", DEGRADED, "gpsd does not answer", "start gpsd, or correct host and port"),
+    Code("receiver.no_device", DEGRADED, "gpsd has no receiver", "name it to gpsd, or run `gpsdctl add`"),
     Code("receiver.silent", DEGRADED, "it tells nothing", "look at its cable and power; after an unplugging restart gpsd"),
     Code("receiver.garbage", DEGRADED, "it tells what is no NMEA", "correct its baud rate; turn checksums on"),
     Code("receiver.no_position", DEGRADED, "it has no fix", "give the antenna a view of the sky; a cold start takes minutes"),
