@@ -18,7 +18,7 @@ MOMENTS = {
     "once it is unpacked": "grep -q '^Status: install ok unpacked' /var/lib/dpkg/status /var/lib/dpkg/updates/* 2>/dev/null",
     "while it is compiled": "[ -n \"$(find /{library}/kept/.new -name '*.pyc' 2>/dev/null | head -n 1)\" ]",
     "once current names it": '[ "$(readlink /{library}/current)" = kept/{new} ]',
-    "once it has been restarted": '[ "$(systemctl show --property=MainPID --value callout-agent.service)" != {pid} ]',
+    "once the old one has ended": "! [ -d /proc/{pid} ]",
 }
 
 
@@ -28,10 +28,10 @@ async def upgrade(machine: Machine, to: Path, moment: str) -> None:
     condition = MOMENTS[moment].format(library=LIBRARY, new=version(to), pid=pid)
     install = ("dpkg", "--install", f"/{PACKAGES}/{to.name}")
     await machine.stage.run("systemd-run", "--quiet", "--unit=upgrade", "--setenv=DEBIAN_FRONTEND=noninteractive", *install)
-    end = asyncio.get_running_loop().time() + 120
+    end = asyncio.get_running_loop().time() + 240
     while True:
         # In the machine, so that no answer is waited for meanwhile; for less than the hand is waited for.
-        told = await machine.stage.run("timeout", "3", "sh", "-c", f"until {condition}; do sleep 0.02; done; echo there")
+        told = await machine.stage.run("timeout", "3", "sh", "-c", f"until {condition}; do sleep 0.05; done; echo there")
         if "there" in told:
             return
         assert asyncio.get_running_loop().time() < end, await machine.stage.run("journalctl", "--no-pager", "--unit=upgrade")
@@ -40,9 +40,9 @@ async def upgrade(machine: Machine, to: Path, moment: str) -> None:
 async def works(machine: Machine) -> str:
     """The version that runs, proven by a press that becomes a callout."""
     stage = machine.stage
-    told = await stage.until_status(lambda told: told["armed"] and told["fix"], 60, "armed")
+    told = await stage.until_status(lambda told: told["armed"], 60, "armed")
     await machine.press()
-    callout = await stage.until_callout(lambda seen: not seen["closed"] and seen["positions"], 40, "a callout")
+    callout = await stage.until_callout(lambda seen: not seen["closed"], 40, "a callout")
     await stage.desk("POST", f"callouts/{callout['id']}/close")
     await stage.until_status(lambda told: told["callout"]["state"] == "standby", 30, "closed")
     found: str = told["version"]
@@ -63,7 +63,7 @@ async def mended(machine: Machine, to: Path) -> str:
     return before
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_machine_whose_power_is_cut_while_it_is_upgraded_comes_back(tmp_path: Path, capsys: pytest.CaptureFixture[str], moment: str):
     """With the version before or the new one, whole; nobody has to do anything for the button to work."""
