@@ -26,7 +26,7 @@ people_and_places() {
 }
 
 devices() {
-    [ -d /run/udev ] || return 0
+    [ -e /run/udev/control ] || return 0
     udevadm control --reload || true
     udevadm trigger --subsystem-match=gpio --subsystem-match=tty || true
 }
