@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from agent import wording
 from agent.model import Condition, Severity
 
-CONDITIONS = "callout-agent.conditions"
-log = logging.getLogger(CONDITIONS)
+UNFILTERED = "callout-agent.once"  # whoever logs here repeats nothing needlessly
+log = logging.getLogger(UNFILTERED)
 LEVELS = {Severity.CRITICAL: logging.ERROR, Severity.DEGRADED: logging.WARNING, Severity.NOTE: logging.INFO}
 EVERY_S = 60.0
 BURST = 3.0  # beginnings of one condition that may follow each other more quickly: a person who tries something out wants to see it
@@ -89,7 +89,7 @@ class Journal:
 
 
 class Repeats(logging.Filter):
-    """Lets a complaint through once in EVERY_S, and then says how often it was kept back. Not conditions. clock_at: monotonic s."""
+    """Lets a complaint through once in EVERY_S, and then says how often it was kept back. clock_at: monotonic s."""
 
     def __init__(self, clock_at: Callable[[], float]) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class Repeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is to be said."""
-        if record.levelno < logging.WARNING or record.name == CONDITIONS:
+        if record.levelno < logging.WARNING or record.name == UNFILTERED:
             return True
         text, now_at = record.getMessage(), self._clock_at()
         said_at, kept_back = self._known.get(key := (record.name, record.levelno, text), (float("-inf"), 0))

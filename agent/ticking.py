@@ -16,7 +16,7 @@ from agent.connections import Connections
 from agent.decider import Decider
 from agent.farewell import Farewell
 from agent.health import Conditions
-from agent.journal import Journal
+from agent.journal import UNFILTERED, Journal
 from agent.last_fix import LastFix
 from agent.lifecycle import raise_wanted, stream_to
 from agent.model import CalloutId, Fix, Quality
@@ -31,7 +31,7 @@ from agent.timekeeping import Timekeeping
 from agent.tracking import Tracking
 from agent.unreachable import Unreachable
 
-log = logging.getLogger("callout-agent")
+log = logging.getLogger(UNFILTERED)  # who stood still a moment ago and does so again is named again
 
 TICK_S = 1.0
 DOUBT_EVERY_S = 300.0  # a controller needs to be told once that positions contradict each other, not every second

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.health import Conditions, Origin
-from agent.journal import BURST, CONDITIONS, Journal, Repeats
+from agent.journal import BURST, UNFILTERED, Journal, Repeats
 from agent.model import Condition, Severity
 
 CODE = "dispatch.unreachable"
@@ -26,7 +26,7 @@ class Log:
         """A second of the device: the condition holds so badly, or not at all."""
         handler = logging.Handler()
         handler.emit = lambda record: self.said.append((record.levelno, record.getMessage()))  # type: ignore[method-assign]
-        logger = logging.getLogger(CONDITIONS)
+        logger = logging.getLogger(UNFILTERED)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         try:
@@ -121,7 +121,7 @@ def test_complaint_is_not_repeated_within_a_minute():
     passed.clear()
     for _ in range(3):
         say(logging.INFO, "callout-agent", "press")
-        say(logging.ERROR, CONDITIONS, "dispatch")
+        say(logging.ERROR, UNFILTERED, "dispatch")
     for number in range(1000):
         say(logging.ERROR, "agent", "another %d", number)
     assert len(passed) == 6 + 1000
