@@ -104,7 +104,7 @@ def test_package_installs_and_a_press_becomes_a_callout(tmp_path: Path, release:
 
 @pytest.mark.timeout(120)
 def test_early_boot_needs_no_network_and_no_receiver(tmp_path: Path):
-    """With neither, nor a clock that anybody set: systemd says that it is ready, and the button is armed and lights the lamp."""
+    """With neither, systemd says that it is ready, and the button is felt and lights the lamp."""
 
     async def story() -> None:
         async with installed(tmp_path) as stage:

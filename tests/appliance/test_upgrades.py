@@ -81,6 +81,24 @@ def test_upgrade_is_refused_during_a_callout_and_goes_through_behind_a_cancel(tm
     asyncio.run(story())
 
 
+@pytest.mark.timeout(240)
+def test_upgrade_that_is_forced_during_a_callout_goes_on_with_it(tmp_path: Path):
+    """The new version streams to the same callout, and raises no other."""
+
+    async def story() -> None:
+        _, new = pair(tmp_path)
+        async with installed(tmp_path) as stage:
+            await stage.press()
+            first = await stage.until_callout(lambda seen: seen["positions"], 30, "a callout")
+            done = await stage.install(new, CALLOUT_AGENT_UPGRADE="force")
+            assert done.status == 0, done.out
+            told = await stage.until_status(lambda told: told["callout"]["id"] == first["id"], 30, "the callout goes on")
+            assert told["version"] == own_version(new)
+            await streamed(stage)
+
+    asyncio.run(story())
+
+
 @pytest.mark.timeout(300)
 def test_version_that_does_not_become_ready_is_taken_back(tmp_path: Path):
     """The package manager is told that it failed, the old one runs again with all that it had; the next good one goes through."""
