@@ -10,6 +10,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Most tests wait for a process, a clock or a socket: more at once than there are cores.
 JOBS := 5
+# Python without a name that says so.
+PROGRAMS := tools/audit tools/sbom
 
 .PHONY: help demo deb test test-long test-device test-system lint audit sbom lock clean system
 
@@ -39,8 +41,8 @@ test-system: $(STAMP) ## ten power cuts of a machine of its own under systemd (C
 	  { code=$$?; [ $$code -eq 77 ] && echo "skipped: no machine to boot here" || exit $$code; }
 
 lint: $(STAMP) ## ruff, its formatter, mypy
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check . $(PROGRAMS)
+	@$(PY) -m ruff format --check . $(PROGRAMS)
 	@$(PY) -m mypy
 
 audit: $(STAMP) ## known vulnerabilities of what requirements.lock pins
