@@ -240,7 +240,6 @@ async def _layer(folder: Path, there: Ground) -> Path:
                 await stage.boot()
                 done = await stage.install(there.package)
                 assert done.status == 0, done.out
-                await stage.container.must("systemctl", "poweroff", "--no-block")
                 await stage.container.stop()
                 await asyncio.to_thread(_copy, stage.container.written, shared)
     return shared
