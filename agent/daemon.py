@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import hardware
-from agent import aside, bindings, checkup, health, links, resume, safe_mode, wording
+from agent import aside, autopsy, bindings, checkup, health, links, resume, safe_mode, wording
 from agent.comforts import Comforts
 from agent.config import Config, Problem
 from agent.connections import ADDRESS_NOTE, Connections
@@ -202,8 +202,16 @@ class Daemon:
         return SelfTest(self, look(owed=self.openly_owed, turn=self.modest_turn))
 
     def _open_receivers(self) -> list[FixSource]:
-        receivers = self.config.receivers
-        return [hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()) for each in receivers]
+        """In a careful start without those that cannot even be opened: help that comes without a position is help."""
+        opened = []
+        for each in self.config.receivers:
+            try:
+                opened.append(hardware.open_receiver(each.kind, name=each.name, clock_at=self.clock.at, **each.options()))
+            except Exception as error:
+                if not self.careful:
+                    raise
+                log.error("%s cannot be opened: %s", each.name, autopsy.brief(error))  # noqa: TRY400 - its text may hold a position
+        return opened
 
     def _open_supply(self) -> Supply:
         power, beside = self.config.power, partial(aside.start, name="power supplies")
@@ -376,6 +384,14 @@ async def _joined(task: asyncio.Task[None]) -> None:
     await task
 
 
-def load(config: Config) -> None:
-    """Bring along what the receivers of this config need. Blocks, like the import of this module: call both in a thread."""
-    hardware.load(each.kind for each in config.receivers)
+def load(config: Config, *, careful: bool) -> None:
+    """Bring along what the receivers of this config need. Blocks, like the import of this module: call both in a thread.
+
+    careful: without what cannot be had.
+    """
+    for each in config.receivers:
+        try:
+            hardware.load([each.kind])
+        except Exception:
+            if not careful:
+                raise

@@ -2,21 +2,24 @@
 
 Only while the time is known. APScheduler goes by the system clock, whatever is believed: when that one steps, the scheduler is
 dropped and built anew, because it counts every night that it takes for missed. Never for a deadline, never oftener than hourly: a
-clock set a year ahead under a one-second job would have it run thirty million times.
+clock set a year ahead under a one-second job would have it run thirty million times. APScheduler is brought along by whoever runs this,
+in a thread: a card that has lost a file of it costs the nightly jobs, not the daemon.
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
-
+from agent import aside
 from agent.ports import Clock
+
+if TYPE_CHECKING:
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 log = logging.getLogger("callout-agent")
 
@@ -37,7 +40,8 @@ class Housekeeping:
         self._offset = 0.0
 
     async def run(self) -> None:
-        """Never returns. Follows the clocks: trusted or not, stepped or not."""
+        """Never returns. Follows the clocks: trusted or not, stepped or not. Raises what APScheduler's import does."""
+        await aside.start(_bring, name="apscheduler", parted=False)
         try:
             while True:
                 self._follow()
@@ -55,6 +59,9 @@ class Housekeeping:
             self._build()
 
     def _build(self) -> None:
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler  # noqa: PLC0415 - see the module's docstring
+        from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - likewise
+
         scheduler = AsyncIOScheduler(timezone="UTC")
         for name, job in self._jobs.items():
             trigger = CronTrigger(timezone="UTC", **NIGHT)
@@ -66,6 +73,11 @@ class Housekeeping:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
+
+
+def _bring() -> None:
+    for name in ("apscheduler.schedulers.asyncio", "apscheduler.triggers.cron"):
+        importlib.import_module(name)
 
 
 def _guarded(name: str, job: Job) -> Job:

@@ -162,7 +162,7 @@ EDGES = {
         | {"agent.last_fix", "agent.unreachable"},
         "every second, each room looks again",
     ),
-    "agent.housekeeping": (set(), "jobs by the hour of the day"),
+    "agent.housekeeping": ({"agent.aside"}, "jobs by the hour of the day; its library is brought along in a thread"),
     "agent.file_modes": ({"agent.aside", "agent.config"}, "modes of the files that the config names; a disk may hang"),
     "agent.timekeeping": (
         {"agent.clock", "agent.identity", "agent.store"},

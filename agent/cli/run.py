@@ -113,7 +113,7 @@ def _live(config: Config, problems: tuple[Problem, ...], copy: Path, starts: Sta
         async def bring() -> Rest:
             if not problems:
                 _keep_copy(config, copy)
-            await aside.start(_import_rest(config), name="imports", parted=False)
+            await aside.start(_import_rest(config, careful=first.crashes is not None), name="imports", parted=False)
             from agent.daemon import Daemon  # noqa: PLC0415 - see the module's docstring
 
             return Daemon(first, stop, problems=problems)
@@ -133,9 +133,9 @@ def _live(config: Config, problems: tuple[Problem, ...], copy: Path, starts: Sta
     return 0
 
 
-def _import_rest(config: Config) -> Callable[[], None]:
+def _import_rest(config: Config, *, careful: bool) -> Callable[[], None]:
     def load() -> None:
-        importlib.import_module("agent.daemon").load(config)
+        importlib.import_module("agent.daemon").load(config, careful=careful)
 
     return load
 

@@ -260,6 +260,36 @@ async def a_receiver_that_ends_the_daemon(folder: Path) -> None:
         assert len(await stage.callouts()) == 1
 
 
+async def a_library_of_the_nightly_jobs_that_is_gone(folder: Path) -> None:
+    """A card that lost a file of it: the jobs are missed and said to be, nothing else."""
+    async with driving(folder) as (stage, _):
+        spoil(stage, "sys.modules['apscheduler'] = None\n")
+        await stage.start()
+        status = await stage.until_status(lambda told: told["armed"] and "housekeeping.failed" in codes(told), 20, "armed without jobs")
+        assert "safe_mode" not in codes(status)
+        assert (await stage.ask(do="raise")).get("ok")
+        await stage.until_callout(lambda seen: seen["positions"], 15, "raised and streamed")
+
+
+async def a_library_of_the_receiver_that_is_gone(folder: Path) -> None:
+    """The careful start does without that receiver: help that comes without a live position is help."""
+    async with driving(folder) as (stage, _):
+        stage.more = "[site]\nlatitude = -33.9249\nlongitude = 18.4241\n"
+        spoil(stage, "sys.modules['serial'] = None\n")
+        await crash(stage)
+        assert (await stage.command("raise"))[0] == 3, "kept for the daemon"
+        await stage.start()
+        status = await stage.until_status(lambda told: "safe_mode" in codes(told), 20, "safe mode")
+        assert status["fix"] is None
+        assert "cannot be opened: ModuleNotFoundError" in log_of(stage)
+        await stage.until_callout(lambda seen: not seen["closed"], 20, "raised for the site")
+
+
+def test_library_that_is_gone_keeps_nobody_from_raising(tmp_path: Path):
+    """Memory cards lose files, and what most of them are for no emergency waits for."""
+    side_by_side(tmp_path, a_library_of_the_nightly_jobs_that_is_gone, a_library_of_the_receiver_that_is_gone)
+
+
 def test_after_a_crash_loop_the_alarm_path_runs_alone_and_leaves_by_itself(tmp_path: Path):
     """It raises, streams, cancels and keeps calm without the database, whatever made the normal start crash."""
     side_by_side(tmp_path, the_alarm_path_alone, a_receiver_that_ends_the_daemon)
