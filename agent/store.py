@@ -241,10 +241,10 @@ class Store:
         return answer.future
 
     def _add(self, deed: Deed) -> None:
-        if not self._waiting:
+        if not self._waiting.pressing:
             self._first_at = time.monotonic()
-        self._waiting.add(deed)
-        if len(self._waiting) in (1, self._pace.group_rows):
+        self._waiting.add(deed, patient=self._essence.calm and isinstance(deed, Sent | Covered))  # law 5, see `Waiting`
+        if self._waiting.pressing in (1, self._pace.group_rows):
             self._wake.notify()
 
     def _pending(self) -> tuple[Deed, ...]:
@@ -316,9 +316,9 @@ class Store:
         now = time.monotonic()
         if self._retry_at is not None:
             return self._retry_at - now
-        if not self._waiting:
+        if not self._waiting.pressing:
             return None
-        return 0.0 if len(self._waiting) >= self._pace.group_rows else self._first_at + self._pace.group_s - now
+        return 0.0 if self._waiting.pressing >= self._pace.group_rows else self._first_at + self._pace.group_s - now
 
     def _commit(self, batch: list[Deed], record: Identity) -> None:
         left = batch
