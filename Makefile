@@ -28,9 +28,10 @@ test: $(STAMP) | system ## all tests; what this machine cannot run is skipped, w
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Not in CI: minutes of SIGKILLs, and a kernel that is built once and kept outside the tree.
-test-long: $(STAMP) | system ## 200 SIGKILLs, 100 power cuts, every call of the store failing (KILLS=N, CUTS=N, CALLS=N for other numbers)
+test-long: $(STAMP) | system ## 200 SIGKILLs, 100 power cuts, every call of the store failing, ten times the fuzzing (KILLS, CUTS, CALLS, FUZZ=N)
 	@CALLOUT_AGENT_KILLS=$(or $(KILLS),200) CALLOUT_AGENT_CUTS=$(or $(CUTS),100) CALLOUT_AGENT_CALLS=$(or $(CALLS),all) \
-	  $(PY) -m pytest --timeout 3600 tests/system/test_sigkill.py tests/system/test_power_cuts.py tests/edges/test_store_any_call.py $(ARGS)
+	  CALLOUT_AGENT_FUZZ=$(or $(FUZZ),10) $(PY) -m pytest --timeout 3600 tests/system/test_sigkill.py tests/system/test_power_cuts.py \
+	  tests/edges/test_store_any_call.py tests/fuzz $(ARGS)
 
 test-device: $(STAMP) ## buttons, lamp and keypad on lines and devices of a real kernel, in a guest; see docs/DEVICE-TESTS.md
 	@tools/device-guest $(PY) -m pytest -p no:cacheprovider tests/hardware/test_buttons.py tests/hardware/test_indicators.py \

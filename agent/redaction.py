@@ -47,7 +47,7 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b((?:password|passwd|passphrase|secret)\\?[\"']?\s*=\s*\\?[\"']?)[^\s\"',;}]+", re.IGNORECASE), rf"\1{SECRET}"),
     (re.compile(r"\b((?:safe|cancel)[ _-]?code\\?[\"']?\s*[:=]?\s*\\?[\"']?)[^\s\"',;}]{1,16}", re.IGNORECASE), rf"\1{SECRET}"),
     (re.compile(r"\b(code\\?[\"']?\s*[:=]?\s*\\?[\"']?)\d{4,16}\b", re.IGNORECASE), rf"\1{SECRET}"),
-    (re.compile(r"(?<![/\w-])(?=[\w+=-]*\d)(?=[\w+=-]*[A-Z])(?=[\w+=-]*[a-z])[\w+=-]{40,}"), str(SECRET)),
+    (re.compile(r"(?<![/\w-])(?=[\w+=-]{0,200}\d)(?=[\w+=-]{0,200}[A-Z])(?=[\w+=-]{0,200}[a-z])[\w+=-]{40,}"), str(SECRET)),
     (re.compile(r"\b(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{24,}\b"), str(SECRET)),
     # --- places
     (re.compile(r"[$!][A-Z][A-Z0-9]{3,7},[^\r\n\"]*"), str(Withheld("sentence"))),

@@ -57,7 +57,7 @@ class Starts:
         self._write(None)
 
     def _read(self) -> tuple[list[float], str | None]:
-        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError, ArithmeticError):
             kept = json.loads(spool.kept(self._path) or "")
             if kept["boot_id"] == read_boot_id():
                 last = kept["last"]
