@@ -23,6 +23,7 @@ from agent.ports import Clock, Store
 from agent.signals import Happening, Pressed, State
 
 AGAIN_S = 30.0  # a disk that could not take a press is asked again; until then its file stays
+AT_ONCE = 20  # files taken up in one sweep
 log = logging.getLogger("callout-agent")
 
 WINDOW_NOTE = "window:"  # the store's note of an open abort window, by the origin of its press; empty once it is over
@@ -166,8 +167,8 @@ class Presses:
     # --- files --------------------------------------------------------------------------------------------------------------
 
     def sweep(self) -> None:
-        """Take up what someone left here while nobody answered on the socket."""
-        for path, spooled in spool.take(self._directory):
+        """Take up what someone left here while nobody answered on the socket: so many at a time that a button is still felt between."""
+        for path, spooled in spool.take(self._directory, known=self._files, most=AT_ONCE):
             self.take_up(path, spooled)
 
     def take_up(self, path: Path, spooled: spool.SpooledPress, *, cancelled: bool = False) -> None:

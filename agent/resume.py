@@ -23,6 +23,8 @@ CALM_NAME = ".calm"
 # What the daemon itself leaves, for no one else: how long a file stays there would tell how long its callout lives (law 5). Below a
 # folder that is never changed, because the time of the last change of a folder can be seen by whoever cannot look into it.
 OWN_NAME = ".own/presses"
+AT_ONCE = 200  # presses of others that a start takes up; what is beyond is taken up once it runs
+ORIGIN_CHARS = 100  # "button:" and a name
 SAME_S = 0.002  # the database keeps times to the millisecond
 HURRIED_S = 0.3  # a healthy database opens in a tenth of this; a press must not wait for an ill one
 
@@ -56,7 +58,7 @@ async def recall(store: Store, directory: Path, timeout_s: float, hurry: asyncio
     hurry: a press waits: then the store has HURRIED_S left.
     """
     own = directory / OWN_NAME
-    spooled = [*(spool.take(own) if spool.is_own(own.parent) and spool.is_own(own) else ()), *spool.take(directory)]
+    spooled = [*(spool.take(own) if spool.is_own(own.parent) and spool.is_own(own) else ()), *spool.take(directory, most=AT_ONCE)]
     opening = asyncio.create_task(store.open())
     hurried = asyncio.create_task(hurry.wait())
     done, _ = await asyncio.wait({opening, hurried}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -142,7 +144,8 @@ def press_of(spooled: spool.SpooledPress, number: int, clock: Clock) -> Press:
         number=number,
         at=spooled.at if same_boot else min(0.0, clock.at() - max(0.0, waited_s)),
         wall=spooled.wall,
-        origin=spooled.origin,
+        # It stands in the journal and on terminals, and whoever is in the group may have written it.
+        origin=spooled.origin if spooled.origin.isprintable() and len(spooled.origin) <= ORIGIN_CHARS else "spool",
         wall_trusted=spooled.wall_trusted,
         response_type_id=spooled.response_type_id,
         note=spooled.note,

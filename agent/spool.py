@@ -11,8 +11,10 @@ import contextlib
 import json
 import math
 import os
+import random
 import secrets
 import stat
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,9 @@ from agent.identity import read_boot_id
 
 # A longer file is no press.
 _LONGEST_BYTES = 16384
-_FILE_MODE = 0o660
+# The daemon reads what a member of its group leaves, and removes it because the folder is its own. Whoever else could write into it could
+# change the press, and with that right link it to the name of a fact of the daemon's.
+_FILE_MODE = 0o640
 _OWN_MODE = 0o600
 _DIRECTORY_MODE = 0o2770  # set-group-id: what a member leaves, the daemon can read
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -93,14 +97,21 @@ def _write(path: Path, document: bytes, mode: int = _FILE_MODE) -> None:
         file.write(document)
 
 
-def take(directory: Path) -> list[tuple[Path, SpooledPress]]:
-    """The presses that lie here, oldest first; each stays until `done`. What is no press is renamed `*.malformed`. Never raises."""
+def take(directory: Path, *, known: Collection[Path] = (), most: int | None = None) -> list[tuple[Path, SpooledPress]]:
+    """The presses that lie here, oldest first; each stays until `done`. What is no press is renamed `*.malformed`. Never raises.
+
+    known: left out. most: so many files are looked at, whichever of them; None: all. Thousands that somebody leaves must not hold up the
+    daemon, and neither a name nor a file that cannot be read may keep the others from their turn.
+    """
+    out = {path.name for path in known if path.parent == directory}
     try:
-        names = [name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith(".")]  # noqa: PTH208 - only names are wanted
+        names = [name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith(".") and name not in out]  # noqa: PTH208 - only names are wanted
     except OSError:
         return []
+    if most is not None and len(names) > most:
+        names = random.sample(names, most)
     taken = []
-    for path in sorted(directory / name for name in names):
+    for path in (directory / name for name in names):
         try:
             taken.append((path, _read(path)))
         except FileNotFoundError:

@@ -69,6 +69,31 @@ def test_press_left_while_the_daemon_runs_is_taken_up_once(tmp_path: Path):
     asyncio.run(story())
 
 
+def test_thousand_presses_of_a_member_are_taken_up_a_few_at_a_time(tmp_path: Path):
+    """All of them, each once; taken up at once they would hold the loop, and with it the button, until the watchdog ends it."""
+
+    async def story() -> None:
+        presses, decided = made(tmp_path, takes=False)
+        for _ in range(3 * room.AT_ONCE):
+            leave(tmp_path)
+        for sweeps in range(1, 5):
+            presses.sweep()
+            await settle()
+            assert len(decided) == min(sweeps, 3) * room.AT_ONCE
+        assert len({event.press.at for event in decided if isinstance(event, Pressed)}) == 3 * room.AT_ONCE
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("origin", ["button:x\n<0>callout-agent: all is well", "\ud800", "x" * 15_000, "\x1b[2J"])
+def test_origin_of_a_press_that_a_member_left_drives_no_journal(origin: str):
+    """A line of its own, with a priority of its own, could be read as the daemon's word. The press is a press all the same."""
+    spooled = spool.SpooledPress(read_boot_id(), time.monotonic(), time.time(), origin)
+    assert resume.press_of(spooled, 1, SystemClock()).origin == "spool"
+    spooled = spool.SpooledPress(read_boot_id(), time.monotonic(), time.time(), "button:Knopf f\u00fcr M\u00fctter")
+    assert resume.press_of(spooled, 1, SystemClock()).origin == spooled.origin
+
+
 def test_press_by_command_lies_on_tmpfs_before_anything_waits(tmp_path: Path):
     """Law 6, as one at a button."""
 

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import stat
 import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,52 @@ def test_two_writers_at_once_do_not_clash(tmp_path: Path) -> None:
     assert [press.at for _, press in take(tmp_path)] == [float(n) for n in range(1, 101) for _ in range(2)]
 
 
-def test_the_group_may_write_and_others_may_not_read(tmp_path: Path) -> None:
-    """Whatever the umask of whoever made it: the daemon runs under another uid."""
+def test_the_group_may_leave_presses_and_read_but_not_change_them(tmp_path: Path) -> None:
+    """Whatever the umask of whoever made it: the daemon runs under another uid, and removes it by its right to the folder."""
     before = os.umask(0o077)
     try:
         path = put(tmp_path / "run" / "presses", PRESS)
     finally:
         os.umask(before)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o2770
+
+
+@ONLY_ROOT
+@pytest.mark.skipif(Path("/proc/sys/fs/protected_hardlinks").read_text().strip() != "1", reason="this system lets anybody link anything")
+def test_press_of_root_is_no_fact_by_another_name(tmp_path: Path) -> None:
+    """Whoever may write into a file may give it a second name: one of the daemon's, by which a device would start calm, say."""
+    tmp_path.chmod(0o711)
+    directory = tmp_path / "presses"
+    path = put(directory, PRESS)
+    for each in (directory, path):
+        os.chown(each, 0, STRANGER)
+    directory.chmod(0o3770)
+    links = """import os, sys
+os.chdir(sys.argv[1])
+os.setgroups([]); os.setgid(12345); os.setuid(54321)
+for take in (lambda: os.link(sys.argv[2], ".calm"), lambda: open(sys.argv[2], "r+"), lambda: os.unlink(sys.argv[2])):
+    try:
+        take()
+    except PermissionError:
+        continue
+    sys.exit("it may")
+"""
+    subprocess.run([sys.executable, "-c", links, directory, path.name], check=True, timeout=30)
+    assert not spool.is_kept(directory / ".calm")
+
+
+def test_thousands_of_files_keep_no_press_from_its_turn(tmp_path: Path) -> None:
+    """Only so many are looked at in one go; neither names that come first nor files that nobody can read keep the others waiting."""
+    for number in range(60):
+        (tmp_path / f"0{number}.json").symlink_to("nowhere")
+    paths = {put(tmp_path, replace(PRESS, at=float(n))) for n in range(1, 5)}
+    assert len(take(tmp_path)) == 4
+    assert len(take(tmp_path, most=3)) <= 3
+    found: set[Path] = set()
+    for _ in range(2000):
+        found |= {path for path, _ in take(tmp_path, known=found, most=3)}
+    assert found == paths
 
 
 def put_until_full(directory: Path) -> int:
