@@ -59,7 +59,7 @@ def test_clean_ends_are_no_crashes(tmp_path: Path):
 
 
 def test_daemon_that_stands_still_after_each_start_is_in_a_loop(tmp_path: Path):
-    """Nobody dies slower of a start: a slow board's ten seconds, until a receiver counts as standing still, and until the watchdog bites."""
+    """Nobody dies slower of a start: a slow board's ten seconds, until a receiver counts as standing still, until the watchdog bites."""
     unit = (Path(__file__).parents[2] / "systemd/callout-agent.service").read_text()
     watchdog_s, restart_s = (float(re.findall(rf"^{name}=(\d+)$", unit, re.MULTILINE)[0]) for name in ("WatchdogSec", "RestartSec"))
     boot = Boot(tmp_path)
