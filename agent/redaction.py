@@ -32,9 +32,10 @@ _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     # --- secrets
     (re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL), str(SECRET)),
-    (re.compile(r"\b(\w+://)[^\s/@\"']+@"), rf"\1{SECRET}@"),
-    (re.compile(r"\b(\w+://[^\s?\"'<>]+)\?[^\s\"'<>]+"), rf"\1?{SECRET}"),
+    (re.compile(r"\b(\w+://)[^\s/\"']+@"), rf"\1{SECRET}@"),
+    (re.compile(r"\b(\w+://[^\s?\"'<>]{1,500})\?[^\s\"'<>]+"), rf"\1?{SECRET}"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE), rf"\1 {SECRET}"),
+    (re.compile(r"(\bauthorization\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\r\n\"']+", re.IGNORECASE), rf"\1{SECRET}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*){0,2}"), str(SECRET)),
     (
         re.compile(
@@ -50,7 +51,7 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![/\w-])(?=[\w+=-]{0,200}\d)(?=[\w+=-]{0,200}[A-Z])(?=[\w+=-]{0,200}[a-z])[\w+=-]{40,}"), str(SECRET)),
     (re.compile(r"\b(?=[A-Za-z0-9]*\d)(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{24,}\b"), str(SECRET)),
     # --- places
-    (re.compile(r"[$!][A-Z][A-Z0-9]{3,7},[^\r\n\"]*"), str(Withheld("sentence"))),
+    (re.compile(r"(?:[$!](?i:[A-Z][A-Z0-9]{3,7})|\bG[ABILNPQ][A-Z]{3}),[^\r\n\"]*"), str(Withheld("sentence"))),
     (re.compile(r"\bgeo:[^\s\"']+", re.IGNORECASE), str(PLACE)),
     (
         re.compile(rf"\b((?:lat|latitude|lon|lng|long|longitude)(?:_deg)?\\?[\"']?\s*[:= ]\s*\\?[\"']?){_NUMBER}", re.IGNORECASE),
@@ -59,12 +60,13 @@ _LINES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b\d{3,5}\.\d+,[NSEW]\b"), str(PLACE)),
     (re.compile(r"\d{1,3}\s*°\s*\d{1,2}(?:\.\d+)?\s*['\u2032](?:\s*\d{1,2}(?:\.\d+)?\s*[\"\u2033])?\s*[NSEW]?"), str(PLACE)),
     (re.compile(r"(?<![\d.:])[-+]?\d{1,3}(?:\.\d+)?\s*°\s*[NSEW]"), str(PLACE)),
-    (re.compile(r"(?<![\w.:])[-+]?\d{1,2}\.\d{2,}[ \t]*[,;/][ \t]*[-+]?\d{1,3}\.\d{2,}(?!\.?\d)"), str(PLACE)),
+    (re.compile(r"(?<![\w.:])[-+]?\d{1,3}\.\d{2,}[ \t]*[NSEW]\b"), str(PLACE)),
+    (re.compile(r"(?<![\w.:])[-+]?\d{1,3}\.\d{2,}(?:[ \t]*[,;/][ \t]*|[ \t]+)[-+]?\d{1,3}\.\d{2,}(?!\.?\d)"), str(PLACE)),
     (re.compile(r"(?<![\w.:])[-+]?\d{1,3}\.\d{4,}(?!\d*\.\d)"), str(PLACE)),
     # --- who
     (re.compile(r"(\bcustomer(?:s|_?id)?\\?[\"']?\s*[/:= ]\s*\\?[\"']?)\d+", re.IGNORECASE), rf"\1{PERSONAL}"),
     (re.compile(r"(?<![\w.+])\+\d[\d ()-]{7,}\d"), str(PERSONAL)),
-    (re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), str(PERSONAL)),
+    (re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b"), str(PERSONAL)),
 )
 
 

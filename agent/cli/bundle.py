@@ -24,7 +24,7 @@ from typing import Any
 from agent import __version__, aside, wording
 from agent.cli import bundle_documents, doctor_rights, doctor_service, saved, talk
 from agent.cli.doctor_program import output
-from agent.cli.doctor_step import Scene, Step, rendered
+from agent.cli.doctor_step import Scene, Step, read_small, rendered
 from agent.connections import TOKEN_NAME
 from agent.redaction import clean, numbers
 
@@ -116,6 +116,7 @@ def _known(scene: Scene, raw: dict[str, Any]) -> Iterator[str]:
     """Values that are secret or a place, to be looked for in every text."""
     is_file = _is_secret_file(scene)
     yield from bundle_documents.secrets_of_config(raw, is_file)
+    yield from () if raw else bundle_documents.secrets_of_text(read_small(Path(scene.args.config)) or "")
     yield from bundle_documents.personal_of_status(scene.told)
     credentials = raw.get("credentials")
     names = [credentials.get(key) for key in bundle_documents.SECRET_FILES] if isinstance(credentials, dict) else []

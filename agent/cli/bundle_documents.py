@@ -7,9 +7,12 @@ into a secret file, and must not decide what a file's text holds (`redaction` cl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 from agent import config
 from agent.redaction import PERSONAL, PLACE, SECRET, Withheld, where
@@ -38,6 +41,8 @@ STATUS_KEYS: Mapping[str, tuple[str, ...]] = {
     "self_test": ("time", "ok", "failed"),
 }
 STATUS_WHOLE = ("version", "armed", "armed_proof", "proofs", "running")
+URL = re.compile(r"\w+://[^\s\"'<>]{1,500}")
+KEY_CHARS = 7  # a shorter part of a path is no key
 CONDITION_KEYS = ("code", "severity", "since", "text", "hint")
 
 
@@ -101,10 +106,26 @@ def _leaves(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value[1:]:  # of a command the program is shown
             yield from _leaves(each)
-    elif isinstance(value, str) and "://" not in value:  # of a URL the host is shown, and patterns find the rest
+    elif isinstance(value, str) and "://" in value:
+        yield from _ways(value)
+    elif isinstance(value, str):
         yield value
     elif isinstance(value, int | float):
         yield str(value)
+
+
+def secrets_of_text(text: str) -> Iterator[str]:
+    """Of a config that is no TOML: what its URLs would tell."""
+    for url in URL.findall(text):
+        yield from _ways(url)
+
+
+def _ways(url: str) -> Iterator[str]:
+    """The path of a URL, and what in it looks like a key; the host is shown, and patterns find the rest."""
+    with suppress(ValueError):
+        path = urlsplit(url).path.rstrip("/")
+        yield path
+        yield from (each for each in path.split("/") if len(each) >= KEY_CHARS and any(map(str.isdigit, each)))
 
 
 def _reduced(table: str, written: Mapping[str, Any], is_file: Callable[[str], bool]) -> Iterator[tuple[str, object]]:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import stat
 import tarfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from agent import cli, control
 from agent.cli import bundle, bundle_documents, doctor_service
 from agent.cli.doctor_step import Machine, Scene, State, Step
 from agent.config import ConfigError, load
+from agent.redaction import clean
 
 # Each is planted somewhere, and none may come out in any form.
 KEY = "kEy-0f-the-Device!9"
@@ -34,7 +36,7 @@ PHONE, NAME, MESSAGE = "+27820000042", "Ann Wearer", "Stay behind the blue gate 
 USER, QUERY = "operator:hunter2", "k=Zx81"
 PLANTED = (
     KEY, TOKEN, f"code {CODE}", "33.92", "18.42", "34.10", "18.80", "3355.4", "01825.4", str(CUSTOMER), DEVICE_ID, CLIENT, PHONE, "0000042",
-    NAME, MESSAGE, "hunter2", QUERY, "unit-17", "abcdefSERIAL", "gate", "sekrit-inline",
+    KEY[::-1], "ter2@", NAME, MESSAGE, "hunter2", QUERY, "unit-17", "abcdefSERIAL", "gate", "sekrit-inline",
 )  # fmt: skip
 
 CONFIG = f"""
@@ -82,6 +84,10 @@ JOURNAL = f"""2026-11-26T04:22:14+0000 callout-agent[412]: armed; no fix yet
 2026-11-26T04:22:17+0000 callout-agent[412]: Authorization: Bearer {TOKEN}
 2026-11-26T04:22:18+0000 sms[500]: cancel with code {CODE}; {KEY}; sent to {PHONE}
 2026-11-26T04:22:19+0000 callout-agent[412]: GET https://{USER}@host.example/customers/{CUSTOMER}/callouts?{QUERY} 401
+2026-11-26T04:22:19+0000 sms[500]: POST https://127.0.0.1:9/beat/unit-17 404; GET /t/unit-17/token; unit-17 is refused
+2026-11-26T04:22:19+0000 sms[500]: Authorization: Token {KEY[::-1]}; http://ann:hun@ter2@proxy.example:3128/
+2026-11-26T04:22:19+0000 sms[500]: at {LATITUDE:.3f} {LONGITUDE:.3f}, 33.92S 18.42E, POINT({LONGITUDE:.2f} {LATITUDE:.2f})
+2026-11-26T04:22:19+0000 gps[501]: GNRMC,042216.00,A,3355.49226,S,01825.44330,E and $gngll,3355.49226,S,01825.44330
 2026-11-26T04:22:20+0000 callout-agent[412]: dispatch.unreachable: no answer in time
 """
 SUFFERED = {"code": "receiver.silent", "severity": "degraded", "since": None, "text": f"roof: at {LATITUDE}", "hint": f"see {KEY}"}
@@ -217,6 +223,14 @@ def test_not_a_byte_of_what_was_planted_comes_out(place: Path, capsys: pytest.Ca
     told = capsys.readouterr().out
     assert all(name in told for name in bundle.CONTENTS)
     assert "look at it before you send it" in told
+
+
+@pytest.mark.parametrize("piece", ["+", "a.", "a1-", "1.", "a.b@c.", "a://", "token_", "G", "lat ", "+1 ", "1.11 ", "\u0661"])
+def test_no_line_of_a_journal_holds_up_the_archive(piece: str):
+    """As long as the journal lets a line be: what was told to the journal on purpose must not keep it from whoever supports this device."""
+    text, began_s = piece * (48_000 // len(piece)), time.process_time()
+    clean(text)
+    assert time.process_time() - began_s < 2
 
 
 def test_what_grows_with_work_is_left_out(place: Path):
