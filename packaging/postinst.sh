@@ -48,11 +48,20 @@ prepare() { # leaves in $home the folder that is to run. One that is there and i
     done
     mkdir -p "$lib/kept"
     rm -rf "$lib/kept/.new"
-    cp -al "$lib/versions/$version" "$lib/kept/.new" 2>/dev/null || { rm -rf "$lib/kept/.new" && cp -a "$lib/versions/$version" "$lib/kept/.new"; }
-    # Immutable, and the daemon may not write here: nothing is gained by looking at times when it starts.
-    nice "$python" -IBS -m compileall -q -j 0 --invalidation-mode unchecked-hash "$lib/kept/.new/site" >&2
-    sync -f "$lib"
+    if ! copy || ! compile || ! sync -f "$lib"; then
+        rm -rf "$lib/kept/.new" # what runs needs the room for what it records
+        say "$version cannot be prepared: is the disk full? 'df $lib' shows it. What ran goes on; then: sudo dpkg --configure -a"
+        exit 1
+    fi
     mv -T "$lib/kept/.new" "$lib/$home"
+}
+
+copy() {
+    cp -al "$lib/versions/$version" "$lib/kept/.new" 2>/dev/null || { rm -rf "$lib/kept/.new" && cp -a "$lib/versions/$version" "$lib/kept/.new"; }
+}
+
+compile() { # immutable, and the daemon may not write here: nothing is gained by looking at times when it starts
+    nice "$python" -IBS -m compileall -qq -j 0 --invalidation-mode unchecked-hash "$lib/kept/.new/site" >&2
 }
 
 tidy() { # only what runs and what ran before it stay; with nothing known to be before it, whatever is here may be that

@@ -16,12 +16,9 @@ current() { # what `current` names, as "kept/VERSION"; empty if it names nothing
     [ ! -e "$lib/current/bin/callout-agent" ] || readlink "$lib/current"
 }
 
-point() { # kept/VERSION
-    sync -f "$lib"
-    rm -f "$lib/.current.new"
-    ln -s "$1" "$lib/.current.new"
-    mv -fT "$lib/.current.new" "$lib/current"
-    sync -f "$lib"
+point() { # kept/VERSION. Chained: in a condition the shell passes over what fails, and a full disk may fail any of it
+    sync -f "$lib" && rm -f "$lib/.current.new" && ln -s "$1" "$lib/.current.new" && mv -fT "$lib/.current.new" "$lib/current" &&
+        sync -f "$lib"
 }
 
 status() {
@@ -98,22 +95,23 @@ unfinished() { # kept/VERSION; empty if there is none
 }
 
 begin() { # kept/VERSION
-    echo "$1" >"$lib/.moving-from"
-    sync -f "$lib"
-    mv -fT "$lib/.moving-from" "$lib/moving-from"
+    echo "$1" >"$lib/.moving-from" && sync -f "$lib" && mv -fT "$lib/.moving-from" "$lib/moving-from"
 }
 
 switch() { # kept/VERSION: run that; if what ran was well and that does not become ready, run again what ran
     if ! supervised; then
-        point "$1"
+        point "$1" || return 1
         return 0
     fi
     back_to=$(unfinished)
     if is_active && [ "$(current)" != "$1" ]; then
         back_to=$(current)
     fi
-    [ -z "$back_to" ] || begin "$back_to"
-    point "$1"
+    if { [ -n "$back_to" ] && ! begin "$back_to"; } || ! point "$1"; then
+        rm -f "$lib/.moving-from" "$lib/.current.new"
+        say "${1#kept/} cannot be moved to: is the disk full? 'df $lib' shows it. What runs goes on."
+        return 1
+    fi
     if restart; then
         rm -f "$lib/moving-from"
         return 0

@@ -315,6 +315,28 @@ def test_a_version_is_not_blamed_for_what_was_broken_before(device: Device) -> N
     assert device.named("current") == "2.0"
 
 
+@pytest.mark.parametrize("failing", ["ln", "sync", "mv"])
+def test_a_full_disk_moves_nothing_and_is_told(device: Device, failing: str) -> None:
+    """Whatever it fails: what ran goes on, and the package manager is not told that the new one does."""
+    device.add("2.0")
+    done = device.do(f"{failing}() {{ return 1; }}; switch kept/2.0 || exit 1")
+    assert done.returncode == 1
+    assert "is the disk full" in done.stderr
+    assert (device.named("current"), device.named("running")) == ("1.0", "1.0")
+    assert device.do("unfinished").stdout in {"", "1.0\n", "kept/1.0\n"}
+
+
+@pytest.mark.parametrize("failing", ["cp", "nice", "sync"])
+def test_a_full_disk_is_not_left_full(device: Device, failing: str) -> None:
+    """What was half prepared is removed: the version that runs needs the room for what it records."""
+    (device.lib / "versions/2.0/site").mkdir(parents=True)
+    functions = (ROOT / "packaging/postinst.sh").read_text().partition("python=@PYTHON@\n")[2].partition("case $1 in")[0]
+    done = device.do(f"version=2.0; python=false\n{functions}\n{failing}() {{ return 1; }}\nprepare")
+    assert done.returncode == 1
+    assert "is the disk full" in done.stderr
+    assert {each.name for each in (device.lib / "kept").iterdir()} == {"1.0"}
+
+
 def test_a_version_that_waits_for_its_config_is_in_place(device: Device) -> None:
     """Before `setup` nothing can become ready, and nothing is waited for."""
     device.add("2.0", ready=False)
