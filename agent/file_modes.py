@@ -89,8 +89,10 @@ def _owners(config: Config) -> Iterator[tuple[Path, int]]:
     path = config.where.absolute()
     # Whoever can write it sends callouts elsewhere; and where a device without a receiver stands is nobody else's business (law 11).
     yield path, WRITE | (OTHERS if config.site is not None else 0)
-    yield path.parent, OTHERS_WRITE
+    yield path.parent, WRITE  # whoever may can put another config there
     yield path.parent / "credentials", ALL_BUT_OWNER
+    if config.panic_api.ca_file is not None:
+        yield Path(config.panic_api.ca_file), WRITE  # whoever may can play dispatch
     given = config.credentials
     for name in filter(None, (given.bearer_file, given.client_key_file, given.token_file, given.client_secret_file)):
         secret = config.secret_path(name)
@@ -98,8 +100,15 @@ def _owners(config: Config) -> Iterator[tuple[Path, int]]:
             yield secret, ALL_BUT_OWNER
     for each in fields(config.hooks):
         command = getattr(config.hooks, each.name)
-        if isinstance(command, tuple) and command:
-            yield Path(command[0]), OTHERS_WRITE  # it runs with the daemon's rights
+        if isinstance(command, tuple):
+            yield from dict.fromkeys((place, OTHERS_WRITE) for word in command for place in _run_by(word))
+
+
+def _run_by(word: str) -> Iterator[Path]:
+    """A word of a command that names a file, and the folders above it: it runs with the daemon's rights, a script as much as its shell."""
+    path = Path(word)
+    if path.is_absolute() and path.is_file():
+        yield from (path, *path.parents)
 
 
 def _ours(config: Config) -> Iterator[tuple[Path, int]]:

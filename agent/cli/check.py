@@ -21,6 +21,7 @@ from agent.config import HANDED, Config, ConfigError, Power, Problem, ReplayRece
 from agent.rules import shown
 
 SERVICE_USER = "callout-agent"  # as in the unit
+HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - by ProtectHome= and PrivateTmp= of the unit
 
 HELP = "check the config, its files and permissions; exit 0 if all is well, 1 if not"
 
@@ -103,10 +104,11 @@ def _look_at_config_file(path: Path) -> Iterator[Finding]:
 
 
 def _look_at_modes(config: Config) -> Iterator[Finding]:
-    """What the daemon tells as `files.open` of the config and where it lies. Secrets and programs have findings of their own."""
+    """What the daemon tells as `files.open`; secrets, programs, and a config that anyone may change have findings of their own."""
     path = config.where.absolute()
+    elsewhere = {config.secret_path(name) for name in _secrets(config).values()} | {Path(command[0]) for _, command in _commands(config)}
     for each in file_modes.owners(config):
-        if each.path in (path.parent, path.parent / "credentials") or (each.path == path and not path.stat().st_mode & stat.S_IWOTH):
+        if each.path not in elsewhere and not (each.path == path and path.stat().st_mode & stat.S_IWOTH):
             yield _found("files", each.path, each.rule, each.hint, fatal=False)
 
 
@@ -139,16 +141,14 @@ def _look_at_dispatch(config: Config) -> Iterator[Finding]:
 
 
 def _look_at_secrets(config: Config) -> Iterator[Finding]:
-    given = config.credentials
-    secret = {
-        "bearer_file": given.bearer_file,
-        "client_key_file": given.client_key_file,
-        "token_file": given.token_file,
-        "client_secret_file": given.client_secret_file,
-    }
-    for key, name in secret.items():
-        if name is not None:
-            yield from _look_at_secret(f"credentials.{key}", config.secret_path(name))
+    for key, name in _secrets(config).items():
+        yield from _look_at_secret(f"credentials.{key}", config.secret_path(name))
+
+
+def _secrets(config: Config) -> dict[str, str]:
+    """Names of secret files, by their key."""
+    given = {key: getattr(config.credentials, key) for key in ("bearer_file", "client_key_file", "token_file", "client_secret_file")}
+    return {key: name for key, name in given.items() if name is not None}
 
 
 def _look_at_secret(key: str, path: Path) -> Iterator[Finding]:
@@ -305,10 +305,32 @@ def _belongs_to(path: Path, subsystem: str) -> bool:
 
 
 def _look_at_hooks(config: Config) -> Iterator[Finding]:
-    for key in ("on_event", "on_unreachable", "on_not_armed"):
-        command = getattr(config.hooks, key)
-        if command:
-            yield from _look_at_program(f"hooks.{key}", Path(command[0]))
+    for key, command in _commands(config):
+        yield from _look_at_program(f"hooks.{key}", Path(command[0]))
+        yield from _look_from_the_unit(f"hooks.{key}", command)
+
+
+def _commands(config: Config) -> list[tuple[str, tuple[str, ...]]]:
+    given = [(key, getattr(config.hooks, key)) for key in ("on_event", "on_unreachable", "on_not_armed")]
+    return [(key, command) for key, command in given if command]
+
+
+def _look_from_the_unit(key: str, command: tuple[str, ...]) -> Iterator[Finding]:
+    """By hand it works; the service would find nothing there on the day that counts."""
+    if not _is_service_here():
+        return
+    for path in (Path(word) for word in command if word.startswith("/")):
+        if path.exists() and any(path.resolve().is_relative_to(place) for place in HIDDEN):
+            rule = f"lies where the unit hides it from the service ({', '.join(HIDDEN)})"
+            yield _found(key, path, rule, "move it to /usr/local/bin, unless a drop-in shows it (ProtectHome=read-only)", fatal=False)
+
+
+def _is_service_here() -> bool:
+    try:
+        pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        return False
+    return True
 
 
 def _look_at_program(key: str, path: Path) -> Iterator[Finding]:

@@ -286,6 +286,22 @@ def test_hooks_must_be_programs(place: Path, capsys: pytest.CaptureFixture[str],
         assert (code, "cannot be run by the service's user nobody" in out) == (1, True)
 
 
+def test_program_where_the_unit_hides_it_is_noted(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """In a home or in /tmp it works by hand, and for the service it is not there; a script as much as its shell."""
+    monkeypatch.setattr(check, "HIDDEN", (str(place),))
+    write(place / "siren.sh", "#!/bin/sh\n", 0o755)
+    path = config_in(place, more=f'[hooks]\non_unreachable = ["/bin/sh", "{place}/siren.sh"]')
+    monkeypatch.setattr(check, "SERVICE_USER", "no-such-user")
+    assert "the unit hides it" not in run(path, capsys)[1]
+    monkeypatch.setattr(check, "SERVICE_USER", "nobody")
+    told = [line for line in run(path, capsys)[1].splitlines() if "the unit hides it" in line]
+    assert len(told) == 1
+    assert told[0].startswith("note: hooks.on_unreachable")
+    assert f"{place}/siren.sh" in told[0]
+    monkeypatch.setattr(check, "HIDDEN", ("/somewhere/else",))
+    assert "the unit hides it" not in run(path, capsys)[1]
+
+
 def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]):
     """Who can write it can send callouts elsewhere."""
     path = config_in(place)
@@ -299,13 +315,16 @@ def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.C
         ("config.toml", 0o664, "", "chmod g-w"),
         ("config.toml", 0o644, "\n[site]\nlatitude = -33.9\nlongitude = 18.4\n", "chmod o-r"),
         (".", 0o757, "", "chmod o-w"),
+        (".", 0o770, "", "chmod g-w"),
+        ("siren.sh", 0o777, '\n[hooks]\non_unreachable = ["/bin/sh", "PLACE/siren.sh"]\n', "chmod o-w"),
     ],
 )
 def test_what_others_may_read_or_change_is_noted(
     place: Path, capsys: pytest.CaptureFixture[str], name: str, mode: int, more: str, hint: str
 ):
     """As the daemon tells it while it runs, with the command that closes it."""
-    path = config_in(place, more=more)
+    write(place / "siren.sh", "#!/bin/sh\n", 0o755)
+    path = config_in(place, more=more.replace("PLACE", str(place)))
     (place / name).chmod(mode)
     code, out = run(path, capsys)
     assert (code, "note: files = " in out, f"hint: {hint}" in out) == (0, True, True)

@@ -22,6 +22,7 @@ TEXT = """
 [panic_api]
 environment = "staging"
 base_url = "https://staging-panic.aura.services/panic-api/v2"
+ca_file = "{place}/ca.pem"
 customer_id = 4711
 response_type_id = 1
 
@@ -34,6 +35,7 @@ kind = "gpsd"
 
 [hooks]
 on_event = ["{place}/told"]
+on_unreachable = ["/bin/sh", "{place}/hooks/siren.sh", "--loud"]
 
 [store]
 path = "{place}/state/agent.db"
@@ -58,6 +60,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).chmod(0o600)
     (tmp_path / "told").write_text("#!/bin/sh\n")
     (tmp_path / "told").chmod(0o755)
+    (tmp_path / "hooks").mkdir(mode=0o755)
+    (tmp_path / "hooks/siren.sh").write_text("")
+    (tmp_path / "hooks/siren.sh").chmod(0o644)
+    (tmp_path / "ca.pem").write_text("")
+    (tmp_path / "ca.pem").chmod(0o644)
     return tmp_path
 
 
@@ -133,7 +140,11 @@ def test_file_of_another_that_lies_among_ours_is_told(place: Path, monkeypatch: 
         ("etc/credentials", 0o755, "read", "g-rx,o-rx"),
         ("etc/credentials/device-key", 0o640, "read", "g-r"),
         ("etc/credentials/device-key", 0o622, "written", "g-w,o-w"),
+        ("etc", 0o770, "written", "g-w"),
         ("told", 0o757, "written", "o-w"),
+        ("hooks/siren.sh", 0o646, "written", "o-w"),
+        ("hooks", 0o757, "written", "o-w"),
+        ("ca.pem", 0o664, "written", "g-w"),
     ],
 )
 def test_what_is_the_owners_is_told_with_the_command_that_closes_it(place: Path, name: str, opened: int, says: str, hint: str):
