@@ -260,8 +260,8 @@ class Daemon:
 
     def notice(self, outcome: Outcome, origin: Origin) -> None:
         """Turn a reply into conditions of the lane's origin."""
-        self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.state.calm)
-        self.proving.heard(outcome, origin, calm=self.state.calm)
+        self.notices.take(outcome, origin, wall=self.clock.wall(), calm=self.outwardly_calm())
+        self.proving.heard(outcome, origin, calm=self.outwardly_calm())
         self.lanes.heard(outcome)
         self.farewell.replied(outcome)
         if not self.careful:
@@ -270,7 +270,7 @@ class Daemon:
     def _token_told(self, outcome: Outcome) -> None:
         """A renewal of the token came to this."""
         self.notices.take_token(outcome, wall=self.clock.wall())
-        self.proving.token_told(outcome)
+        self.proving.token_told(outcome, calm=self.outwardly_calm())
 
     # --- presses and requests -----------------------------------------------------------------------------------------------
 
@@ -344,9 +344,9 @@ class Daemon:
         self.notices.take_state(after, wall=self.clock.wall())
         if not self.careful:
             self.trails.follow(before, after)
-        self._log_step(before, after)
         accepted = isinstance(event, RaiseReplied) and event.outcome.meaning is Meaning.ACCEPTED
         self.recovery.follow(after, event, accepted_wall=event.wall if accepted and isinstance(event, RaiseReplied) else None)
+        self._log_step(before, after)
         self.conversation.follow(before, after, event)
         if isinstance(event, Pressed):
             self.conditions.drop("drill.failed")
@@ -375,7 +375,7 @@ class Daemon:
 
     def _log_step(self, before: State, after: State) -> None:
         """For the journal, outwardly: a calm device has nothing to say (law 5)."""
-        if not after.calm and after.phase is not before.phase:
+        if not self.outwardly_calm() and after.phase is not before.phase:
             log.info("callout %s: %s -> %s", after.callout_id or before.callout_id or "-", before.phase, after.phase)
 
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from agent import findings, lookup, proofs
 from agent.health import Conditions, Origin
 from agent.kept import NoteKept
-from agent.model import Meaning, Outcome
+from agent.model import Asked, Meaning, Outcome
 from agent.panel import Panel
 from agent.ports import Clock
 from agent.positions import Positions
@@ -47,6 +47,7 @@ class Proving:
     def __init__(self, rooms: Rooms, *, host: str, poll_s: float, asleep_s: Callable[[], float]) -> None:
         self._rooms, self._host, self._asleep_s = rooms, host, asleep_s
         self._slept_s = asleep_s()
+        self._poll_proves_token = False
         buttons = tuple(rooms.panel.read_at())
         self._proofs = Proofs(poll_s=poll_s, buttons=buttons, started_at=rooms.clock.at())
 
@@ -60,12 +61,17 @@ class Proving:
             return
         if findings.proves_path(outcome):
             self._proofs.prove(DISPATCH, self._rooms.clock.at())
+        if origin is Origin.DEVICE and outcome.asked is Asked.LOOK_UP and findings.proves_path(outcome):
+            self._poll_proves_token = proofs.proves_token(outcome)
         if proofs.proves_token(outcome):
             self._proofs.prove(TOKEN, self._rooms.clock.at())
 
-    def token_told(self, outcome: Outcome) -> None:
-        """What a renewal of the token came to."""
-        if outcome.meaning is Meaning.ACCEPTED:
+    def token_told(self, outcome: Outcome, *, calm: bool) -> None:
+        """What a renewal of the token came to.
+
+        Behind a cancel a lane of the callout may have wanted it: where the poll proves the token, too, only that counts then (law 5).
+        """
+        if outcome.meaning is Meaning.ACCEPTED and not (calm and self._poll_proves_token):
             self._proofs.prove(TOKEN, self._rooms.clock.at())
 
     def look(self) -> None:

@@ -28,6 +28,8 @@ from agent.store import Store
 
 HOST = "dispatch.test"  # which the tests' loop knows
 ANSWERED = Outcome(Asked.LOOK_UP, Meaning.ACCEPTED, "ok", http_status=200)
+REFUSED = Outcome(Asked.LOOK_UP, Meaning.UNAUTHORISED, "scope", http_status=401)
+NEW_TOKEN = Outcome(Asked.TOKEN, Meaning.ACCEPTED, "ok")
 
 
 class Buttons:
@@ -171,10 +173,27 @@ async def test_lane_that_is_answered_proves_the_way_while_nothing_is_hidden(tmp_
         assert device.proven_at(DISPATCH) is not None
         assert device.proven_at(TOKEN) is None, "it was refused"
         assert device.codes()["token.unproven"] is Severity.CRITICAL
-        device.of.token_told(Outcome(Asked.TOKEN, Meaning.RETRY, "timeout"))
+        device.of.token_told(Outcome(Asked.TOKEN, Meaning.RETRY, "timeout"), calm=False)
         assert device.proven_at(TOKEN) is None
-        device.of.token_told(Outcome(Asked.TOKEN, Meaning.ACCEPTED, "ok"))
+        device.of.token_told(NEW_TOKEN, calm=False)
         assert "token.unproven" not in device.codes()
+
+
+async def test_renewal_behind_a_cancel_may_be_a_lanes_and_proves_nothing_where_the_poll_does(tmp_path: Path) -> None:
+    """A lane that is refused on its route has the token renewed: the moment of that would be shown (law 5). Else nothing would prove it."""
+    async with exercised(tmp_path / "agent.db") as device:
+        device.of.heard(ANSWERED, Origin.DEVICE, calm=True)
+        by_poll_at = device.proven_at(TOKEN)
+        device.of.token_told(NEW_TOKEN, calm=True)
+        assert device.proven_at(TOKEN) == by_poll_at
+        device.of.heard(Outcome(Asked.LOOK_UP, Meaning.RETRY, "timeout"), Origin.DEVICE, calm=True)
+        device.of.token_told(NEW_TOKEN, calm=True)
+        assert device.proven_at(TOKEN) == by_poll_at, "a poll that was not answered says nothing of the next"
+        device.of.token_told(NEW_TOKEN, calm=False)
+        assert (again_at := device.proven_at(TOKEN)) != by_poll_at
+        device.of.heard(REFUSED, Origin.DEVICE, calm=True)
+        device.of.token_told(NEW_TOKEN, calm=True)
+        assert device.proven_at(TOKEN) != again_at, "the poll does not prove it at this dispatch"
 
 
 async def test_machine_that_was_suspended_has_proven_nothing_lately(tmp_path: Path) -> None:
