@@ -17,6 +17,7 @@ UNFILTERED = "callout-agent.once"  # whoever logs here repeats nothing needlessl
 log = logging.getLogger(UNFILTERED)
 LEVELS = {Severity.CRITICAL: logging.ERROR, Severity.DEGRADED: logging.WARNING, Severity.NOTE: logging.INFO}
 EVERY_S = 60.0
+LASTING = 1 / 60  # what has lasted long is said again only after this part of it: a month without a network is some hundred lines
 BURST = 3.0  # beginnings of one condition that may follow each other more quickly: a person who tries something out wants to see it
 MOST_KNOWN = 256
 
@@ -56,7 +57,7 @@ class Journal:
             told.failures = self._failures(code)
             if told.severity is not condition.severity:
                 self._begin(told, condition, at)
-            elif told.failures > told.told_of and at - told.line_at >= EVERY_S:
+            elif told.failures > told.told_of and at - told.line_at >= max(EVERY_S, LASTING * (told.line_at - told.began_at)):
                 self._go_on(told, condition, at)
         for code, told in self._told.items():
             if told.on and code not in now:

@@ -48,6 +48,15 @@ def test_first_failure_one_a_minute_and_recovery_with_a_count():
     assert len(log.said) == 1 + 9 + 1
 
 
+def test_month_without_a_network_floods_no_journal():
+    """One line a minute for an hour, later ever fewer: whoever looks after a month still finds when it began."""
+    log = Log()
+    for second in range(0, 30 * 86_400, 10):
+        log.failures += 1
+        log.look(float(second), Severity.CRITICAL)
+    assert 60 < len(log.said) < 500
+
+
 def test_what_lasts_without_a_further_attempt_is_said_once():
     """A missing antenna is one line, not one a minute."""
     log = Log()
