@@ -44,6 +44,9 @@ async def restarts(stage: Appliance) -> None:
     """And is ready; nobody waits for a second try."""
     await stage.container.must("systemctl", "restart", UNIT, within_s=60)
     assert (await stage.unit())["NRestarts"] == "0"
+    shown = (await stage.container.run("systemctl", "status", "--no-pager", UNIT)).out
+    assert "Main PID" in shown
+    assert "CPU:" not in shown, "what grows with work would tell whether something goes on behind a cancel (law 5)"
 
 
 @pytest.mark.timeout(180)

@@ -115,6 +115,16 @@ def test_setting_the_clock_costs_what_it_costs_and_no_more(tmp_path: Path):
     assert 1.5 < exposure(UNIT.read_text(), tmp_path, CLOCK.read_text()) <= 2.4
 
 
+def test_nothing_that_grows_with_work_is_counted_for_everybody():
+    """`systemctl status` shows it to any user, and it would tell whether something goes on behind a cancel (law 5)."""
+    told = unit()["Service"]
+    assert {name: told[name] for name in ("CPUAccounting", "IOAccounting", "IPAccounting")} == dict.fromkeys(
+        ("CPUAccounting", "IOAccounting", "IPAccounting"), "no"
+    )
+    counting = {"CPUWeight", "StartupCPUWeight", "CPUQuota", "IOWeight", "IPAddressDeny", "IPAddressAllow"}
+    assert not told.keys() & counting, "these turn the counting on again"
+
+
 def test_service_is_never_given_up():
     """Restarted always, without the start limit at which systemd stops trying, and watched."""
     read = unit()
