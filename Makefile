@@ -13,10 +13,10 @@ JOBS := 5
 # Python without a name that says so.
 PROGRAMS := tools/audit tools/sbom
 
-.PHONY: help demo deb test test-long test-device test-system lint audit sbom lock clean system
+.PHONY: help demo deb test test-long test-device test-system test-system-short lint audit sbom lock clean system
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 20
 
 demo: $(STAMP) | system ## everything on this machine: a drill from press to close (ARGS="--keep", ARGS="--log FILE")
 	@$(VENV)/bin/callout-agent demo $(ARGS)
@@ -37,9 +37,16 @@ test-device: $(STAMP) ## buttons, lamp and keypad on lines and devices of a real
 	@tools/device-guest $(PY) -m pytest -p no:cacheprovider tests/hardware/test_buttons.py tests/hardware/test_indicators.py \
 	  tests/hardware/test_keypads.py tests/device $(ARGS) || { code=$$?; [ $$code -eq 77 ] && echo "skipped: no kernel for it here" || exit $$code; }
 
-test-system: $(STAMP) ## ten power cuts of a machine of its own under systemd (CUTS=N for another number); see docs/SYSTEM-TESTS.md
+test-system: $(STAMP) ## the package on booted systems: containers, an arm64 root, a machine whose power is cut (CUTS=N); see docs/SYSTEM-TESTS.md
+	@tools/appliance-guest $(PY) -m pytest -p no:cacheprovider -n 2 tests/appliance $(ARGS) || \
+	  { code=$$?; [ $$code -eq 77 ] && echo "skipped: no container to boot here" || { [ $$code -eq 5 ] && [ -n '$(ARGS)' ]; } || exit $$code; }
 	@CALLOUT_AGENT_CUTS=$(or $(CUTS),10) tools/system-guest $(PY) -m pytest -p no:cacheprovider tests/machine $(ARGS) || \
-	  { code=$$?; [ $$code -eq 77 ] && echo "skipped: no machine to boot here" || exit $$code; }
+	  { code=$$?; [ $$code -eq 77 ] && echo "skipped: no machine to boot here" || { [ $$code -eq 5 ] && [ -n '$(ARGS)' ]; } || exit $$code; }
+
+test-system-short: $(STAMP) ## some of it in a Debian 12 container, some minutes; see docs/SYSTEM-TESTS.md
+	@RELEASES=bookworm tools/appliance-guest $(PY) -m pytest -p no:cacheprovider -n 2 tests/appliance \
+	  -k "becomes_a_callout or early_boot or stands_still or behind_a_cancel or taken_back or answered_yes" || \
+	  { code=$$?; [ $$code -eq 77 ] && echo "skipped: no container to boot here" || exit $$code; }
 
 lint: $(STAMP) ## ruff, its formatter, mypy
 	@$(PY) -m ruff check . $(PROGRAMS)
