@@ -240,3 +240,12 @@ def test_code_on_standard_input_is_taken_as_typed_and_a_blank_one_asks_for_nothi
     """Least of all for the unconditional form."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     assert cancel._with_code(argparse.Namespace(safe_code_stdin=True)) == (None if code is None else {"do": "cancel", "code": code})
+
+
+def test_terminal_without_the_letters_shows_the_rest(monkeypatch: pytest.MonkeyPatch):
+    """What dispatch wrote may be in any script; a status that ends in a traceback says nothing of a callout."""
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="iso-8859-1")
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert cli.main(["check", "--config", "/nowhere/\u043f\u043e\u043c\u043e\u0449\u044c.toml"]) == 1
+    screen.seek(0)
+    assert "/nowhere/??????.toml" in screen.read()
