@@ -4,6 +4,7 @@ set -e
 
 lib=/usr/lib/callout-agent
 state=/var/lib/callout-agent
+kept_note=/etc/callout-agent/.gpio-is-ours # not in the state: the agent's user writes there, and the owner may have removed it
 
 keeps_tracks() {
     [ -e /usr/share/debconf/confmodule ] || return 0
@@ -41,7 +42,7 @@ remove_people() {
 
 case $1 in
     remove)
-        [ ! -e "$lib/gpio-is-ours" ] || mv "$lib/gpio-is-ours" "$state/.gpio-is-ours"
+        [ ! -e "$lib/gpio-is-ours" ] || { mkdir -p -m 0750 "${kept_note%/*}" && mv -fT "$lib/gpio-is-ours" "$kept_note"; }
         rm -rf "$lib/kept" "$lib/current" "$lib/.current.new" "$lib/moving-from" "$lib/.moving-from"
         rmdir "$lib/versions" "$lib" 2>/dev/null || true
         [ ! -d /run/systemd/system ] || systemctl daemon-reload || true
@@ -50,7 +51,7 @@ case $1 in
     purge)
         [ ! -e /usr/share/debconf/confmodule ] || . /usr/share/debconf/confmodule
         gpio_is_ours=no
-        [ ! -e "$state/.gpio-is-ours" ] || gpio_is_ours=yes
+        [ ! -e "$kept_note" ] || gpio_is_ours=yes
         if [ -d "$state" ]; then
             if keeps_tracks; then leave_tracks; else rm -rf "$state"; fi
         fi

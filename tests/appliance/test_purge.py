@@ -122,6 +122,24 @@ def test_purge_answered_yes_leaves_nothing(tmp_path: Path):
 
 
 @pytest.mark.timeout(240)
+def test_package_goes_also_where_somebody_removed_its_places_before(tmp_path: Path):
+    """A removal that fails leaves a package that nothing gets rid of."""
+
+    async def story() -> None:
+        async with appliance(tmp_path, ground("bookworm").root) as stage:
+            await stage.boot()
+            before = await settled(stage, tmp_path)
+            done = await stage.install(ground("bookworm").package)
+            assert done.status == 0, done.out
+            await stage.container.must("rm", "-r", STATE, "/etc/callout-agent")
+            await stage.container.must("apt-get", "remove", "--yes", "callout-agent", within_s=120, DEBIAN_FRONTEND="noninteractive")
+            await stage.container.must("apt-get", "purge", "--yes", "callout-agent", within_s=120, DEBIAN_FRONTEND="noninteractive")
+            assert differences(before, walk(stage.container.root)) == {}
+
+    asyncio.run(story())
+
+
+@pytest.mark.timeout(240)
 def test_purge_that_nobody_answered_keeps_the_tracks_and_nothing_else(tmp_path: Path):
     """The database stays, says the purge, readable for root alone; secrets, user, unit are gone. A new installation has it again."""
 
