@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.cli import setup_draft, setup_pins
 from agent.cli.setup_button import line_read
+from agent.cli.setup_draft import Draft
 from agent.cli.setup_loop import on_loop
 from agent.cli.setup_scene import Scene
 from agent.cli.setup_summary import line_words
@@ -29,6 +31,7 @@ _SILENT = (
     "visible: it blinks while it calls, and stays on once dispatch has the callout."
 )
 _ASK_S = 0.1
+Place = tuple[str, int]  # chip and line
 
 
 def choose(scene: Scene) -> None:
@@ -37,8 +40,9 @@ def choose(scene: Scene) -> None:
     before = draft.keys("indicator")
     chip = before.get("chip") or next((each["chip"] for each in draft.tables("button") if "chip" in each), None)
     while True:
+        taken = _of_buttons(draft)
         default = _default(before, "lamp_line", "pin 13" if not before and draft.old is None else "none")
-        place = terminal.ask("Which line is the lamp on (pin 13, GPIO27, or none)", line_read(chip), default, _LAMP)
+        place = terminal.ask("Which line is the lamp on (pin 13, GPIO27, or none)", _free(line_read(chip), taken), default, _LAMP)
         if place is None:
             draft.drop("indicator")
             terminal.say("No lamp: nobody sees whether help was summoned.")
@@ -52,7 +56,7 @@ def choose(scene: Scene) -> None:
                 _SILENT,
             )
         ]
-        keys |= _further(scene, place[0], before)
+        keys |= _further(scene, place[0], before, taken | {place: "the lamp"})
         if scene.hands_off or _proven(terminal, keys):
             draft.set("indicator", **{key: value for key, value in keys.items() if value is not None or key in before})
             return
@@ -66,7 +70,26 @@ def _default(before: dict[str, Any], key: str, otherwise: str) -> str:
     return setup_pins.spoken(line) if chip == setup_draft.button_default("chip") else f"{chip}:{line}"
 
 
-def _further(scene: Scene, chip: str, before: dict[str, Any]) -> dict[str, int | None]:
+def _of_buttons(draft: Draft) -> dict[Place, str]:
+    """Which lines buttons have. To try a lamp there would drive the line against the button's contact: that can break the pin."""
+    of_default = {key: setup_draft.button_default(key) for key in ("chip", "line")}
+    buttons = [{**of_default, **each} for each in draft.tables("button")]
+    return {(each["chip"], each[key]): "the button" for each in buttons for key in ("line", "abort_line") if key in each}
+
+
+def _free(read: Callable[[str], Place | None], taken: Mapping[Place, str]) -> Callable[[str], Place | None]:
+    """Reads a line as `read` does, and takes none that has another duty."""
+
+    def read_free(answer: str) -> Place | None:
+        place = read(answer)
+        if place in taken:
+            raise ValueError(f"{line_words(*place)} is that of {taken[place]}: name another one")
+        return place
+
+    return read_free
+
+
+def _further(scene: Scene, chip: str, before: dict[str, Any], taken: dict[Place, str]) -> dict[str, int | None]:
     """Buzzer, and the lamp that says armed where this version has one: on the lamp's own chip."""
     asked = {"buzzer_line": "Which line is the buzzer on, or none"}
     if any(each.name == "armed_line" for each in dataclasses.fields(Indicator)):
@@ -74,12 +97,14 @@ def _further(scene: Scene, chip: str, before: dict[str, Any]) -> dict[str, int |
     keys: dict[str, int | None] = {}
     for key, question in asked.items():
         default = _default(before, key, "none")
-        keys[key] = scene.terminal.ask(question, _of_chip(chip), default, f"It must be on {chip}, as the lamp.")
+        line = keys[key] = scene.terminal.ask(question, _of_chip(chip, taken), default, f"It must be on {chip}, as the lamp.")
+        if line is not None:
+            taken[chip, line] = "the buzzer"
     return keys
 
 
-def _of_chip(chip: str) -> Any:
-    read = line_read(chip)
+def _of_chip(chip: str, taken: Mapping[Place, str]) -> Callable[[str], int | None]:
+    read = _free(line_read(chip), taken)
 
     def read_line(answer: str) -> int | None:
         place = read(answer)

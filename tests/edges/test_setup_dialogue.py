@@ -382,6 +382,31 @@ def test_a_hold_that_is_too_short(world: World):
         assert person.ends() == 130
 
 
+def test_a_lamp_is_never_tried_on_the_button_s_line(world: World):
+    """It would drive the line against the button's contact. Nor have lamp, buzzer and armed lamp one line between them."""
+    path = world.folder / "chip"
+    lamp = next(number for number, (question, _) in enumerate(walk(world)) if "lamp on" in question)
+    steps: list[tuple[str, Answer]] = [
+        *walk(world)[:lamp],
+        ("Which line is the lamp on", f"{path}:{BUTTON}"),
+        ("that of the button", lambda _: None),
+        ("Which line is the lamp on", f"{path}:{LAMP}"),
+        ("What may it show", "1"),
+        ("the buzzer on", str(LAMP)),
+        ("that of the lamp", lambda _: None),
+        ("the buzzer on", str(BUZZER)),
+        ("lit while all is well", str(BUTTON)),
+        ("that of the button", lambda _: None),
+        ("lit while all is well", str(BUZZER)),
+        ("that of the buzzer", lambda _: None),
+    ]
+    with at_terminal(world.person()) as person:
+        answer(person, world, steps)
+        person.press(CTRL_C)
+        assert person.ends() == 130
+    assert not any(lit for _, lit in world.chip.history(BUTTON))
+
+
 def test_an_antenna_that_is_off(tmp_path: Path, simulator: Running):
     """The receiver says so, and the person learns it while looking; Enter goes on without a fix."""
     said = b"".join(with_checksum(each) for each in ("GPRMC,120000,V,,,,,,,010124,,,N", "GPGSV,1,1,00", "GNTXT,01,01,02,ANTSTATUS=OPEN"))
