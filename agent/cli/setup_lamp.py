@@ -82,7 +82,7 @@ def _free(read: Callable[[str], Place | None], taken: Mapping[Place, str]) -> Ca
 
     def read_free(answer: str) -> Place | None:
         place = read(answer)
-        if place in taken:
+        if place is not None and place in taken:
             raise ValueError(f"{line_words(*place)} is that of {taken[place]}: name another one")
         return place
 
