@@ -109,7 +109,8 @@ class Comforts:
             yield beat.run, "heartbeat"
         yield self._open_arming().run, "arming"
         yield self._rooms.self_test.run, "self_test"
-        yield Housekeeping(self._rooms.clock, {"prune": self._prune, "self_test": self._rooms.self_test.nightly}).run, "housekeeping"
+        jobs = {"prune": self._prune, "self_test": self._rooms.self_test.nightly}  # the self-test sees to it itself that it is not missed
+        yield Housekeeping(self._rooms.clock, jobs, soon=("prune",)).run, "housekeeping"
 
     async def _keep_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         rooms, code = self._rooms, f"{name}.failed"

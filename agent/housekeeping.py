@@ -12,7 +12,7 @@ import asyncio
 import importlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from agent import aside
@@ -25,29 +25,39 @@ log = logging.getLogger("callout-agent")
 
 LOOK_S: Final = 10.0
 STEP_S: Final = 60.0  # a system clock that ran this much differently from the monotonic one was set
+SOON_S: Final = 600.0  # after the start; a vehicle whose supply goes with its ignition is on for minutes, and never at night
 NIGHT: Final = {"hour": 3, "minute": 17}  # UTC; not on the hour, when everybody's jobs run
 
 Job = Callable[[], Awaitable[None]]
 
 
 class Housekeeping:
-    """jobs: by name; each runs nightly. A job that fails is logged and comes again the next night."""
+    """jobs: by name; each runs nightly. A job that fails is logged and comes again the next night. soon: which run after a start, too."""
 
-    def __init__(self, clock: Clock, jobs: Mapping[str, Job]) -> None:
+    def __init__(self, clock: Clock, jobs: Mapping[str, Job], soon: Iterable[str] = ()) -> None:
         self._clock = clock
         self._jobs = jobs
+        self._soon, self._soon_at = tuple(soon), clock.at() + SOON_S
         self._scheduler: AsyncIOScheduler | None = None
         self._offset = 0.0
 
     async def run(self) -> None:
         """Never returns. Follows the clocks: trusted or not, stepped or not. Raises what APScheduler's import does."""
         await aside.start(_bring, name="apscheduler", parted=False)
+        soon = asyncio.ensure_future(self._work_soon())
         try:
             while True:
                 self._follow()
                 await asyncio.sleep(LOOK_S)
         finally:
+            soon.cancel()
             self._drop()
+
+    async def _work_soon(self) -> None:
+        while self._clock.at() < self._soon_at or not self._clock.trusted():  # noqa: ASYNC110 - nobody tells that a clock is trusted
+            await asyncio.sleep(LOOK_S)
+        for name in self._soon:
+            await _guarded(name, self._jobs[name])()
 
     def _follow(self) -> None:
         offset = time.time() - self._clock.at()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import time_machine
 
 from agent import BUILT_AT_WALL
-from agent.housekeeping import Housekeeping
+from agent.housekeeping import SOON_S, Housekeeping
 
 
 class Believed:
     """A clock that believes what a test says, whatever the system clock shows."""
 
     trust = True
+    now_at = 0.0
 
     def at(self) -> float:
-        """Stands still."""
-        return 0.0
+        """Stands where a test puts it."""
+        return self.now_at
 
     def wall(self) -> float:
         """Stands still, and is right."""
@@ -76,5 +78,27 @@ def test_system_clock_that_steps_leaves_no_nights_to_make_up_for(stepped_to: str
                 keeping._follow()
                 assert 0 < (due(keeping) - now).total_seconds() <= 86_400
             keeping._drop()
+
+    asyncio.run(story())
+
+
+def test_device_that_is_never_on_at_night_is_kept_in_order_too(monkeypatch: pytest.MonkeyPatch):
+    """Once, some minutes after a start, as soon as the time is known; only what was asked for."""
+    monkeypatch.setattr("agent.housekeeping.LOOK_S", 0.01)
+
+    async def story() -> None:
+        clock, done = Believed(), asyncio.Queue[str]()
+        jobs = {name: partial(done.put, name) for name in ("prune", "other")}
+        keeping = asyncio.create_task(Housekeeping(clock, jobs, soon=("prune",)).run())
+        for clock.now_at, clock.trust in ((SOON_S - 1, True), (SOON_S + 1, False)):
+            await asyncio.sleep(0.2)  # nothing is to happen
+            assert done.empty()
+        clock.trust = True
+        async with asyncio.timeout(10):
+            assert await done.get() == "prune"
+        clock.now_at *= 2
+        await asyncio.sleep(0.2)  # likewise
+        assert done.empty()
+        keeping.cancel()
 
     asyncio.run(story())
