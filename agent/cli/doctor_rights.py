@@ -21,6 +21,9 @@ from agent.config import Config, SerialReceiver
 READ_S = 8.0
 GROUPS = ("dialout", "gpio", "input")  # as in the .sysusers file
 MODEM_MANAGER = "ModemManager"
+MODEM_STAYS = (
+    'if it is a port of the modem that is this device\'s network: a rule of your own with ENV{ID_MM_PORT_IGNORE}="1" for that port alone'
+)
 EVERYBODY = 0o777
 
 
@@ -174,7 +177,7 @@ def _modem_manager(config: Config, machine: Machine) -> Step:
     if not open_to_it:
         return Step(name, State.OK, "it runs, and is kept off the receivers")
     means = "for a while after each start it reads what the receiver says, and writes to it"
-    do = "install 60-callout-agent.rules (ID_MM_DEVICE_IGNORE), then `udevadm control --reload; udevadm trigger`, or remove ModemManager"
+    do = "install 60-callout-agent.rules (ID_MM_DEVICE_IGNORE), then `udevadm control --reload; udevadm trigger`;\n" + MODEM_STAYS
     return Step(name, State.WARN, f"it runs and is not kept off {', '.join(map(str, open_to_it))}", means, do)
 
 

@@ -65,6 +65,8 @@ def test_modem_manager_is_a_trouble_where_it_runs_and_may_probe(tmp_path: Path, 
     notes(tmp_path, line, **properties)
     step = made(doctor_rights.modem_manager, scene_of(tmp_path, line))
     assert (step.state, bool(step.do)) == (state, state is State.WARN)
+    assert "remove ModemManager" not in step.do, "it may be what keeps the network"
+    assert ("ID_MM_PORT_IGNORE" in step.do) == (state is State.WARN)
 
 
 def test_stranger_at_a_line_is_named_and_the_player_of_a_pty_is_none(tmp_path: Path):
