@@ -181,7 +181,8 @@ class Presses:
         if spooled.drill:
             self._forget(path)
         else:
-            self._accept(resume.press_of(spooled, self._next(), self._clock), path, cancelled=cancelled)
+            ours = resume.keep_apart(self._directory, path)
+            self._accept(resume.press_of(spooled, self._next(), self._clock), ours, cancelled=cancelled)
 
     def forget_all(self) -> None:
         """Dispatch has closed the callout that answered every press so far: their files must not raise another.

@@ -121,6 +121,20 @@ def keep_in_runtime(directory: Path, press: Press) -> Path | None:
     return None
 
 
+def keep_apart(directory: Path, path: Path) -> Path:
+    """A press that somebody left, moved among the daemon's own: while it lay where he sees it, it told how long its callout lives (law 5).
+
+    Where it lies now; where it lay, if it cannot be moved.
+    """
+    own = directory / OWN_NAME
+    with contextlib.suppress(OSError):
+        for folder in (own.parent, own):
+            spool.make_own(folder)
+        if path.parent != own:
+            return path.rename(own / path.name)
+    return path
+
+
 def spooled_of(press: Press, number: int | None) -> spool.SpooledPress:
     """The press as it lies in the runtime directory. number: None while it has none."""
     return spool.SpooledPress(

@@ -114,10 +114,10 @@ def test_file_stays_while_no_disk_has_the_press_and_goes_with_the_callouts_close
         presses.sweep()
         await settle()
         presses.sweep()
-        assert path.exists()
+        assert [each.name for each in tmp_path.rglob("*.json")] == [path.name]
         assert len(decided) == 1
         presses.forget_all()
-        assert not path.exists()
+        assert not list(tmp_path.rglob("*.json"))
 
     asyncio.run(story())
 
@@ -159,6 +159,24 @@ def test_nobody_else_can_see_how_long_the_daemons_own_press_lies_there(tmp_path:
         assert not list(tmp_path.rglob("*.json"))
         assert [(path, path.stat()) for path in (tmp_path, *tmp_path.iterdir())] == before
         assert [path.stat().st_mode & 0o077 for path in tmp_path.iterdir()] == [0]
+
+    asyncio.run(story())
+
+
+def test_whoever_left_a_press_cannot_see_how_long_the_daemon_keeps_it(tmp_path: Path):
+    """Nor would `status` of a stopped daemon, which counts what nobody took up. Another process of the same boot finds it."""
+
+    async def story() -> None:
+        presses, _ = made(tmp_path, takes=False)
+        path = leave(tmp_path)
+        presses.sweep()
+        await settle()
+        seen = [(each, each.stat()) for each in (tmp_path, *tmp_path.iterdir())]
+        assert not path.exists()
+        (kept,) = spool.take(tmp_path / resume.OWN_NAME)
+        assert kept[1].origin == "spool"
+        presses.forget_all()
+        assert [(each, each.stat()) for each in (tmp_path, *tmp_path.iterdir())] == seen
 
     asyncio.run(story())
 
