@@ -22,6 +22,7 @@ log = logging.getLogger("callout-agent")
 FLOOR_EVERY_S = 600.0  # how often the believed time is stored
 MOVED_S = 1.0  # and at once when it was put right by so much
 SET_EVERY_S = 60.0  # what may not be set now may be later
+WOKEN_S = 1.0  # less is how exactly two clocks are read
 FLOOR_NOTE = "trusted_wall"
 BOOT_NOTE = "trusted_boot"
 
@@ -29,8 +30,8 @@ BOOT_NOTE = "trusted_boot"
 class Timekeeping:
     """Call `follow` every second or so.
 
-    set_from_gnss: the system clock may be set. hurry: called when it was, by whomever. restamped: told by how many s everything was
-    off that was stamped before anybody vouched, and what time (UTC s) it is now.
+    set_from_gnss: the system clock may be set. hurry: called when it was, by whomever, and after a suspend. restamped: told by how many s
+    everything was off that was stamped before anybody vouched, and what time (UTC s) it is now.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Timekeeping:
         self._clock, self._store = clock, store
         self._may_set, self._hurry, self._restamped = set_from_gnss, hurry, restamped
         self._stamped = False
-        self._steps = clock.steps
+        self._steps, self._slept_s = clock.steps, clock.asleep_s()
         self._unset: str | None = None
         self._kept: Belief | None = None
         self._keep_due_at = self._set_due_at = 0.0
@@ -67,12 +68,13 @@ class Timekeeping:
         return min(filter(plausible, (self._clock.wall(), self._clock.system_wall())), default=self._clock.wall())
 
     def follow(self) -> None:
-        """Restamp when somebody vouches for the first time; keep what is believed; set the system clock; tell of its steps."""
+        """Restamp when somebody vouches for the first time; keep what is believed; set the system clock; hurry after a step or a sleep."""
         self._clock.look()
         self._stamp()
         self._set()
-        if self._clock.steps != self._steps:
-            self._steps = self._clock.steps
+        slept_s = self._clock.asleep_s()
+        if self._clock.steps != self._steps or slept_s - self._slept_s > WOKEN_S:
+            self._steps, self._slept_s = self._clock.steps, slept_s
             self._hurry()
         belief = self._clock.belief()
         if belief is not None:

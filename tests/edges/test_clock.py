@@ -20,6 +20,7 @@ from agent.timekeeping import (
     FLOOR_EVERY_S,
     FLOOR_NOTE,
     SET_EVERY_S,
+    WOKEN_S,
     Timekeeping,
     read_belief,
     read_floor,
@@ -481,3 +482,18 @@ def test_word_of_timesyncd_counts_for_the_clock_that_it_was_given_for(tmp_path: 
     assert not keeper.keeps(wall=NOW_WALL - 3600.0, boot_at=3600.0), "set back"
     os.utime(touched, (NOW_WALL + 3600.0, NOW_WALL + 3600.0))
     assert keeper.keeps(wall=NOW_WALL + 3601.0, boot_at=3601.0), "and told anew"
+
+
+def test_who_wakes_up_hurries():
+    """Every proof has aged, every connection may be dead, and the next look-up is due by a clock that stood still."""
+    machine = Machine()
+    _, _, of, hurried = keeping(machine)
+    of.follow()
+    assert hurried == []
+    machine.slept_s += WOKEN_S / 2  # how exactly two clocks are read
+    of.follow()
+    assert hurried == []
+    machine.slept_s += 8 * 3_600.0
+    for _ in range(3):
+        of.follow()
+    assert len(hurried) == 1
