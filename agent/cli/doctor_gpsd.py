@@ -13,12 +13,14 @@ import logging
 import socket
 import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from agent import aside
 
 LIMIT_S = 10.0
 PATIENCE_S, AGAIN_S = 6.5, 0.5  # gpsd that probes its receiver answers after 5.5 s
+LONGEST = 65_536  # gpsd's own lines end far below
 _NULL_ISLAND_DEG = 0.001
 
 
@@ -59,9 +61,21 @@ def _own_copy() -> Any:
     spec = importlib.util.find_spec("gpsd")
     if spec is None or spec.loader is None:
         raise ImportError("gpsd")
-    library = importlib.util.module_from_spec(spec)
+    library: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(library)
+    library.socket = SimpleNamespace(socket=_Bounded, AF_INET=socket.AF_INET, SOCK_STREAM=socket.SOCK_STREAM)
     return library
+
+
+class _Bounded(socket.socket):
+    """Whoever has gpsd's port may send a line without an end, as fast as memory fills."""
+
+    def makefile(self, *args: Any, **options: Any) -> Any:
+        """As ever; but a line ends at LONGEST characters."""
+        stream: Any = super().makefile(*args, **options)
+        endless = stream.readline
+        stream.readline = lambda: endless(LONGEST)
+        return stream
 
 
 def _ask(library: Any, host: str, port: int) -> Opinion:

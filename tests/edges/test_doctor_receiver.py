@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import resource
 import socket
 import time
 from pathlib import Path
@@ -183,6 +185,25 @@ def test_second_opinion_is_an_opinion_whatever_gpsd_says(
     opinion = asyncio.run(story())
     assert (trouble in opinion.trouble, bool(opinion.trouble), opinion.place) == (True, bool(trouble), place)
     assert "33.9" not in repr(opinion)
+
+
+def test_line_without_end_costs_the_second_opinion_no_memory():
+    """Any user may have gpsd's port where no gpsd runs, and whoever examines the device is root."""
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(b"{" * 65_536)
+                await writer.drain()
+
+    async def story() -> doctor_gpsd.Opinion:
+        server = await asyncio.start_server(flood, "127.0.0.1", 0)
+        async with server:
+            return await doctor_gpsd.opinion("127.0.0.1", server.sockets[0].getsockname()[1])
+
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "cannot read this gpsd" in asyncio.run(story()).trouble
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 20_000
 
 
 def test_nobody_there_is_told_by_the_second_opinion_too():
