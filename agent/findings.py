@@ -94,7 +94,7 @@ def _rejected(outcome: Outcome) -> Finding | None:
         text = f"dispatch does not take the raise as it was put (HTTP {status}); other shapes follow"
         return Finding("dispatch.rejects_raise", Severity.CRITICAL, text, hint)
     if outcome.asked is Asked.LOOK_UP:
-        hint = "check customer_id and active_callouts_path; a callout raised elsewhere is not noticed"
+        hint = "check base_url, customer_id and active_callouts_path; a callout raised elsewhere is not noticed"
         return Finding("dispatch.no_list", Severity.DEGRADED, f"dispatch does not list active callouts (HTTP {status})", hint)
     return None
 

@@ -94,11 +94,14 @@ class Proofs:
         """Every proof, in the order of a raise."""
         return tuple(self._proofs.values())
 
-    def lapses(self, at: float, *, address_known: bool) -> Iterator[Lapse]:
-        """What is not proven, as conditions. address_known: dispatch can be reached without its name. Buttons are judged by the panel."""
+    def lapses(self, at: float, *, address_known: bool, refused: bool = False) -> Iterator[Lapse]:
+        """What is not proven, as conditions. Buttons are judged by the panel.
+
+        address_known: dispatch can be reached without its name. refused: whoever answers there refuses, and has never taken a raise.
+        """
         young = at - self._started_at < FIRST_S
         if not self._proofs[DISPATCH].holds(at):
-            yield Lapse("dispatch.unproven", Severity.CRITICAL, *self._unheard(at))
+            yield Lapse("dispatch.unproven", Severity.CRITICAL, *self._unheard(at, refused=refused))
         if not self._proofs[TOKEN].holds(at):
             text = f"no token was taken by dispatch, or renewed, {self._for(TOKEN, at)}"
             yield Lapse("token.unproven", Severity.CRITICAL, text, "check token_url and its key, or token_file; see the other conditions")
@@ -114,7 +117,10 @@ class Proofs:
             text = "the daemon stood still for more than a second, twice within a minute"
             yield Lapse("loop.lagging", Severity.DEGRADED, text, "is the machine overloaded, hot, or its card hanging? see `top` and dmesg")
 
-    def _unheard(self, at: float) -> tuple[str, str]:
+    def _unheard(self, at: float, *, refused: bool) -> tuple[str, str]:
+        if refused:
+            hint = "compare base_url and customer_id with what AURA gave you; `callout-agent doctor` finds out which paths are served"
+            return "dispatch refuses to list callouts, and no raise was ever accepted from this device: one might be refused, too", hint
         hint = "it is proven as soon as dispatch answers the next look-up"
         if self._proofs[DISPATCH].proven_at is None:
             return "dispatch has not answered since start", hint

@@ -28,6 +28,14 @@ SLEEP_S: Final = 1.0  # less is how exactly two clocks are read
 STORE_NOTE: Final = "store_proof"
 
 
+class Past(Protocol):
+    """What this device knows of its own raises."""
+
+    @property
+    def proof_wall(self) -> float | None:
+        """UTC s of the last accepted one that may be shown."""
+
+
 class Rooms(Protocol):
     """What is proven, and who is told."""
 
@@ -35,6 +43,10 @@ class Rooms(Protocol):
     panel: Panel
     positions: Positions
     store: Store
+
+    @property
+    def recovery(self) -> Past:
+        """What is known of earlier raises."""
 
     @property
     def clock(self) -> Clock:
@@ -47,7 +59,7 @@ class Proving:
     def __init__(self, rooms: Rooms, *, host: str, poll_s: float, asleep_s: Callable[[], float]) -> None:
         self._rooms, self._host, self._asleep_s = rooms, host, asleep_s
         self._slept_s = asleep_s()
-        self._poll_proves_token = False
+        self._poll_proves_token = self._refused = False
         buttons = tuple(rooms.panel.read_at())
         self._proofs = Proofs(poll_s=poll_s, buttons=buttons, started_at=rooms.clock.at())
 
@@ -59,8 +71,12 @@ class Proving:
         """A reply of dispatch, or its absence. Behind a cancel only the poll counts, as in standby."""
         if calm and origin is not Origin.DEVICE:
             return
+        if outcome.asked is Asked.LOOK_UP and outcome.meaning is Meaning.REJECTED and self._rooms.recovery.proof_wall is None:
+            self._refused = True  # a mistyped base_url or a customer of somebody else is answered like this as well
+            return
         if findings.proves_path(outcome):
             self._proofs.prove(DISPATCH, self._rooms.clock.at())
+            self._refused = False
         if origin is Origin.DEVICE and outcome.asked is Asked.LOOK_UP and findings.proves_path(outcome):
             self._poll_proves_token = proofs.proves_token(outcome)
         if proofs.proves_token(outcome):
@@ -88,7 +104,7 @@ class Proving:
         for name, read_at in rooms.panel.read_at().items():
             if read_at is not None:
                 self._proofs.prove(f"{BUTTON}{name}", read_at)
-        lapses = tuple(self._proofs.lapses(at, address_known=lookup.remembered(self._host)))
+        lapses = tuple(self._proofs.lapses(at, address_known=lookup.remembered(self._host), refused=self._refused))
         rooms.conditions.drop(*(code for code in proofs.CODES if all(lapse.code != code for lapse in lapses)))
         for lapse in lapses:
             rooms.conditions.put(lapse.code, lapse.severity, lapse.text, lapse.hint, wall=wall)

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ class Device:
     def __init__(self, store: Store, host: str = HOST) -> None:
         self.store, self.clock, self.conditions, self.panel = store, SystemClock(), Conditions(), Buttons()
         self.positions = Positions((), Site(1.0, 2.0, 50.0))
-        self.asleep_s = 50.0
+        self.asleep_s, self.recovery = 50.0, SimpleNamespace(proof_wall=None)
         self.of = Proving(self, host=host, poll_s=300.0, asleep_s=lambda: self.asleep_s)  # type: ignore[arg-type] # buttons alone are a panel enough
 
     def proven_at(self, name: str) -> float | None:
@@ -177,6 +178,28 @@ async def test_lane_that_is_answered_proves_the_way_while_nothing_is_hidden(tmp_
         assert device.proven_at(TOKEN) is None
         device.of.token_told(NEW_TOKEN, calm=False)
         assert "token.unproven" not in device.codes()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_list_that_is_refused_proves_nothing_on_a_device_from_which_no_raise_was_ever_accepted(tmp_path: Path, status: int) -> None:
+    """A mistyped base_url, or the number of another customer: whoever answers would refuse a raise, too (law 7)."""
+    refused = Outcome(Asked.LOOK_UP, Meaning.REJECTED, f"http_{status}", http_status=status)
+    async with exercised(tmp_path / "agent.db") as device:
+        device.of.heard(refused, Origin.DEVICE, calm=False)
+        assert device.codes()["dispatch.unproven"] is Severity.CRITICAL
+        (shown,) = [each for each in device.conditions.shown(calm=True) if each.code == "dispatch.unproven"]
+        assert "refuses to list" in shown.text
+        assert "base_url and customer_id" in shown.hint
+        device.of.heard(Outcome(Asked.RAISE, Meaning.ACCEPTED, "ok", http_status=200), Origin.CALLOUT, calm=False)
+        assert "dispatch.unproven" not in device.codes(), "what takes a raise is dispatch"
+
+
+async def test_list_that_is_refused_is_an_answer_of_a_dispatch_that_has_taken_a_raise(tmp_path: Path) -> None:
+    """It serves no such path; a device that cries wolf is not listened to."""
+    async with exercised(tmp_path / "agent.db") as device:
+        device.recovery.proof_wall = 1.8e9
+        device.of.heard(Outcome(Asked.LOOK_UP, Meaning.REJECTED, "http_404", http_status=404), Origin.DEVICE, calm=False)
+        assert not {"dispatch.unproven", "token.unproven"} & set(device.codes())
 
 
 async def test_renewal_behind_a_cancel_may_be_a_lanes_and_proves_nothing_where_the_poll_does(tmp_path: Path) -> None:
