@@ -101,7 +101,7 @@ INSTALLED = {
     "/usr/lib/sysusers.d/callout-agent.conf": "tools/build-deb",
     "/usr/lib/tmpfiles.d/callout-agent.conf": "tools/build-deb",
 }
-OTHERS = re.compile(r"/(boot|dev|opt|run/device-key|etc/fstab|etc/systemd/system|etc/udev|usr/bin)(/|$)?")
+OTHERS = re.compile(r"/(boot|dev|opt|run/device-key|etc/fstab|etc/machine-id|etc/systemd/system|etc/udev|usr/bin)(/|$)?")
 
 
 def test_paths_on_the_page_are_made_by_the_package():
