@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from agent.cli import setup_saving, setup_summary
 from agent.cli.printed import plain
 from agent.cli.setup_scene import LackError, RefusedError, Scene
-from agent.cli.setup_terminal import BackError, SkipError
+from agent.cli.setup_terminal import BackError, SkipError, Terminal
 from agent.config import ConfigError
 
 DONE, NOT_ARMED, NO_DRILL = 0, 3, 4
@@ -27,6 +28,18 @@ _DRILL = (
     "A drill is a whole emergency that is marked as a test: the button, dispatch's answer, and its end. "
     "Tell the control room before, if it is staffed by people."
 )
+_NOT_ACCEPTED = (
+    "Dispatch has not accepted it within a minute. It goes on being tried: callout-agent status says what is in the way. "
+    "Tell the control room that a drill is under way."
+)
+_NOT_FELT = (
+    "No press was felt, and no drill is made any more. Look at the button and its wires (callout-agent setup, step 3); "
+    "then sudo callout-agent drill --open 60 opens the window again."
+)
+_OPEN_STILL = "For up to a minute the next gesture at the button is a drill still. In an emergency do it twice: the second one is real."
+_GOES_ON = "The drill goes on until dispatch closes it: callout-agent status shows it."
+_CODE = "The customer's safe code ends it (not shown), Enter: the control room does"
+_NO_CODES = ("b", "s", "?")  # what they are at every other question; to hand them over would tell dispatch of duress
 
 
 def end(scene: Scene) -> None:
@@ -125,13 +138,15 @@ def _by_button(scene: Scene) -> str | None:
     terminal.say(
         f"Now {setup_summary.gesture_words(button)}, ONCE, within {DRILL_OPEN_S:.0f} s. (A second time would be a real emergency.)"
     )
-    document = _until(scene, DRILL_OPEN_S + 5, lambda told: told["callout"]["state"] != "standby")
+    with _left(terminal, _OPEN_STILL):
+        document = _until(scene, DRILL_OPEN_S + 5, lambda told: told["callout"]["state"] != "standby")
     if document is None:
-        terminal.say("No press was felt.")
+        terminal.say(_NOT_FELT)
         return None
-    document = _until(scene, _SETTLED_S, lambda told: told["callout"]["id"] is not None)
+    with _left(terminal, _GOES_ON):
+        document = _until(scene, _SETTLED_S, lambda told: told["callout"]["id"] is not None)
     if document is None:
-        terminal.say("Dispatch has not accepted it within a minute.")
+        terminal.say(_NOT_ACCEPTED)
         return None
     return str(document["callout"]["id"])
 
@@ -143,7 +158,7 @@ def _by_software(scene: Scene) -> str | None:
         return None
     settled = scene.daemon.ask({"do": "settled", "press": reply["press"], "wait_s": _SETTLED_S}, timeout_s=_SETTLED_S + 5)
     if not settled.get("accepted"):
-        scene.terminal.say("Dispatch has not accepted it within a minute.")
+        scene.terminal.say(_NOT_ACCEPTED)
         return None
     return str(settled["id"])
 
@@ -155,7 +170,11 @@ def _refused(scene: Scene, reply: dict[str, Any]) -> None:
 def _close(scene: Scene) -> None:
     """Dispatch ends a callout, a drill too: by itself, or when a safe code is handed over."""
     terminal = scene.terminal
-    code = terminal.secret("The customer's safe code ends it (not shown), Enter: the control room does")
+    with _left(terminal, _GOES_ON):
+        code = terminal.secret(_CODE)
+        while code in _NO_CODES:
+            terminal.say("That is no safe code, and was not handed over. Type the code, or Enter to leave it to the control room.")
+            code = terminal.secret(_CODE)
     if code:
         reply = scene.daemon.ask({"do": "cancel", "code": code})
         terminal.say(str(reply.get("text") or f"Not handed over: {plain(reply.get('error'))}."))
@@ -163,6 +182,16 @@ def _close(scene: Scene) -> None:
     terminal.say("Waiting for the control room to close it. (Ctrl-C: leave; the drill goes on until it is closed.)")
     if _until(scene, _CLOSED_S, lambda told: told["callout"]["state"] == "standby") is None:
         terminal.say("It is still open: ask the control room to close it.")
+
+
+@contextlib.contextmanager
+def _left(terminal: Terminal, words: str) -> Iterator[None]:
+    """Whoever leaves here is told what goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        terminal.say(f"\n{words}")
+        raise
 
 
 def _until(scene: Scene, within_s: float, wanted: Any) -> dict[str, Any] | None:

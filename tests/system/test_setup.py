@@ -122,6 +122,9 @@ async def _from_nothing_to_a_drill(folder: Path) -> None:
             person.close()
         (drill,) = place.callouts()
         assert drill["classificationId"] == 2
+        await place.until(lambda: place.callouts()[0]["cancels"], "dispatch hears of the safe code")
+        (ended,) = place.callouts()
+        assert (len(ended["cancels"]), ended["duress"]) == (1, False), "what means back or help elsewhere is no code"
         page = person.said.rpartition("-" * 78)[0].rpartition("-" * 78)[2]
         assert "ARMED: a press would be sent now" in page
         assert f"accepted by dispatch, callout {drill['id']}" in page
@@ -131,7 +134,27 @@ async def _from_nothing_to_a_drill(folder: Path) -> None:
         assert place.systemd.pid is not None
 
 
-def _install(place: Garage, person: Person) -> None:
+def test_leaving_an_open_window_says_so(tmp_path: Path):
+    """Ctrl-C before the hold: the next one is a drill still, and whoever leaves is told. A press would else not be what it is taken for."""
+    asyncio.run(_leaving_an_open_window(tmp_path))
+
+
+async def _leaving_an_open_window(folder: Path) -> None:
+    async with garage(folder) as place:
+        person = place.person()
+        try:
+            await asyncio.to_thread(_set_up, place, person)
+            person.press(CTRL_C)
+            assert await asyncio.to_thread(person.ends, 30) == 130
+        finally:
+            person.close()
+        assert "the next gesture at the button is a drill still" in " ".join(person.said.split())
+        assert "drill.open" in {each["code"] for each in place.status()["conditions"]}
+
+
+def _set_up(place: Garage, person: Person) -> None:
+    """Up to the hold that will be a drill."""
+
     def says(question: str, answer: str) -> None:
         person.until(question, 60)
         person.asked()
@@ -163,11 +186,23 @@ def _install(place: Garage, person: Person) -> None:
     says("Write the config", "y")
     says("Make a drill now", "y")
     person.until("ONCE", 60)
+
+
+def _install(place: Garage, person: Person) -> None:
+    def says(question: str, answer: str) -> None:
+        person.until(question, 60)
+        person.asked()
+        person.type(answer)
+
+    _set_up(place, person)
     place.chip.press(BUTTON)
     person.until("Dispatch has it", 60)
     place.chip.release(BUTTON)
+    for no_code in ("b", "?"):
+        says("safe code ends it", no_code)
+        person.until("That is no safe code")
     says("safe code ends it", CODE_RIGHT)
-    person.until("handed over")
+    person.until("The cancel was handed over")
 
 
 def test_a_daemon_is_never_left_stopped(tmp_path: Path):
