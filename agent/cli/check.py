@@ -17,10 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import file_modes
+from agent.cli import DEFAULT_CONFIG
 from agent.config import HANDED, Config, ConfigError, Power, Problem, ReplayReceiver, SerialReceiver, load
 from agent.rules import shown
 
 SERVICE_USER = "callout-agent"  # as in the unit
+WRITABLE = ("/var/lib/callout-agent", "/run/callout-agent")  # by StateDirectory= and RuntimeDirectory= of the unit
+UNIT_CONFIG = Path(DEFAULT_CONFIG)
+DROP_INS = Path("/etc/systemd/system/callout-agent.service.d")
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - by ProtectHome= and PrivateTmp= of the unit
 
 HELP = "check the config, its files and permissions; exit 0 if all is well, 1 if not"
@@ -219,12 +223,31 @@ def _look_at_places(config: Config) -> Iterator[Finding]:
     database, socket = Path(config.store.path), Path(config.control.socket)
     yield from _look_at_directory("store.path", database)
     yield from _look_at_directory("control.socket", socket)
+    if _is_of_the_unit(config):
+        yield from _look_at_what_the_unit_opens("store.path", database)
+        yield from _look_at_what_the_unit_opens("control.socket", socket)
     if database.exists() and not database.is_file():
         yield _found("store.path", database, "must be a file")
     elif database.exists() and not _may(database, os.R_OK | os.W_OK):
         yield _found("store.path", database, "cannot be written", f"chown it to the user that runs this ({os.geteuid()})")
     if socket.exists() and not socket.is_socket():
         yield _found("control.socket", socket, "is something else than a socket", "remove it, or name another place")
+
+
+def _look_at_what_the_unit_opens(key: str, path: Path) -> Iterator[Finding]:
+    """Root may write everywhere, the service where its unit says: without that nothing would be recorded."""
+    if any(path.is_relative_to(place) for place in (*WRITABLE, *_opened_by_drop_ins())):
+        return
+    rule = f"lies where the unit lets the service write nothing: it may in {', '.join(WRITABLE)}"
+    hint = f"`systemctl edit callout-agent`: [Service], ReadWritePaths={path.parent}; and chown {SERVICE_USER} {path.parent}"
+    yield _found(key, path, rule, hint, fatal=False)
+
+
+def _opened_by_drop_ins() -> list[str]:
+    """What the owner's drop-ins name."""
+    lines = [line.strip() for each in sorted(DROP_INS.glob("*.conf")) for line in each.read_text(errors="replace").splitlines()]
+    named = [line.partition("=")[2].split() for line in lines if line.startswith("ReadWritePaths=")]
+    return [word.lstrip("-+") for words in named for word in words]
 
 
 def _look_at_directory(key: str, path: Path) -> Iterator[Finding]:
@@ -307,7 +330,8 @@ def _belongs_to(path: Path, subsystem: str) -> bool:
 def _look_at_hooks(config: Config) -> Iterator[Finding]:
     for key, command in _commands(config):
         yield from _look_at_program(f"hooks.{key}", Path(command[0]))
-        yield from _look_from_the_unit(f"hooks.{key}", command)
+        if _is_of_the_unit(config):
+            yield from _look_from_the_unit(f"hooks.{key}", command)
 
 
 def _commands(config: Config) -> list[tuple[str, tuple[str, ...]]]:
@@ -317,20 +341,19 @@ def _commands(config: Config) -> list[tuple[str, tuple[str, ...]]]:
 
 def _look_from_the_unit(key: str, command: tuple[str, ...]) -> Iterator[Finding]:
     """By hand it works; the service would find nothing there on the day that counts."""
-    if not _is_service_here():
-        return
     for path in (Path(word) for word in command if word.startswith("/")):
         if path.exists() and any(path.resolve().is_relative_to(place) for place in HIDDEN):
             rule = f"lies where the unit hides it from the service ({', '.join(HIDDEN)})"
             yield _found(key, path, rule, "move it to /usr/local/bin, unless a drop-in shows it (ProtectHome=read-only)", fatal=False)
 
 
-def _is_service_here() -> bool:
+def _is_of_the_unit(config: Config) -> bool:
+    """Whether this is what the unit runs, on a machine that has its user."""
     try:
         pwd.getpwnam(SERVICE_USER)
     except KeyError:
         return False
-    return True
+    return config.where.absolute() == UNIT_CONFIG
 
 
 def _look_at_program(key: str, path: Path) -> Iterator[Finding]:

@@ -291,6 +291,7 @@ def test_program_where_the_unit_hides_it_is_noted(place: Path, capsys: pytest.Ca
     monkeypatch.setattr(check, "HIDDEN", (str(place),))
     write(place / "siren.sh", "#!/bin/sh\n", 0o755)
     path = config_in(place, more=f'[hooks]\non_unreachable = ["/bin/sh", "{place}/siren.sh"]')
+    monkeypatch.setattr(check, "UNIT_CONFIG", path)
     monkeypatch.setattr(check, "SERVICE_USER", "no-such-user")
     assert "the unit hides it" not in run(path, capsys)[1]
     monkeypatch.setattr(check, "SERVICE_USER", "nobody")
@@ -300,6 +301,21 @@ def test_program_where_the_unit_hides_it_is_noted(place: Path, capsys: pytest.Ca
     assert f"{place}/siren.sh" in told[0]
     monkeypatch.setattr(check, "HIDDEN", ("/somewhere/else",))
     assert "the unit hides it" not in run(path, capsys)[1]
+
+
+def test_store_where_the_unit_lets_nobody_write_is_noted(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Root may write there, and so would find nothing wrong; until a drop-in opens it, also by a folder above."""
+    monkeypatch.setattr(check, "SERVICE_USER", "nobody")
+    monkeypatch.setattr(check, "WRITABLE", (str(place / "run"),))
+    monkeypatch.setattr(check, "DROP_INS", place / "drop-ins")
+    path = config_in(place)
+    assert "ReadWritePaths" not in run(path, capsys)[1], "of no unit"
+    monkeypatch.setattr(check, "UNIT_CONFIG", path)
+    (told,) = [line for line in run(path, capsys)[1].splitlines() if "ReadWritePaths" in line]
+    assert f"ReadWritePaths={place}/state;" in told
+    (place / "drop-ins").mkdir()
+    write(place / "drop-ins/more.conf", f"[Service]\nReadWritePaths=/srv -{place}\n", 0o644)
+    assert "ReadWritePaths" not in run(path, capsys)[1]
 
 
 def test_config_that_anyone_may_change_is_an_error(place: Path, capsys: pytest.CaptureFixture[str]):
