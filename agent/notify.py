@@ -25,6 +25,10 @@ class Supervisor:
         """The button is felt; all else may take so long."""
         self._send(f"EXTEND_TIMEOUT_USEC={within_s * 1e6:.0f}\nSTATUS=buttons are felt; the rest is starting")
 
+    def waiting(self, within_s: float, line: str) -> None:
+        """Nothing can be started for now, and the start may take so long; in words why."""
+        self._send(f"EXTEND_TIMEOUT_USEC={within_s * 1e6:.0f}\nSTATUS={line}")
+
     def ready(self) -> None:
         """A press is sent (Type=notify)."""
         self._send("READY=1")

@@ -32,11 +32,13 @@ from agent.config import Config, ConfigError, Problem, keep_good_copy, load_or_l
 from agent.first import First, Rest
 from agent.journal import Repeats
 from agent.lookup import LookupLoop
+from agent.notify import Supervisor
 from agent.starts import LONG_LIFE_S, Starts
 
 HELP = "run the daemon"
 LINES_WAITING = 1_000
 LAST_LINES_S = 1.0
+UNUSABLE_S, LOOK_S = 300.0, 1.0
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # linux/prctl.h
 _LAST = logging.LogRecord("", 0, "", 0, "", None, None)
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -60,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         config, problems = load_or_last_good(path, copy)
     except ConfigError as error:
         talk.complain(f"{path} cannot be used, and no last good copy of it:\n{error}", "callout-agent check names every problem")
+        wait_for_another(path)
         return 1
     lock = alone(Path(config.control.socket).parent)
     if lock is None:
@@ -68,6 +71,38 @@ def run(args: argparse.Namespace) -> int:
     code = _live(config, problems, copy, Starts(Path(config.control.socket).parent / "presses", time.monotonic))
     finish_log()
     os._exit(code)  # a worker thread on a hung disk or look-up would block a normal exit
+
+
+def wait_for_another(config: Path) -> None:
+    """Where systemd would start us again at once, and for ever: until there is another file, or a while has passed.
+
+    Without it a device that nobody can start writes 25,000 lines an hour into its journal. Who tries a file for the first time is told
+    of it at once, and by hand nothing is waited for.
+    """
+    before, runtime = _mark(config), os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]  # set by systemd
+    if not runtime:
+        return
+    known = Path(runtime) / ".unusable"
+    try:
+        tried = known.exists() and known.read_text() == str(before)
+        known.write_text(str(before))
+    except (OSError, ValueError):
+        return
+    if not tried:
+        return
+    Supervisor().waiting(UNUSABLE_S + LOOK_S * 10, f"NOT ARMED: {config} cannot be used; `callout-agent check` says why")
+    end_at = time.monotonic() + UNUSABLE_S
+    while _mark(config) == before and time.monotonic() < end_at:
+        time.sleep(LOOK_S)
+
+
+def _mark(path: Path) -> tuple[int, int, int] | None:
+    """What is another when the file is."""
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def alone(directory: Path) -> int | None:

@@ -15,6 +15,7 @@ from stage import CODE_WRONG, INNER, Stage, codes, driving, side_by_side, stream
 from supervising import Notified, log_of, mend, spoil, supervised
 from wearing import BUTTON, LAMP, Wearing, wearing
 
+from agent.cli.run import UNUSABLE_S
 from agent.lanes.desk import REST_S
 from agent.lanes.turns import PATIENCE_S
 from agent.progress import LANE_S
@@ -293,6 +294,37 @@ def test_library_that_is_gone_keeps_nobody_from_raising(tmp_path: Path):
 def test_after_a_crash_loop_the_alarm_path_runs_alone_and_leaves_by_itself(tmp_path: Path):
     """It raises, streams, cancels and keeps calm without the database, whatever made the normal start crash."""
     side_by_side(tmp_path, the_alarm_path_alone, a_receiver_that_ends_the_daemon)
+
+
+def test_config_that_nobody_can_use_floods_no_journal_and_is_taken_up_once_it_is_mended(tmp_path: Path):
+    """It would be started anew each second, for months. Who tries it is told at once, later the status line says what is wrong."""
+
+    async def story() -> None:
+        async with driving(tmp_path) as (stage, _):
+            write = stage.write_config
+            stage.write_config = lambda: None  # type: ignore[method-assign]
+            stage.config.write_text("[panic_api")
+            with supervised(stage) as notified:
+                stage.env["RUNTIME_DIRECTORY"] = str(tmp_path)
+                await stage.start()
+                assert await stage.ended() == 1
+                await stage.start()
+
+                async def told() -> list[str]:
+                    return notified.lines("STATUS")
+
+                await stage.until(told, lambda lines: lines and "NOT ARMED" in lines[-1] and str(stage.config) in lines[-1], 20, "said")
+                assert float(notified.lines("EXTEND_TIMEOUT_USEC")[-1]) / 1e6 > UNUSABLE_S
+                await asyncio.sleep(3.0)  # nothing is to happen
+                assert stage.agent is not None
+                assert stage.agent.returncode is None
+                write()
+                assert await stage.ended(10) == 1, "the next start reads it"
+                stage.write_config = write  # type: ignore[method-assign]
+                await stage.start()
+                await stage.until_armed()
+
+    asyncio.run(story())
 
 
 # --- first the button -----------------------------------------------------------------------------------------------------------
