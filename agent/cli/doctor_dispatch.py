@@ -6,10 +6,12 @@ Asks dispatch only what changes nothing. Must not show a token, nor what the cus
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
 from agent import wording
-from agent.cli.doctor_step import SUDO, Scene, State, Step, in_words_of_daemon, skipped
+from agent.cli import talk
+from agent.cli.doctor_step import SETUP, SUDO, Scene, State, Step, in_words_of_daemon, skipped
 from agent.clock import SystemClock
 from agent.connections import Connections
 from agent.model import Meaning, Outcome
@@ -47,8 +49,7 @@ ELSE = ("dispatch answers, but not as documented", "try again; if it stays so, a
 async def config(scene: Scene) -> Step:
     """Whether the file can be read and used, and where it leads."""
     if scene.config is None:
-        seen = str(scene.broken.errors[0]) if scene.broken is not None else "it cannot be read"
-        return Step("config", State.FAIL, seen, "the daemon lives on its last good copy, if it has one", "callout-agent check")
+        return _unusable(scene)
     scene.connections = Connections(scene.config, SystemClock(), lambda _: None, keeps=False)
     scene.dispatch = scene.connections.open()
     api = scene.config.panic_api
@@ -61,6 +62,15 @@ async def config(scene: Scene) -> Step:
     if told := scene.conditions("config."):
         return in_words_of_daemon("config", told, "")
     return Step("config", State.OK, seen)
+
+
+def _unusable(scene: Scene) -> Step:
+    seen = str(scene.broken.errors[0]) if scene.broken is not None else "it cannot be read"
+    if os.geteuid() != 0 and "Permission denied" in seen:
+        return skipped("config", "this user may not read it", SUDO)
+    if talk.unconfigured(scene.args):
+        return Step("config", State.FAIL, seen, "not configured yet: a press reaches nobody", SETUP)
+    return Step("config", State.FAIL, seen, "the daemon lives on its last good copy, if it has one", "callout-agent check")
 
 
 async def token(scene: Scene) -> Step:

@@ -14,7 +14,7 @@ from typing import Any
 from agent import __version__, aside, control
 from agent.cli import talk
 from agent.cli.doctor_program import output
-from agent.cli.doctor_step import SUDO, Daemon, Scene, State, Step, in_words_of_daemon, skipped
+from agent.cli.doctor_step import SETUP, SUDO, Daemon, Scene, State, Step, in_words_of_daemon, skipped
 from agent.store import peek
 
 UNIT = "callout-agent.service"
@@ -50,7 +50,8 @@ async def daemon(scene: Scene) -> Step:
     """Whether it runs, and is what lies on the disk."""
     match scene.daemon:
         case Daemon.DOWN:
-            return Step("daemon", State.FAIL, "the daemon does not run", NOBODY, f"systemctl start callout-agent; {SEE_JOURNAL}")
+            do = SETUP if talk.unconfigured(scene.args) else f"systemctl start callout-agent; {SEE_JOURNAL}"
+            return Step("daemon", State.FAIL, "the daemon does not run", NOBODY, do)
         case Daemon.SILENT:
             return Step("daemon", State.FAIL, "there is a daemon, and it does not answer", NOBODY, "systemctl restart callout-agent")
         case Daemon.FORBIDDEN:
@@ -110,7 +111,7 @@ def _unit(shown: dict[str, str]) -> Step:
     unwatched = shown.get("WatchdogUSec") in {"0", "infinity", ""}
     troubles = (
         (shown.get("LoadState") != "loaded", State.FAIL, "systemd knows no such unit", NOBODY, "install the package"),
-        (active != "active" and shown.get("ConditionResult") == "no", State.FAIL, "not configured yet", NOBODY, "callout-agent setup"),
+        (active != "active" and shown.get("ConditionResult") == "no", State.FAIL, "not configured yet", NOBODY, SETUP),
         (active != "active", State.FAIL, "it does not run", NOBODY, f"systemctl start callout-agent; {SEE_JOURNAL}"),
         (shown.get("UnitFileState") not in STARTED, State.FAIL, "it is not enabled", NOBODY, "systemctl enable callout-agent"),
         (unwatched, State.WARN, "no watchdog", "nobody restarts a daemon that stands still", "WatchdogSec=20 in the unit"),

@@ -58,6 +58,7 @@ class Daemon(StrEnum):
 
 
 SUDO = "sudo callout-agent doctor"
+SETUP = "sudo callout-agent setup"
 
 
 @dataclass(frozen=True, slots=True)

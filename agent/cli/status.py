@@ -26,6 +26,8 @@ NOT_RUNNING = {
     "hint": "systemctl start callout-agent; journalctl -u callout-agent says why it stopped",
 }
 
+UNCONFIGURED = NOT_RUNNING | {"text": "this device is not configured yet: a press would reach nobody", "hint": "sudo callout-agent setup"}
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -93,7 +95,12 @@ def from_store(args: argparse.Namespace) -> dict[str, Any]:
             "receiver": fix.receiver,
         }
     waiting = _waiting(args)
-    return {**told, "armed": False, "running": False, "conditions": [NOT_RUNNING, *([waiting] if waiting else [])]}
+    return {
+        **told,
+        "armed": False,
+        "running": False,
+        "conditions": [UNCONFIGURED if talk.unconfigured(args) else NOT_RUNNING, *([waiting] if waiting else [])],
+    }
 
 
 def _presses(args: argparse.Namespace) -> Path:

@@ -45,6 +45,23 @@ def store_path(args: argparse.Namespace) -> Path:
     return Path(setting(Path(args.config), "store", "path", Store().path))
 
 
+def unconfigured(args: argparse.Namespace) -> bool:
+    """The unit starts with a config, or with the good copy that a lost one has left: without either, to start it would do nothing."""
+    config = Path(args.config)
+    return _is_absent(config) and _is_absent(store_path(args).parent / f"{config.name}.last-good")
+
+
+def _is_absent(path: Path) -> bool:
+    """Where this user may look and there is nothing."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def ask(args: argparse.Namespace, request: dict[str, Any], *, timeout_s: float = 5.0) -> dict[str, Any]:
     """One question to the daemon. Raises as `control.ask` does."""
     return control.ask(socket_path(args), request, timeout_s=timeout_s)

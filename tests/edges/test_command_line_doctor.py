@@ -17,6 +17,7 @@ from agent import cli
 from agent.cli import direct, doctor, doctor_dispatch, doctor_paths, talk
 from agent.cli.doctor_paths import stands
 from agent.cli.doctor_step import Scene, State, Step
+from agent.config import ConfigError, Problem
 from agent.kept import CalloutRecord, Remembered
 from agent.model import Asked, Meaning, Outcome
 
@@ -135,6 +136,24 @@ def test_broken_config_is_told_and_what_needs_it_is_skipped(capsys: pytest.Captu
     assert (steps["machine"]["state"], steps["daemon"]["state"]) == ("ok", "fail")
     needing = ("files", "receiver", "button", "network", "certificate", "token", "dispatch", "active callouts path", "response types")
     assert {name: steps[name]["state"] for name in needing} == dict.fromkeys(needing, "skipped")
+
+
+@pytest.mark.parametrize(
+    ("why", "asker", "state", "do"),
+    [
+        ("is missing", 0, State.FAIL, "sudo callout-agent setup"),
+        ("cannot be read: Permission denied", 1000, State.SKIPPED, "sudo callout-agent doctor"),
+    ],
+)
+def test_a_config_that_is_not_there_leads_to_setup_and_one_that_may_not_be_read_to_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, asker: int, state: State, do: str
+):
+    """To check, or to start, what is not there would help nobody."""
+    monkeypatch.setattr(os, "geteuid", lambda: asker)
+    monkeypatch.setattr(talk, "store_path", lambda _: tmp_path / "agent.db")
+    broken = ConfigError([Problem("config.toml", why)])
+    step = asyncio.run(doctor_dispatch.config(Scene(argparse.Namespace(config=str(tmp_path / "config.toml")), broken=broken)))
+    assert (step.state, step.do) == (state, do)
 
 
 def test_steps_go_down_the_chain_and_each_has_a_name_of_its_own(capsys: pytest.CaptureFixture[str], tmp_path: Path):

@@ -98,6 +98,12 @@ def test_daemon_is_down_silent_or_there(tmp_path: Path, monkeypatch: pytest.Monk
     scene = scene_of(tmp_path)
     asyncio.run(doctor_service.ask(scene))
     assert (scene.daemon, made(doctor_service.daemon, scene).state) == (Daemon.DOWN, State.FAIL)
+    assert "systemctl start" in made(doctor_service.daemon, scene).do
+    with monkeypatch.context() as patch:  # without a config there is nothing to start
+        patch.setattr(doctor_service.talk, "store_path", lambda _: tmp_path / "agent.db")
+        (tmp_path / "config.toml").rename(tmp_path / "moved.toml")
+        assert made(doctor_service.daemon, scene).do == "sudo callout-agent setup"
+        (tmp_path / "moved.toml").rename(tmp_path / "config.toml")
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "control.sock"))
         deaf.listen()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from agent.cli import status, talk
 from agent.cli.status import render
 from agent.conversation import Conversation, heard, read
 from agent.health import Facts, document
@@ -60,6 +63,21 @@ def test_with_the_daemon_down_nothing_is_told_of_what_only_it_knows():
     facts = document(Facts(1.0, time.time(), State(), ()))
     up, down = render(facts), render({**facts, "running": False})
     assert {line.split()[0] for line in up.splitlines()} - {line.split()[0] for line in down.splitlines()} == {"stream", "receiver"}
+
+
+@pytest.mark.parametrize("there", [(), ("config.toml",), ("state/config.toml.last-good",)])
+def test_a_device_without_a_config_is_led_to_setup_and_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str], there: tuple[str, ...]):
+    """Its daemon can not be started: the unit waits for a config, or for the good copy that a lost one has left."""
+    (tmp_path / "state").mkdir()
+    config = tmp_path / "config.toml"
+    for name in there:
+        (tmp_path / name).touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(talk, "store_path", lambda _: tmp_path / "state" / "agent.db")
+        patch.setattr(talk, "socket_path", lambda _: tmp_path / "control.sock")
+        code = status.run(argparse.Namespace(config=str(config), json=False, watch=False, inner=False))
+    shown = capsys.readouterr().out
+    assert (code, "sudo callout-agent setup" in shown, "systemctl start callout-agent" in shown) == (2, not there, bool(there))
 
 
 def test_status_of_dispatch_drives_no_terminal():
