@@ -39,6 +39,7 @@ HELP = "run the daemon"
 LINES_WAITING = 1_000
 LAST_LINES_S = 1.0
 UNUSABLE_S, LOOK_S = 300.0, 1.0
+NOT_LOADED_S = 10.0  # before what could not even be loaded, and could not last time, is tried once more
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # linux/prctl.h
 _LAST = logging.LogRecord("", 0, "", 0, "", None, None)
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -137,35 +138,48 @@ def last_good_path(config: Path) -> Path:
 
 
 def _live(config: Config, problems: tuple[Problem, ...], copy: Path, starts: Starts) -> int:
+    crashes, loaded = starts.begin(), False
+
     async def live() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.set_exception_handler(forgotten)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, _end, stop)
-        first = First(config, starts.begin())
+        first = First(config, crashes)
         loop.call_later(LONG_LIFE_S, starts.over)
 
         async def bring() -> Rest:
+            nonlocal loaded
             if not problems:
                 _keep_copy(config, copy)
-            await aside.start(_import_rest(config, careful=first.crashes is not None), name="imports", parted=False)
+            await aside.start(_import_rest(config, careful=crashes is not None), name="imports", parted=False)
             from agent.daemon import Daemon  # noqa: PLC0415 - see the module's docstring
 
-            return Daemon(first, stop, problems=problems)
+            daemon = Daemon(first, stop, problems=problems)
+            loaded = True
+            return daemon
 
         await first.run(bring)
 
     try:
         with asyncio.Runner(loop_factory=LookupLoop) as runner:
             runner.run(live())
-    except BaseException as error:  # whatever it was: say it, end, and let systemd start us again, which is recovery
-        log = logging.getLogger("callout-agent")
-        log.critical("the daemon ends on a defect; its restart recovers: %s", autopsy.whole(error))
-        log.debug("with its text", exc_info=True)
-        starts.died(autopsy.brief(error))
+    except BaseException as error:  # noqa: BLE001 - whatever it was: say it, end, and let systemd start us again, which is recovery
+        _mourn(error, starts, again=not loaded and crashes is not None and crashes.last == autopsy.brief(error))
         return 70
     starts.over()
     return 0
+
+
+def _mourn(error: BaseException, starts: Starts, *, again: bool) -> None:
+    """Say what ends the process. again: neither this start nor the one before could load the alarm path, for the same reason."""
+    log, brief = logging.getLogger("callout-agent"), autopsy.brief(error)
+    log.critical("the daemon ends on a defect; its restart recovers: %s", brief if again else autopsy.whole(error))
+    log.debug("with its text", exc_info=error)
+    starts.died(brief)
+    Supervisor().status(f"NOT ARMED, CALL FOR HELP ANOTHER WAY: the daemon ended on {brief}")
+    if again:
+        time.sleep(NOT_LOADED_S)  # each second for months it would wear the card out
 
 
 def _import_rest(config: Config, *, careful: bool) -> Callable[[], None]:

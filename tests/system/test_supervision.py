@@ -286,9 +286,28 @@ async def a_library_of_the_receiver_that_is_gone(folder: Path) -> None:
         await stage.until_callout(lambda seen: not seen["closed"], 20, "raised for the site")
 
 
+async def a_library_without_which_nothing_can_be_said(folder: Path) -> None:
+    """Whoever looks is told, not that the rest is starting; and it is not tried each second for months."""
+    async with driving(folder) as (stage, _):
+        spoil(stage, "sys.modules['httpx'] = None\nimport agent.cli.run\nagent.cli.run.NOT_LOADED_S = 4.0\n")
+        with supervised(stage) as notified:
+            await crash(stage)
+            before_at, before = time.monotonic(), log_of(stage)
+            await stage.start()
+            assert await stage.ended(30) == 70
+            assert time.monotonic() - before_at > 4.0
+            assert len(log_of(stage).removeprefix(before).splitlines()) <= 4
+
+            async def told() -> list[str]:
+                return notified.lines("STATUS")
+
+            await stage.until(told, lambda lines: "NOT ARMED" in lines[-1] and "ModuleNotFoundError" in lines[-1], 10, "said")
+
+
 def test_library_that_is_gone_keeps_nobody_from_raising(tmp_path: Path):
     """Memory cards lose files, and what most of them are for no emergency waits for."""
-    side_by_side(tmp_path, a_library_of_the_nightly_jobs_that_is_gone, a_library_of_the_receiver_that_is_gone)
+    jobs, receiver = a_library_of_the_nightly_jobs_that_is_gone, a_library_of_the_receiver_that_is_gone
+    side_by_side(tmp_path, jobs, receiver, a_library_without_which_nothing_can_be_said)
 
 
 def test_after_a_crash_loop_the_alarm_path_runs_alone_and_leaves_by_itself(tmp_path: Path):
