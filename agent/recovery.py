@@ -25,7 +25,7 @@ from agent.store import Store
 from agent.timekeeping import BOOT_NOTE, FLOOR_NOTE, Timekeeping
 
 OPEN_STORE_S = 2.0  # a database that takes longer is gone on without: its answer is taken when it comes
-PROOF_NOTE = "armed_proof"
+PROOF_NOTE, PROOF_OF_NOTE = "armed_proof", "armed_proof_of"
 MOST_FELT = 64
 
 
@@ -51,6 +51,7 @@ class Recovery:
         self.proof_wall: float | None = None
         self._directory, self._store, self._clock = directory, store, clock
         self._base_url, self._customer_id = base_url, customer_id
+        self._whose = f"{customer_id} {base_url}"
         self._state, self._decide = state, decide
         self._new_proof_wall: float | None = None
         self._proved_at: float | None = None  # monotonic s of the last accepted raise of this process
@@ -67,7 +68,9 @@ class Recovery:
 
         def learn(kept: resume.Kept) -> None:
             self._notes = dict(kept.remembered.notes)
-            self.proof_wall = max(filter(None, (self.proof_wall, kept.note_number(PROOF_NOTE))), default=None)
+            # That another dispatch, or ours for another customer, took a raise proves nothing here. One of an older version names none.
+            ours = kept.note(PROOF_OF_NOTE) in (None, self._whose)
+            self.proof_wall = max(filter(None, (self.proof_wall, kept.note_number(PROOF_NOTE) if ours else None)), default=None)
             timekeeping.recall(kept.note(FLOOR_NOTE), kept.note(BOOT_NOTE))
             positions.stored = last_fix.later(kept.remembered.last_fix, last_fix.recall(self._directory))
 
@@ -134,7 +137,7 @@ class Recovery:
 
     def _prove(self, wall: float) -> None:
         self.proof_wall = wall
-        self._store.step(NoteKept(PROOF_NOTE, f"{wall:.0f}"))
+        self._store.step(NoteKept(PROOF_OF_NOTE, self._whose), NoteKept(PROOF_NOTE, f"{wall:.0f}"))
 
     def _first_event(self, kept: resume.Kept, conditions: Conditions) -> Happening:
         calm = kept.note("calm") == "true" or resume.was_calm(self._directory)

@@ -62,7 +62,7 @@ def test_proof_of_a_raise_that_was_accepted_while_calm_is_held_back_until_the_ca
     assert store.writes == []
     recovered.follow(ACTIVE, Pressed(Press(2, 1.0, 600.0, "cli")), accepted_wall=None)
     assert recovered.proof_wall == 500.0
-    assert store.writes == [NoteKept("armed_proof", "500")]
+    assert store.writes == [NoteKept("armed_proof_of", "1 x"), NoteKept("armed_proof", "500")]
 
 
 @pytest.mark.parametrize("calm", [False, True])
@@ -162,6 +162,26 @@ def owing(press: Press) -> Remembered:
 
 def leave(directory: Path, press: Press) -> Path:
     return spool.put(directory, spool.SpooledPress(read_boot_id(), press.at, press.wall, press.origin))
+
+
+@pytest.mark.parametrize(("whose", "counts"), [("1 x", True), (None, True), ("2 x", False), ("1 y", False)])
+def test_raise_that_another_dispatch_or_customer_took_proves_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whose: str | None,
+    *,
+    counts: bool,
+):
+    """A device that was tried at staging and then given a mistyped base_url would look proven (law 7)."""
+    notes = {"armed_proof": "500"} | ({} if whose is None else {"armed_proof_of": whose})
+    seen: list[float | None] = []
+
+    def look(recovery: Recovery) -> State:
+        seen.append(recovery.proof_wall)
+        return State()
+
+    recovered(tmp_path, monkeypatch, Remembered(notes=tuple(notes.items())), look, late=False)
+    assert seen == [500.0 if counts else None]
 
 
 @pytest.mark.parametrize("state", [State(), State(Phase.ACTIVE, callout_id=7)])
