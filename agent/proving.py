@@ -25,6 +25,7 @@ BEAT_S: Final = 1.0
 LIMIT_S: Final = 20.0  # of one exercise: what takes longer hangs
 AGAIN_S: Final = 30.0  # after one that failed
 SLEEP_S: Final = 1.0  # less is how exactly two clocks are read
+WAKE_LOOK_S: Final = 5.0  # whether the machine has slept
 STORE_NOTE: Final = "store_proof"
 
 
@@ -131,7 +132,16 @@ class Proving:
             worked = await exercise()
             if worked:
                 self._proofs.prove(name, began_at)
-            await asyncio.sleep(every_s if worked else AGAIN_S)
+            await self._rest(every_s if worked else AGAIN_S)
+
+    async def _rest(self, seconds: float) -> None:
+        """By a clock that a suspend does not stop: who wakes up proves anew what has aged meanwhile."""
+        end_at = self._at_with_sleep() + seconds
+        while (left_s := end_at - self._at_with_sleep()) > 0.0:  # noqa: ASYNC110 - the kernel wakes nobody who waits for it
+            await asyncio.sleep(min(left_s, WAKE_LOOK_S))
+
+    def _at_with_sleep(self) -> float:
+        return self._rooms.clock.at() + self._asleep_s()
 
     async def _look_up(self) -> bool:
         return await lookup.ask_anew(self._host, limit_s=LIMIT_S)

@@ -231,6 +231,19 @@ async def test_machine_that_was_suspended_has_proven_nothing_lately(tmp_path: Pa
         assert "dispatch.unproven" not in device.codes()
 
 
+async def test_machine_that_wakes_up_proves_anew_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock that stood still the next look-up would be five minutes away, and the next write a quarter of an hour."""
+    monkeypatch.setattr(proving, "WAKE_LOOK_S", 0.05)
+    async with exercised(tmp_path / "agent.db") as device:
+        for name in (STORE, LOOKUP):
+            await device.until(name)
+        woken_at = device.clock.at()
+        device.asleep_s += 8 * 3_600.0
+        async with asyncio.timeout(10):
+            while min(device.proven_at(name) or 0.0 for name in (STORE, LOOKUP)) < woken_at:  # noqa: ASYNC110 - as in `until`
+                await asyncio.sleep(0.01)
+
+
 def test_somebody_finds_out_whether_dispatch_is_there_however_seldom_callouts_are_looked_for(tmp_path: Path) -> None:
     """Also on a device that adopts none: the poll goes on, at most a quarter of an hour apart."""
     text = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
