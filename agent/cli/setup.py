@@ -24,9 +24,13 @@ import argparse
 import signal
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from agent.cli import setup_flags, talk
 from agent.config import ConfigError
+
+if TYPE_CHECKING:
+    from agent.cli.setup_service import Daemon
 
 HELP = "the installer's dialogue: finds receivers, tries button and lamp, writes the config"
 REFUSED, ANSWERS = 1, 2
@@ -39,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """See the module for exit codes."""
-    from agent.cli import enquiry, setup_draft, setup_saving  # noqa: PLC0415 - not for --help
+    from agent.cli import enquiry, setup_saving  # noqa: PLC0415 - not for --help
     from agent.cli.setup_service import ARMED_S, Daemon  # noqa: PLC0415 - likewise
 
     enquiry.forgive()
@@ -51,7 +55,16 @@ def run(args: argparse.Namespace) -> int:
         talk.complain(f"{path} may not be written by you; nothing was changed", "sudo callout-agent setup")
         return REFUSED
     args.wait = ARMED_S if args.wait is None else args.wait
-    daemon = Daemon(args)
+    with setup_saving.alone(path) as alone:
+        if alone:
+            return _run(args, path, Daemon(args))
+    talk.complain("another setup is at work on this device; nothing was changed", "end that one first: with Ctrl-C, where it runs")
+    return REFUSED
+
+
+def _run(args: argparse.Namespace, path: Path, daemon: Daemon) -> int:
+    from agent.cli import setup_draft  # noqa: PLC0415 - not for --help
+
     if not args.unattended:
         from agent.cli import setup_dialogue  # noqa: PLC0415 - likewise
 

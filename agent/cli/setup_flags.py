@@ -205,7 +205,8 @@ def read_secret(path: str) -> Secret:
 def secret(text: str, whence: str) -> Secret:
     """A typed or read secret. Raises ValueError for one that cannot stand in a header."""
     stripped = text.strip()
-    if not stripped or not stripped.isascii() or not stripped.isprintable() or " " in stripped:
+    # Of one letter: that is what the unit hands over in the place of a secret that is not there.
+    if len(stripped) < 2 or not stripped.isascii() or not stripped.isprintable() or " " in stripped:
         raise ValueError(f"{whence} holds no key: one word of plain letters, digits and signs, on one line")
     return Secret(stripped)
 

@@ -7,6 +7,7 @@ of the power at any moment leaves the old config or the new one.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import os
 import tempfile
@@ -58,10 +59,29 @@ def save(draft: Draft) -> Saved:
 def writable(path: Path) -> bool:
     """Whether this user may replace the config."""
     try:
-        place = next(each for each in path.absolute().parents if each.exists())
+        return os.access(_there(path), os.W_OK | os.X_OK, effective_ids=True)
     except PermissionError:
         return False
-    return os.access(place, os.W_OK | os.X_OK, effective_ids=True)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Whether no other setup is at work on this config, and none will be while it lasts. A lock that ends with its process."""
+    held = os.open(_there(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(held)
+
+
+def _there(path: Path) -> Path:
+    """The nearest folder above that exists."""
+    return next(each for each in path.absolute().parents if each.exists())
 
 
 @contextlib.contextmanager

@@ -205,14 +205,14 @@ def test_flags_that_make_no_sense_are_named_together():
     assert len(wrong.value.reasons) == 4
 
 
-@pytest.mark.parametrize("text", ["", " \n", "two words", "kéy", "a\x00b", "one\ntwo"])
+@pytest.mark.parametrize("text", ["", " \n", "7", "two words", "kéy", "a\x00b", "one\ntwo"])
 def test_what_is_no_key(tmp_path: Path, text: str):
     """It has to stand in a header; its words never hold it."""
     path = tmp_path / "key"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="holds no key") as refused:
         setup_flags.read_secret(str(path))
-    assert text.strip() == "" or text not in str(refused.value)
+    assert len(text.strip()) < 2 or text not in str(refused.value)
 
 
 def test_a_secret_has_no_words():

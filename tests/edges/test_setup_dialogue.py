@@ -281,6 +281,19 @@ def test_a_lost_terminal_changes_nothing(world: World):
     assert world.files() == before
 
 
+def test_two_at_once_are_not_in_each_other_s_way(world: World):
+    """The first has receiver and button in its hands, and the daemon stopped. Another may begin once it has ended, in whatever way."""
+    with at_terminal(world.person()) as first:
+        first.until("Which one")
+        with at_terminal(world.person()) as second:
+            assert second.ends() == 1
+        assert "another setup is at work" in second.said
+        first.process.kill()
+        first.process.wait()
+    with at_terminal(world.person()) as third:
+        third.until("Which one")
+
+
 def test_back_and_skip(world: World):
     """A step back asks again with the answer given; a skipped step leaves its answers; what lacks is gone back to."""
     steps: list[tuple[str, Answer]] = [
