@@ -16,8 +16,10 @@ from typing import Any
 
 from agent import control, wording
 from agent.cli import talk
+from agent.model import Ailment
 
 HELP = "show what the daemon knows"
+UNREAD = "store.unreadable"
 NOT_RUNNING = {
     "code": "daemon.down",
     "severity": "critical",
@@ -94,13 +96,15 @@ def from_store(args: argparse.Namespace) -> dict[str, Any]:
             "age_s": round(max(0.0, time.time() - fix.wall), 1),
             "receiver": fix.receiver,
         }
-    waiting = _waiting(args)
-    return {
-        **told,
-        "armed": False,
-        "running": False,
-        "conditions": [UNCONFIGURED if talk.unconfigured(args) else NOT_RUNNING, *([waiting] if waiting else [])],
-    }
+    conditions = [UNCONFIGURED if talk.unconfigured(args) else NOT_RUNNING, _waiting(args), _unread(summary.trouble)]
+    return {**told, "armed": False, "running": False, "conditions": [each for each in conditions if each is not None]}
+
+
+def _unread(trouble: Ailment | None) -> dict[str, Any] | None:
+    """Nothing is known then, and that no callout is on would be a claim. A store that was never made holds none."""
+    if trouble is None or trouble.code != UNREAD:
+        return None
+    return {"code": UNREAD, "severity": "degraded", "since": None, "text": trouble.text, "hint": trouble.hint}
 
 
 def _presses(args: argparse.Namespace) -> Path:
@@ -130,7 +134,7 @@ def render(document: dict[str, Any]) -> str:
     proof = f"last raise accepted {document['armed_proof']}" if document["armed_proof"] else "no raise was accepted yet"
     lines = [
         f"callout-agent {document['version']}   {'ARMED' if document['armed'] else 'NOT ARMED'}   ({proof})",
-        f"callout   {_callout(callout)}",
+        "callout   not known: see store.unreadable" if _is_unread(document) else f"callout   {_callout(callout)}",
         *_conversation(callout),
         f"position  {_position(fix)}",
         f"stream    {stream['sent']} sent, {stream['failed']} failed{_ago(', last accepted {} ago', stream['last_accepted_age_s'])}",
@@ -149,6 +153,10 @@ def render(document: dict[str, Any]) -> str:
             f"          -> {condition['hint']}",
         ]
     return "\n".join(lines)
+
+
+def _is_unread(document: dict[str, Any]) -> bool:
+    return document.get("running") is False and any(each["code"] == UNREAD for each in document["conditions"])
 
 
 def _self_test(tested: dict[str, Any] | None) -> str:

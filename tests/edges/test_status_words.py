@@ -80,6 +80,24 @@ def test_a_device_without_a_config_is_led_to_setup_and_no_other(tmp_path: Path, 
     assert (code, "sudo callout-agent setup" in shown, "systemctl start callout-agent" in shown) == (2, not there, bool(there))
 
 
+@pytest.mark.parametrize("readable", [False, True])
+def test_who_cannot_read_the_store_is_not_told_that_no_callout_is_on(tmp_path: Path, capsys: pytest.CaptureFixture[str], readable: bool):  # noqa: FBT001
+    """With the daemon down a member of the group sees no database; where there is none, there is no callout either."""
+    database = tmp_path / "agent.db"
+    if not readable:
+        database.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(talk, "store_path", lambda _: database)
+        patch.setattr(talk, "socket_path", lambda _: tmp_path / "control.sock")
+        assert status.run(argparse.Namespace(config=str(tmp_path / "config.toml"), json=False, watch=False, inner=False)) == 2
+    shown = capsys.readouterr().out
+    assert ("callout   standby: none" in shown, "callout   not known" in shown, "store.unreadable" in shown) == (
+        readable,
+        not readable,
+        not readable,
+    )
+
+
 def test_status_of_dispatch_drives_no_terminal():
     shown = render(document(Facts(1.0, time.time(), replace(ACTIVE, status="\x1b]0;all is well\x07\u202ecreated"), ())))
     assert 'dispatch says "\ufffd]0;all is well\ufffd\ufffdcreated"' in shown
