@@ -323,7 +323,9 @@ def diagnose(trouble: BaseException, directory: Path) -> Ailment:
     number = trouble.errno if isinstance(trouble, OSError) else None
     if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or number in _READ_ONLY:
         return Ailment(
-            "store.read_only", "the store cannot be written: rows wait in memory", "look for `ro` in /proc/mounts and at the owner"
+            "store.read_only",
+            "the store cannot be written: rows wait in memory",
+            "look for `ro` in /proc/mounts and at the owner; where the unit lets nobody write `callout-agent check` says so",
         )
     if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Ailment(
