@@ -16,7 +16,7 @@ from agent.model import Fix
 
 
 class Waiting:
-    """dropped: how many fixes and marks were given up. pressing: how many of what waits must not wait long.
+    """dropped: how many fixes were given up. pressing: how many of what waits must not wait long.
 
     Marks behind a cancel may, and go with the next fix: a disk that is written to oftener than in standby can be seen (the light of a
     card, /proc/diskstats), and is found full sooner (law 5). A mark that a power cut takes has a position told twice.
@@ -57,13 +57,14 @@ class Waiting:
         self.pressing = len(self._deeds)
 
     def _give_up_oldest(self) -> None:
-        """Drop a twentieth of what may be dropped: routine fixes and marks first, then fixes of the emergency; never a write."""
+        """Drop a twentieth of what may be dropped: marks first, then routine fixes, then fixes of the emergency; never a write."""
         goal = max(1, self._most // 20)
-        routine = [d for d in self._deeds if isinstance(d, Sent | Covered) or (isinstance(d, Taken) and d.episode is None)]
-        others = [d for d in self._deeds if isinstance(d, Taken) and d.episode is not None]
-        dropped = {id(deed) for deed in (*routine, *others)[:goal]}
-        self.dropped += len(dropped)
-        self._deeds = deque(deed for deed in self._deeds if id(deed) not in dropped)
+        marks = [deed for deed in self._deeds if isinstance(deed, Sent | Covered)]
+        fixes = [deed for deed in self._deeds if isinstance(deed, Taken)]
+        dropped = [*marks, *sorted(fixes, key=lambda fix: fix.episode is not None)][:goal]
+        self.dropped += sum(isinstance(deed, Taken) for deed in dropped)
+        gone = {id(deed) for deed in dropped}
+        self._deeds = deque(deed for deed in self._deeds if id(deed) not in gone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.deeds import Covered, Sent, Taken
 from agent.kept import CalloutKept, CalloutRecord, NoteKept, PressesSettled, PressMade
 from agent.model import Fix, Press
 from agent.store import Pace, Store
+from agent.waiting import Waiting
 
 WALL = 1_780_000_000.0
 PROMPT = Pace(group_s=0.05, group_rows=10)
@@ -82,3 +84,20 @@ def test_positions_that_dispatch_takes_behind_a_cancel_are_marked_with_the_next_
         assert marked(path) == 22
 
     asyncio.run(run())
+
+
+def test_what_is_told_of_a_disk_that_takes_nothing_counts_fixes_and_no_marks() -> None:
+    """Marks go first, so a hidden callout that makes many brings no fix, and no word of one, sooner to its end (law 5)."""
+    standby, hidden = Waiting(100), Waiting(100)
+    for at in range(90):
+        for each, episode in ((standby, None), (hidden, "now")):
+            each.add(Taken(fix_of(float(at)), episode))
+        for _ in range(6):
+            hidden.add(Sent(float(at), "gpsd", WALL), patient=True)
+            hidden.add(Covered(at - 1.0, float(at), "now", WALL), patient=True)
+    assert (standby.dropped, hidden.dropped) == (0, 0)
+    assert sum(isinstance(deed, Taken) for deed in hidden.seen()) == 90
+    for at in range(90, 120):
+        for each, episode in ((standby, None), (hidden, "now")):
+            each.add(Taken(fix_of(float(at)), episode))
+    assert standby.dropped == hidden.dropped > 0
