@@ -702,8 +702,8 @@ async def test_an_address_that_proved_to_be_dispatch_is_remembered_over_a_later_
         at.server.on("GET", RAISE, reply(200, []))
         await at.api.look_up(deadline_s=2)
         await at.api.aclose()
-        sound = loop.resolver._ask
-        loop.resolver._ask = lambda _host, *rest: sound("127.0.0.77", *rest)
+        sound = loop.resolver.ask
+        loop.resolver.ask = lambda _host, *rest: sound("127.0.0.77", *rest)
         assert (await at.api.look_up(deadline_s=2)).cause == "connect"
         release = _hang_look_ups(loop)
         try:
@@ -783,7 +783,7 @@ def _hang_look_ups(loop: lookup.LookupLoop) -> Callable[[], None]:
         gate.wait()
         raise OSError
 
-    loop.resolver._ask = never
+    loop.resolver.ask = never
     return gate.set
 
 
