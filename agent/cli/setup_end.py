@@ -109,6 +109,7 @@ def _offer_drill(scene: Scene) -> str | None:
             "Ask AURA for one, then run setup again, or callout-agent raise --drill."
         )
         return None
+    terminal.forget_typed()  # an Enter of impatience would open the window in which a press is a drill
     if not terminal.yes("Make a drill now", default=True, more=_DRILL):
         return None
     terminal.say(_DRILL)

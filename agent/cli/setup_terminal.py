@@ -108,6 +108,11 @@ class Terminal:
 
         return self.ask(question, read, str(default + 1), more)
 
+    def forget_typed(self) -> None:
+        """What was typed ahead, while nothing was asked, answers nothing."""
+        self._rest = b""
+        termios.tcflush(self._fd, termios.TCIFLUSH)
+
     def secret(self, question: str) -> str:
         """Without echo; empty if nothing was typed. What was typed ahead counts for nothing."""
         with self._silent():

@@ -184,6 +184,8 @@ def _set_up(place: Garage, person: Person) -> None:
     says("Response type", "1")
     says("Classification of a drill", "2")
     says("Write the config", "y")
+    person.until("Starting the daemon")
+    person.type("n")  # ahead of the question, and no answer to it
     says("Make a drill now", "y")
     person.until("ONCE", 60)
 
