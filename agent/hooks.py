@@ -46,6 +46,11 @@ class Hook:
         self._failed = False
         self.running: asyncio.Task[None] | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether the last run came to nothing."""
+        return self._failed
+
     def __bool__(self) -> bool:
         """Whether there is a program."""
         return bool(self._command)

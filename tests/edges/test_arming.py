@@ -126,6 +126,32 @@ async def test_program_that_fails_is_a_condition_of_the_device(tmp_path: Path) -
     assert [each.code for each in device.conditions.shown(calm=True)] == ["hook.failed"]
 
 
+async def test_program_that_fails_is_run_again_until_it_has_told(tmp_path: Path) -> None:
+    """Without a network a message cannot go out either: what nobody heard is no news that was told. Ever more seldom."""
+    device = Device(tmp_path)
+    sound = device.command
+    counted = tmp_path / "count.sh"
+    counted.write_text(f"echo >> {tmp_path}/runs; exit 1\n")
+    device.command = ("/bin/sh", str(counted))
+    device.restart()
+    for _ in range(24 * 60):
+        await device.lasts(60, armed=False)
+    assert 20 <= len((tmp_path / "runs").read_text()) <= 40
+    counted.write_text(Path(sound[1]).read_text())
+    await device.lasts(29, armed=True)
+    assert device.told() == []
+    await device.lasts(5, armed=True)
+    assert [each["armed"] for each in device.told()] == [True], "nobody knows how far the failed ones came"
+    counted.write_text("exit 1")
+    await device.lasts(31, armed=False)
+    device.command = sound
+    device.restart()
+    await device.lasts(31, armed=False)
+    assert [each["armed"] for each in device.told()] == [True, False], "it was not told yet"
+    await device.lasts(3_600, armed=False)
+    assert len(device.told()) == 2
+
+
 async def test_lamp_is_dark_when_nobody_looks_any_more(tmp_path: Path) -> None:
     device = Device(tmp_path)
     device.armed = True
