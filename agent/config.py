@@ -222,6 +222,8 @@ def keep_good_copy(config: Config, copy_path: Path) -> bool:
 
 def _read(path: Path) -> str:
     try:
+        if path.is_fifo():  # who opens it waits for whoever writes, and a button waits with it
+            raise ConfigError((Problem(str(path), "is a pipe, and no file"),))
         with path.open("rb") as file:
             content = file.read(_LONGEST_BYTES + 1)
     except FileNotFoundError:

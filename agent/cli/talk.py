@@ -29,6 +29,8 @@ def number(config: Path, table: str, key: str, default: float) -> float:
 
 def _value(config: Path, table: str, key: str) -> object:
     try:
+        if config.is_fifo():  # a raise waits for nobody who may write into it
+            return None
         with config.open("rb") as file:
             return tomllib.load(file).get(table, {}).get(key)
     except (OSError, ValueError, AttributeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import config
+from agent.cli import talk
 from agent.config import Config, ConfigError, Problem
 
 MINIMAL = """
@@ -503,6 +505,17 @@ def test_broken_file_falls_back_to_the_last_good_copy(tmp_path: Path):
     assert kept.secret_path("key") == tmp_path / "key"
     path.unlink()
     assert config.load_or_last_good(path, copy)[0] == good
+
+
+@pytest.mark.timeout(20)
+def test_pipe_in_the_place_of_the_file_keeps_nobody_waiting(tmp_path: Path):
+    """Neither the daemon, whose button would not be felt, nor whoever raises without it."""
+    path, copy = tmp_path / "etc.toml", tmp_path / "good.toml"
+    copy.write_text(MINIMAL)
+    os.mkfifo(path)
+    kept, told = config.load_or_last_good(path, copy)
+    assert (kept.panic_api.customer_id, [each.rule for each in told]) == (4711, ["is a pipe, and no file"])
+    assert talk.setting(path, "control", "socket", "/usual") == "/usual"
 
 
 def test_both_broken_is_an_error_that_tells_both(tmp_path: Path):
