@@ -21,6 +21,10 @@ from agent.presses import Made
 from agent.signals import CancelAsked, Forgotten, Happening, Phase
 
 CANCEL_ANSWER_S = 0.75  # longer than any step waits for the store, so that all cases take the same time
+DRILL_HINT = (
+    "a press now is REAL. A drill starts only from a quiet standby: while a callout is on, once dispatch has closed it; "
+    "after a cancel, once a real press was made and dispatch has closed that"
+)
 HANDED_OVER = "The cancel was handed over."
 MAX_NOTE = 500
 MOST_SAID, SAID_WITHIN_S = 30, 60.0  # messages; each waits in memory and on disk, and before the trail, until dispatch has it
@@ -106,7 +110,7 @@ class Requests:
         if drill:
             refused = await self._refuse_drill()
             if refused is not None:
-                return refusal(f"no drill now: {refused}", "a drill starts only from a quiet standby")
+                return refusal(f"no drill now: {refused}", DRILL_HINT)
         made = self._rooms.press("cli", note=note, drill=drill)
         self._made[made.press.number] = made
         while len(self._made) > REMEMBERED:
@@ -120,7 +124,7 @@ class Requests:
             return refusal("how long?", "callout-agent drill --open 60")
         refused = await self._refuse_drill() or self._rooms.open_drill(open_s)
         if refused is not None:
-            return refusal(f"no drill now: {refused}", "a drill starts only from a quiet standby")
+            return refusal(f"no drill now: {refused}", DRILL_HINT)
         return {"ok": True, "text": f"The next gesture at a button within {open_s:.0f} s is a drill; a second one is a REAL emergency."}
 
     async def _settled(self, request: dict[str, Any], _peer: Peer) -> dict[str, Any]:

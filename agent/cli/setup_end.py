@@ -38,7 +38,11 @@ _NOT_FELT = (
 )
 _OPEN_STILL = "For up to a minute the next gesture at the button is a drill still. In an emergency do it twice: the second one is real."
 _GOES_ON = "The drill goes on until dispatch closes it: callout-agent status shows it."
-_CODE = "The customer's safe code ends it (not shown), Enter: the control room does"
+_CODE = "Enter: wait for it. Or the customer's safe code ends it (not shown)"
+_LET_CLOSE = (
+    "Let the control room close it. A safe code would end it, too; but after a code, right or wrong, this device makes no further drill "
+    "until a real press was made."
+)
 _NO_CODES = ("b", "s", "?")  # what they are at every other question; to hand them over would tell dispatch of duress
 
 
@@ -130,16 +134,14 @@ def _may_drill(scene: Scene) -> bool:
 
 def _by_button(scene: Scene) -> str | None:
     """A gesture at the button itself, from the finger to dispatch."""
-    terminal, daemon = scene.terminal, scene.daemon
-    reply = daemon.ask({"do": "drill", "open_s": DRILL_OPEN_S}, timeout_s=_ASK_S)
-    if not reply.get("ok"):
-        _refused(scene, reply)
-        return None
-    button = scene.draft.tables("button")[0]
-    terminal.say(
-        f"Now {setup_summary.gesture_words(button)}, ONCE, within {DRILL_OPEN_S:.0f} s. (A second time would be a real emergency.)"
-    )
+    terminal, button = scene.terminal, scene.draft.tables("button")[0]
     with _left(terminal, _OPEN_STILL):
+        reply = scene.daemon.ask({"do": "drill", "open_s": DRILL_OPEN_S}, timeout_s=_ASK_S)
+        if not reply.get("ok"):
+            _refused(scene, reply)
+            return None
+        gesture = setup_summary.gesture_words(button)
+        terminal.say(f"Now {gesture}, ONCE, within {DRILL_OPEN_S:.0f} s. (A second time would be a real emergency.)")
         document = _until(scene, DRILL_OPEN_S + 5, lambda told: told["callout"]["state"] != "standby")
     if document is None:
         terminal.say(_NOT_FELT)
@@ -171,6 +173,7 @@ def _refused(scene: Scene, reply: dict[str, Any]) -> None:
 def _close(scene: Scene) -> None:
     """Dispatch ends a callout, a drill too: by itself, or when a safe code is handed over."""
     terminal = scene.terminal
+    terminal.say(_LET_CLOSE)
     with _left(terminal, _GOES_ON):
         code = terminal.secret(_CODE)
         while code in _NO_CODES:

@@ -132,6 +132,9 @@ async def _from_nothing_to_a_drill(folder: Path) -> None:
         for secret in (KEY, CODE_RIGHT):
             assert secret not in person.said
         assert place.systemd.pid is not None
+        assert "no further drill until a real press" in " ".join(person.said.split()), "said before the code is asked for"
+        refused = place.ask(do="drill", open_s=60)
+        assert (refused["ok"], "a press now is REAL" in refused["hint"]) == (False, True)
 
 
 def test_leaving_an_open_window_says_so(tmp_path: Path):
