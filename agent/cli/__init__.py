@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     name = _command_in(arguments)
     parser, commands = _build(name)
-    args = parser.parse_args(arguments)
+    args = parser.parse_args(_with_south(arguments))
     named = getattr(args, "config", None) or os.environ.get("CALLOUT_AGENT_CONFIG")
     args.config = Path(named or DEFAULT_CONFIG)
     if args.command is None:
@@ -105,6 +105,12 @@ def _run(arguments: list[str]) -> int:
     if named and args.command in FORGIVING and not os.access(named, os.R_OK):
         _complain(f"{named} cannot be read: {USUAL}")
     return command.run(args)
+
+
+def _with_south(arguments: list[str]) -> list[str]:
+    """`--site -33.9,18.4` as `--site=-33.9,18.4`: argparse takes a latitude of the south for an option."""
+    words = iter(arguments)
+    return [f"{word}={next(words, '')}" if word == "--site" else word for word in words]
 
 
 def _command_in(arguments: list[str]) -> str | None:

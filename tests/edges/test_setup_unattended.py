@@ -304,3 +304,9 @@ def test_whoever_may_not_write_is_told_so(place: Place, capsys: pytest.CaptureFi
 def test_every_cause_of_a_failure_has_words():
     """Those that a line can have."""
     assert {"dns", "connect", "reset", "timeout", "tls", "tls.clock", "html", "redirect", "odd"} <= set(setup_trial._WORDS)
+
+
+def test_a_latitude_of_the_south_needs_no_equals_sign(place: Place):
+    """As the page writes it: to the parser a word with a minus is an option."""
+    assert place.run("--no-start", "--no-try", "--site", "-33.9,18.4", site=None) == 0
+    assert load(place.config).site is not None
