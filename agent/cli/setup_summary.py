@@ -64,12 +64,10 @@ def button_words(keys: Mapping[str, Any]) -> str:
 
 def gesture_words(keys: Mapping[str, Any]) -> str:
     """What a finger does."""
-    several = keys.get("presses", 1) > 1
-    return (
-        f"press it {keys['presses']} times within {keys.get('within_s', 2.0):g} s"
-        if several
-        else f"hold it for {keys.get('hold_s', 1.5):g} s"
-    )
+    if keys.get("presses", 1) > 1:
+        return f"press it {keys['presses']} times within {keys.get('within_s', 2.0):g} s"
+    hold_s = keys.get("hold_s", 1.5)
+    return f"hold it for {hold_s:g} s" if hold_s else "touch it"
 
 
 def line_words(chip: str, line: int) -> str:
@@ -110,7 +108,7 @@ def summary(draft: Draft, document: Mapping[str, Any], daemon: Daemon, drilled: 
 
 def _verdict(document: Mapping[str, Any]) -> str:
     if not document:
-        return "NOT ARMED: the daemon does not run"
+        return "NOT ARMED: the daemon does not run\n  -> sudo callout-agent doctor says what stops it"
     return "ARMED: a press would be sent now" if document["armed"] else "NOT ARMED: a press might reach nobody"
 
 

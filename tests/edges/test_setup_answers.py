@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.cli import setup_draft, setup_flags, setup_pins, setup_toml
+from agent.cli import setup_draft, setup_flags, setup_pins, setup_summary, setup_toml
+from agent.cli.setup_service import Daemon
 from agent.config import parse
 
 EXAMPLE = (Path(__file__).parents[2] / "config.example.toml").read_text(encoding="utf-8")
@@ -213,6 +214,23 @@ def test_what_is_no_key(tmp_path: Path, text: str):
     with pytest.raises(ValueError, match="holds no key") as refused:
         setup_flags.read_secret(str(path))
     assert len(text.strip()) < 2 or text not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [({}, "hold it for 1.5 s"), ({"hold_s": 0.0}, "touch it"), ({"presses": 3, "within_s": 2.0}, "press it 3 times within 2 s")],
+)
+def test_what_a_finger_does(keys: dict[str, float], words: str):
+    """Nobody can hold for no time."""
+    assert setup_summary.gesture_words(keys) == words
+
+
+def test_the_last_page_of_a_daemon_that_does_not_run_says_what_next():
+    """It is what is photographed, and asked about."""
+    draft = setup_draft.Draft(Path("/x/config.toml"), ANSWERED, tomllib.loads(ANSWERED))
+    page = setup_summary.summary(draft, {}, Daemon(argparse.Namespace(config="/x/config.toml", unit=None)))
+    assert "NOT ARMED: the daemon does not run" in page
+    assert "sudo callout-agent doctor" in page
 
 
 def test_a_secret_has_no_words():
