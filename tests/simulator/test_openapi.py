@@ -19,7 +19,7 @@ from simulator.settings import Generation, Settings
 from tests.simulator.rooms import Room
 
 HERE = Path(__file__).parent
-EXAMPLES = os.environ.get("CALLOUT_AGENT_EXAMPLES", "8")  # of each operation and phase
+EXAMPLES = os.environ.get("CALLOUT_AGENT_EXAMPLES", "5")  # of each operation and phase
 EVERY_CHECK = ["--checks", "all"]
 GENERATIONS = [str(each) for each in Generation]
 # What the document cannot be right about by accident: settings that change shapes, statuses and paths.
