@@ -65,10 +65,12 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "blank code": {"do": "cancel", "code": " "},
     "no code": {"do": "cancel"},
 }
-DARK_WITHIN_S = 2.0  # a lamp that goes dark by then goes dark with the cancel, on however busy a machine
+DARK_WITHIN_S = 5.0  # a lamp that goes dark by then goes dark with the cancel, on however busy a machine
 PROVEN = ("token", "lookup", "dispatch", "clock", "position", "button:panic", "button:medic", "store", "loop")
 SIREN = "987.25"  # seconds that only this siren sleeps
 NOISE_S = 0.4  # three interpreters start and end at once on two cores
+# Of how long the quickest takes: where an interpreter needs a second to start, nothing finer can be told. What is asked over a socket is.
+NOISE_PART = 1.5
 SOCKET_NOISE_S = 0.01
 # Asked of dispatch over a line of its own: three handshakes at once on two cores. One device at a time shows no difference in 150 asks.
 LINE_NOISE_S = 0.06
@@ -101,6 +103,8 @@ def outward(document: dict[str, Any]) -> dict[str, Any]:
     for key in ("latitude", "longitude", "age_s", "accuracy_m"):
         assert isinstance(fix[key], float)
         fix[key] = "NUMBER"
+    # Worst first, then oldest: which of two lines was opened first after a start is chance.
+    plain["conditions"].sort(key=lambda condition: condition["code"])
     plain["store"]["fixes"] = "NUMBER"  # its growth is compared elsewhere
     plain["clock"]["system_off_s"] = "NUMBER"  # a measurement; that a callout has no part in it is shown by the code: the clock knows none
     return plain
@@ -176,7 +180,8 @@ class Bystander:
             if words == ("status", "--json"):
                 seen.note(name, (code, outward(json.loads(out)), err))
             else:
-                seen.note(name, (code, NUMBER.sub("N", MOMENT.sub("MOMENT", out)), err))
+                told = NUMBER.sub("N", MOMENT.sub("MOMENT", out))
+                seen.note(name, (code, sorted(told.splitlines()) if words == ("status",) else told, err))  # see `outward`
         for _ in range(ASKED):
             for name, request in REQUESTS.items():
                 await seen.time(name, self.stage.ask(**request))
@@ -265,8 +270,9 @@ def compared(tmp_path: Path, story: Callable[[Bystander], Coroutine[Any, Any, No
         told = {code: each.what[name] for code, each in seen.items()}
         assert told["right"] == told["wrong"] == told["undelivered"], name
     for name in seen["right"].took_s:
-        noise_s = LINE_NOISE_S if name in ASK_DISPATCH else SOCKET_NOISE_S if name in REQUESTS else NOISE_S
         quickest = {code: min(each.took_s[name]) for code, each in seen.items()}  # a busy machine only ever adds
+        command_noise_s = NOISE_S if name == "end" else max(NOISE_S, NOISE_PART * min(quickest.values()))
+        noise_s = LINE_NOISE_S if name in ASK_DISPATCH else SOCKET_NOISE_S if name in REQUESTS else command_noise_s
         assert max(quickest.values()) - min(quickest.values()) <= noise_s, f"{name}: {quickest}"
     grown = {code: each.grown for code, each in seen.items()}
     assert max(grown.values()) - min(grown.values()) <= 1, grown
