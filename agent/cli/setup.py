@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from agent.cli.setup_service import ARMED_S, Daemon  # noqa: PLC0415 - likewise
 
     enquiry.forgive()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed ssh session goes the same way out as Ctrl-C
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):  # a lost ssh session goes the same way out as Ctrl-C
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _interrupt)
     path = Path(args.config).absolute()

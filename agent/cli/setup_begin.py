@@ -11,7 +11,7 @@ from agent.config import ConfigError, Problem
 
 _STOP = """\
 While the daemon runs, it has receiver, button and lamp in its hands. To try them here it must be stopped. Until it is started again,
-at the end or when you leave setup in whatever way, the button of this device calls nobody."""
+at the end or when you leave setup in whatever way, or after 15 minutes without an answer, the button of this device calls nobody."""
 
 
 def begin(scene: Scene) -> None:

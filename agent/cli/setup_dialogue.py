@@ -47,7 +47,7 @@ def run(args: argparse.Namespace, path: Path, daemon: Daemon) -> int:
     if not sys.stdin.isatty():
         talk.complain("the dialogue needs a terminal; nothing was changed", "callout-agent setup --unattended takes flags instead")
         return ANSWERS
-    scene = Scene(args, path, Terminal(), daemon, Draft(path))
+    scene = Scene(args, path, Terminal(daemon.answered), daemon, Draft(path))
     try:
         return _through(scene)
     except RefusedError as refused:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ _SYSTEMCTL_S = 90.0  # the unit itself gives a start 30 s
 _LOOK_S = 0.5
 _UP = frozenset({"active", "activating", "reloading", "deactivating"})
 # Waits for the end of whoever holds the other end of the pipe: setup itself, even if it is killed.
+IDLE_S = 900  # so long nobody answers, and the daemon is started again: an ssh session that is gone is not always told so
 _GUARD = 'read -r _; exec "$0" --no-ask-password --no-block start "$1"'
 
 
@@ -89,6 +91,8 @@ class Daemon:
         failed = self._does("stop", self.unit)
         if failed is not None:
             self.release()
+        else:
+            signal.alarm(IDLE_S)
         return failed
 
     def start(self) -> str | None:
@@ -102,11 +106,18 @@ class Daemon:
 
     def release(self) -> None:
         """Let the guard do its work, if there is one: the daemon starts, if it does not run already."""
+        signal.alarm(0)
         guard, self._guard = self._guard, None
         if guard is not None and guard.stdin is not None:
             guard.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 guard.wait(_SYSTEMCTL_S)
+
+    @staticmethod
+    def answered() -> None:
+        """Somebody is there: while it is stopped, the time without an answer begins anew."""
+        if signal.alarm(0):
+            signal.alarm(IDLE_S)
 
     @property
     def enabled(self) -> bool:

@@ -46,9 +46,10 @@ class EndedError(Exception):
 
 
 class Terminal:
-    """Standard input and output."""
+    """Standard input and output. answered: hears of every line that somebody typed."""
 
-    def __init__(self) -> None:
+    def __init__(self, answered: Callable[[], None] = lambda: None) -> None:
+        self._answered = answered
         self._fd = sys.stdin.fileno()
         self._rest = b""
 
@@ -160,6 +161,7 @@ class Terminal:
                 raise EndedError
             self._rest = (self._rest + more)[-_LONGEST:]
         line, self._rest = self._rest.split(b"\n", 1)
+        self._answered()
         return line.decode(errors="replace").strip()
 
     @contextlib.contextmanager
@@ -188,6 +190,7 @@ class Terminal:
             if not data:
                 loop.remove_reader(self._fd)
             if not data or b"\n" in data:
+                self._answered()
                 pressed.set()
 
         loop.add_reader(self._fd, ready)

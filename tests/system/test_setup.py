@@ -233,6 +233,28 @@ async def _never_left_stopped(folder: Path) -> None:
         await place.until(lambda: place.status() and place.systemd.pid != second, "it answers again after a SIGKILL of setup")
 
 
+def test_a_session_that_is_gone_unnoticed_leaves_the_daemon_stopped_for_minutes_not_for_ever(tmp_path: Path):
+    """A laptop that is shut hangs nothing up: nobody answers any more, and that is all."""
+    asyncio.run(_gone_unnoticed(tmp_path))
+
+
+async def _gone_unnoticed(folder: Path) -> None:
+    async with garage(folder) as place:
+        code, said = await place.unattended()
+        assert code == 0, said
+        first = place.systemd.pid
+        hurried = "import sys; from agent.cli import main, setup_service; setup_service.IDLE_S = 3; sys.exit(main(sys.argv[1:]))"
+        python, _, _, *words = command(place.config, "--unit", UNIT, "--port", str(folder / "ttyGPS"), "--stop-daemon")
+        person = Person([python, "-c", hurried, *words], place.systemd.env)
+        try:
+            await asyncio.to_thread(person.until, "The daemon is stopped")
+            assert await asyncio.to_thread(person.ends, 30) == 130
+        finally:
+            person.close()
+        await place.until(place.status, "it answers again")
+        assert place.systemd.pid not in (None, first)
+
+
 async def _leaves(place: Garage, answer: str, leave: Callable[[Person], None]) -> None:
     """Come as far as the receivers, and go."""
     person = place.person()
