@@ -33,6 +33,11 @@ case ${1:-} in
         list
         exit 0
         ;;
+    --settle) # for callout-agent-settle.service
+        [ "$(id -u)" -eq 0 ] || exit 1
+        settle
+        exit
+        ;;
     -*)
         say "unknown option $1: callout-agent-rollback [--list | VERSION]"
         exit 64

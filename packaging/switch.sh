@@ -80,6 +80,10 @@ restart() { # what `current` names; 0 if it becomes ready, or waits for its conf
     deadline_s=$(($(uptime_s) + ready_within_s))
     systemctl reset-failed "$unit" 2>/dev/null || true # and with that the number of restarts
     timeout "$ready_within_s" systemctl restart "$unit" 2>/dev/null || true
+    becomes_ready
+}
+
+becomes_ready() { # by $deadline_s
     while [ "$(property NRestarts)" -lt "$deaths" ]; do
         [ "$(property ActiveState)/$(property ConditionResult)/$(property Job)" != inactive/no/ ] || return 0
         ! is_settled || return 0
@@ -130,4 +134,32 @@ switch() { # kept/VERSION: run that; if what ran was well and that does not beco
         say "${back_to#kept/} is not ready either: 'callout-agent doctor' says why. CALL FOR HELP ANOTHER WAY MEANWHILE."
     fi
     return 1
+}
+
+any_version() { # kept/VERSION: the one that was prepared last
+    for program in $(ls -1t "$lib"/kept/*/bin/callout-agent 2>/dev/null); do
+        program=${program#"$lib"/}
+        echo "${program%/bin/callout-agent}"
+        return 0
+    done
+}
+
+# At boot, where the power was cut in the middle of a move, or `current` is lost: nobody is there to go back by hand.
+settle() {
+    back_to=$(unfinished)
+    [ -e "$lib/${back_to:-nothing}/bin/callout-agent" ] || back_to=
+    if [ -z "$(current)" ]; then
+        back_to=${back_to:-$(any_version)}
+        [ -n "$back_to" ] || { say "no version is here: install the package again. CALL FOR HELP ANOTHER WAY MEANWHILE." && return 1; }
+    else
+        deadline_s=$(($(uptime_s) + ready_within_s))
+        if becomes_ready || [ -z "$back_to" ] || [ "$back_to" = "$(current)" ]; then
+            rm -f "$lib/moving-from"
+            return 0
+        fi
+    fi
+    say "what the power cut left does not become ready: going back to ${back_to#kept/}"
+    point "$back_to" || return 1
+    rm -f "$lib/moving-from"
+    restart
 }

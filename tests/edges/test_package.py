@@ -100,6 +100,7 @@ def test_it_lies_where_it_belongs(package: Package) -> None:
         "usr/lib/tmpfiles.d/callout-agent.conf",
         "usr/lib/udev/rules.d/60-callout-agent.rules",
         "usr/lib/systemd/system/callout-agent.service",
+        "usr/lib/systemd/system/multi-user.target.wants/callout-agent-settle.service",
         "usr/share/bash-completion/completions/callout-agent",
         "usr/share/man/man8/callout-agent.8.gz",
         "usr/share/man/man8/callout-agent-rollback.8.gz",
@@ -302,6 +303,35 @@ def test_a_move_that_was_cut_is_taken_back_later(device: Device) -> None:
     assert (device.named("current"), device.named("running")) == ("2.0", None)
     assert device.do("switch kept/2.0").returncode == 1
     assert (device.named("current"), device.named("running")) == ("1.0", "1.0")
+
+
+@pytest.mark.parametrize(("ready", "runs", "code"), [(True, "2.0", 0), (False, "1.0", 0)])
+def test_a_move_that_was_cut_is_settled_at_boot(device: Device, *, ready: bool, runs: str, code: int) -> None:
+    """Nobody is there: what it moved to stays if it becomes ready, else what ran before runs again."""
+    device.add("2.0", ready=ready)
+    assert device.do("restart() { rm -f $lib/running; kill -KILL $$; }; switch kept/2.0").returncode == -signal.SIGKILL
+    boot = "systemctl restart callout-agent.service || true"
+    assert device.do(f"{boot}; settle").returncode == code
+    assert (device.named("current"), device.named("running")) == (runs, runs)
+    assert not (device.lib / "moving-from").exists()
+
+
+@pytest.mark.parametrize("left", ["nothing", "a dangling one"])
+def test_a_link_that_is_lost_is_made_again_at_boot(device: Device, left: str) -> None:
+    """Without it systemd has nothing to start."""
+    (device.lib / "current").unlink()
+    (device.lib / "running").unlink()
+    if left != "nothing":
+        (device.lib / "current").symlink_to("kept/0.1")
+    assert device.do("settle").returncode == 0
+    assert (device.named("current"), device.named("running")) == ("1.0", "1.0")
+
+
+def test_a_device_without_any_version_says_so(device: Device) -> None:
+    """Only a person can help it, and must know."""
+    shutil.rmtree(device.lib / "kept")
+    done = device.do("settle")
+    assert (done.returncode, "install the package again" in done.stderr) == (1, True)
 
 
 def test_a_version_is_not_blamed_for_what_was_broken_before(device: Device) -> None:

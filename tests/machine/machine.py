@@ -124,7 +124,7 @@ class Machine:
             connect(root, (HERE, self.stage.simulator.port), (THERE, PORT))
             change(root)
 
-    async def start(self) -> None:
+    async def start(self, *, answers_within_s: float = 40) -> None:
         """Boot. The receiver speaks once the daemon answers; until then nobody would read its line."""
         self._runner = await self._plugged.enter_async_context(Runner(self.stage.tty, pace_s=0.1, silent=True))
         with (self._folder / "agent.log").open("ab") as console:
@@ -136,7 +136,7 @@ class Machine:
                 pass_fds=[console.fileno()],
                 start_new_session=True,
             )
-        await self.stage.until_status(lambda told: told, 40, "the daemon answers")
+        await self.stage.until_status(lambda told: told, answers_within_s, "the daemon answers")
         self._runner.silent = False
 
     def _command_line(self, console: int) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.appliance.packages import newer, own_version, version
+from tests.appliance.packages import broken, newer, own_version, version
 from tests.machine.installed import LIBRARY, PACKAGES, put_package
 from tests.machine.machine import Machine, booted, package
 
@@ -82,5 +82,22 @@ def test_machine_whose_power_is_cut_while_it_is_upgraded_comes_back(tmp_path: Pa
             assert await works(machine) == own_version(new)
         with capsys.disabled():
             sys.stdout.write(f"\ncut {moment}: {found} ran, the package manager had it as {before}\n")
+
+    asyncio.run(story())
+
+
+@pytest.mark.timeout(900)
+def test_machine_whose_power_is_cut_while_a_broken_version_is_tried_goes_back(tmp_path: Path):
+    """Nobody is there to take the new version back: the machine does it at its next boot."""
+    old = package()
+    bad = broken(newer(old, tmp_path), tmp_path)
+
+    async def story() -> None:
+        async with booted(tmp_path, lambda root: put_package(root, bad)) as machine:
+            await machine.stage.until_status(lambda told: told["armed"], 40, "armed")
+            await upgrade(machine, bad, "once current names it")
+            await machine.cut()
+            await machine.start(answers_within_s=120)
+            assert await works(machine) == own_version(old)
 
     asyncio.run(story())

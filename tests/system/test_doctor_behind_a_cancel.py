@@ -71,7 +71,7 @@ async def secrets_of(stage: Stage) -> list[str]:
     kept = json.loads((stage.folder / "token.json").read_text())
     places = [each for callout in await stage.callouts() for each in callout["positions"]]
     told = [f"{abs(each[key]):.4f}"[:-1] for each in places for key in ("latitude", "longitude")]
-    assert len(told) > 4
+    assert told
     return [stage.simulator.settings.device_key, kept["token"], CODE_RIGHT, CODE_WRONG, *told]
 
 

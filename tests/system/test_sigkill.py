@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from stage import INNER, Stage, staged
 
-from agent import identity, spool
+from agent import identity, spool, starts
 from hardware.played_chip import PlayedChip
 
 RUNS = int(os.environ.get("CALLOUT_AGENT_KILLS", "8"))
@@ -84,6 +84,8 @@ class Runs:
 
     async def carry_out(self, plan: Plan) -> float:
         """One press to its callout and to the close of that; how long after the last start it was resumed, s."""
+        # The kills of one run are its own: all together they are a crash loop, and what runs then has no database.
+        (self.presses / starts.NAME).unlink(missing_ok=True)
         await self._stand(plan)
         await self.stage.desk("PUT", "faults", plan.faults)
         await self._press(plan.entry)
