@@ -349,13 +349,19 @@ def test_something_else_on_gpsds_port_is_no_gpsd():
     """Whatever answers there, or does not."""
 
     async def story() -> None:
+        left = asyncio.Event()
+
         async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(b"SSH-2.0\r\n")
             await reader.read()
             writer.close()
+            await writer.wait_closed()
+            left.set()
 
         async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
             found = await setup_receivers.look(["/nowhere"], gpsd=("127.0.0.1", server.sockets[0].getsockname()[1]))
+            async with asyncio.timeout(10):
+                await left.wait()
         assert [each.keys for each in found.offers if each.keys["kind"] == "gpsd"] == []
 
     asyncio.run(story())
