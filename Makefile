@@ -9,7 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Most tests wait for a process, a clock or a socket: more at once than there are cores.
-JOBS := 5
+JOBS := 6
 # Python without a name that says so.
 PROGRAMS := tools/audit tools/sbom
 
