@@ -20,9 +20,9 @@ from agent.model import Meaning, Outcome, Power, Severity
 from agent.paperwork import DeviceAnswer
 from agent.ports import Clock, Office
 from agent.scalars import exact_id_of
+from agent.yielding import giving_way
 
 CODE: Final = "device_event.failed"
-LOOK_S: Final = 0.5  # how soon a raise that has become owed is noticed
 FIRST_S: Final = 10.0  # after the start: what the start itself needs goes first
 SPREAD_S: Final = 50.0  # a fleet that comes back with the power does not speak at once
 JITTER: Final = 0.2
@@ -102,18 +102,7 @@ class DeviceReport:
 
     async def _send(self, message_type: int) -> Outcome:
         """One message, begun and ended while no raise is owed; given up and sent anew afterwards where one comes between."""
-        while True:
-            while self._owed():  # noqa: ASYNC110 - the lifecycle rings for its lanes, not for comforts
-                await asyncio.sleep(LOOK_S)
-            sending = asyncio.ensure_future(self._exchange(message_type))
-            try:
-                while not sending.done() and not self._owed():
-                    await asyncio.wait({sending}, timeout=LOOK_S)
-                if sending.done():
-                    return sending.result()
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+        return await giving_way(self._owed, lambda: self._exchange(message_type))
 
     async def _exchange(self, message_type: int) -> Outcome:
         duty, percent = self._duty, None if self._power is None else self._power.percent

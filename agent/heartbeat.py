@@ -17,6 +17,7 @@ from agent.delivery import Reply
 from agent.health import Conditions
 from agent.model import Severity
 from agent.ports import Clock
+from agent.yielding import giving_way
 
 CODE: Final = "heartbeat.failed"
 DEADLINE_S: Final = 10.0
@@ -25,7 +26,6 @@ JITTER: Final = 0.1
 AGAIN_S: Final = 60.0  # after one that failed; never later than the usual time
 FAILURES_TOLD: Final = 3  # in a row
 REPLY_BYTES: Final = 4_096  # nothing of it is read but its status
-LOOK_S: Final = 0.5  # how soon a raise that has become owed is noticed
 
 
 class Line(Protocol):
@@ -76,18 +76,7 @@ class Heartbeat:
 
     async def _beat(self) -> str | None:
         """One beat, begun and ended while no raise is owed. None, or in words why it did not arrive."""
-        while True:
-            while self._owed():  # noqa: ASYNC110 - the lifecycle rings for its lanes, not for comforts
-                await asyncio.sleep(LOOK_S)
-            sending = asyncio.ensure_future(self._send())
-            try:
-                while not sending.done() and not self._owed():
-                    await asyncio.wait({sending}, timeout=LOOK_S)
-                if sending.done():
-                    return sending.result()
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+        return await giving_way(self._owed, self._send)
 
     async def _send(self) -> str | None:
         try:

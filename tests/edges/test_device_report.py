@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scripted import Answer, Rig, Wired, hang, reply
 
-from agent import device_report
+from agent import device_report, yielding
 from agent.device_report import CODE, DeviceReport, Duty
 from agent.health import Conditions, Origin
 from agent.model import Condition, Power, Severity
@@ -91,7 +91,7 @@ async def test_what_is_not_known_or_not_wanted_is_not_sent(rig: Wired, power: Po
 
 async def test_nothing_is_sent_while_a_raise_is_owed(rig: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a connection, not a token; afterwards it goes, with the level of then."""
-    monkeypatch.setattr(device_report, "LOOK_S", 0.02)
+    monkeypatch.setattr(yielding, "LOOK_S", 0.02)
     async with telling(rig, taken(), owed=True) as told:
         await asyncio.sleep(0.2)  # so long nothing happens is what is tested
         assert (told.at.server.seen, told.at.server.connections) == ([], 0)
@@ -124,7 +124,7 @@ async def test_whoever_opens_a_connection_for_something_better_goes_first(rig: W
 
 async def test_what_is_under_way_is_given_up_for_a_raise(rig: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
     """The link is the raise's; later it goes anew, and that was no failure."""
-    monkeypatch.setattr(device_report, "LOOK_S", 0.02)
+    monkeypatch.setattr(yielding, "LOOK_S", 0.02)
     async with telling(rig, hang(), taken("BATTERY"), taken(), deadline_s=30.0) as told:
         await told.until(lambda: told.sent() == [BATTERY])
         told.owed = True

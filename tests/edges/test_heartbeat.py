@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from scripted import Answer, Rig, Wired, drip, hang, raw, reply, reset
 
-from agent import heartbeat
+from agent import heartbeat, yielding
 from agent.health import Conditions
 from agent.heartbeat import CODE, Heartbeat
 from agent.line import Line
@@ -137,7 +137,7 @@ async def test_endless_reply_is_cut_off(rig: Wired) -> None:
 
 
 async def test_nothing_is_sent_while_a_raise_is_owed_and_what_is_under_way_is_given_up(rig: Wired, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "LOOK_S", 0.02)
+    monkeypatch.setattr(yielding, "LOOK_S", 0.02)
     async with beating(rig, hang(), reply(200), owed=True) as made:
         await asyncio.sleep(0.2)  # so long nothing happens is what is tested
         assert made.at.server.connections == 0
